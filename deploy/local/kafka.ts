@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import kafkajs from 'kafkajs';
+import { startChild, waitUntilReady, type Child } from './child.ts';
+import { findJava, installKafka } from './kafka-install.ts';
+import { freePort } from './ports.ts';
+
+const LOG4J = fileURLToPath(new URL('kafka-log4j2.properties', import.meta.url));
+// One cluster per data folder and never two of them talking to each other, so any valid id does.
+const CLUSTER_ID = 'bG9uZ3Rha2UtbG9jYWwtMA';
+const READY_WITHIN_MS = 90_000;
+
+export interface KafkaOptions {
+  /** Its state; a later start with the same folder goes on with it. */
+  dataDir: string;
+  logFile: string;
+  /** 0 or absent: a free one. */
+  port?: number;
+  controllerPort?: number;
+  log?: (line: string) => void;
+}
+
+export interface RunningKafka {
+  /** `host:port`, the same after a restart. */
+  readonly brokers: string;
+  readonly pid: number;
+  /** The present process: another one after {@link restart}. */
+  readonly child: Child;
+  /** Orderly end; resolves when the process is gone. */
+  stop(): Promise<void>;
+  /** SIGKILL, at once. */
+  kill(): void;
+  /** Starts it again at the same address with the same data, after {@link kill}, {@link stop} or while it runs. */
+  restart(): Promise<void>;
+}
+
+/** Starts one Apache Kafka (KRaft, broker and controller in one) and resolves when it answers as a whole cluster. */
+export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
+  const java = await findJava();
+  const classpath = `${await installKafka(options.log)}/*`;
+  const port = options.port || (await freePort());
+  const controllerPort = options.controllerPort || (await freePort());
+  const brokers = `127.0.0.1:${port}`;
+  const logDir = join(options.dataDir, 'log');
+  const config = join(options.dataDir, 'server.properties');
+  mkdirSync(options.dataDir, { recursive: true });
+  writeFileSync(config, properties(logDir, port, controllerPort));
+  if (!existsSync(join(logDir, 'meta.properties'))) {
+    await promisify(execFile)(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classpath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', CLUSTER_ID, '-c', config]);
+  }
+
+  const launch = async (): Promise<Child> => {
+    const child = await startChild({
+      name: 'kafka',
+      command: java,
+      args: ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto', '-Djava.awt.headless=true', `-Dlog4j2.configurationFile=${LOG4J}`, '-cp', classpath, 'kafka.Kafka', config],
+      output: { file: options.logFile },
+    });
+    try {
+      await waitUntilReady({ child, timeoutMs: READY_WITHIN_MS, logFile: options.logFile, check: () => answersAsCluster(brokers) });
+    } catch (error) {
+      await child.stop(0);
+      throw error;
+    }
+    return child;
+  };
+
+  let child = await launch();
+  return {
+    brokers,
+    get pid() {
+      return child.pid;
+    },
+    get child() {
+      return child;
+    },
+    stop: async () => {
+      await child.stop();
+    },
+    kill: () => child.signal('SIGKILL'),
+    restart: async () => {
+      await child.stop();
+      child = await launch();
+    },
+  };
+}
+
+/** Throws unless the broker is registered, unfenced and knows its controller. */
+async function answersAsCluster(brokers: string): Promise<void> {
+  const client = new kafkajs.Kafka({
+    clientId: 'longtake-local',
+    brokers: [brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+    connectionTimeout: 2000,
+    requestTimeout: 5000,
+    retry: { retries: 0 },
+  });
+  const admin = client.admin();
+  try {
+    await admin.connect();
+    const cluster = await admin.describeCluster();
+    if (cluster.brokers.length === 0 || cluster.controller === null) throw new Error('the broker is not registered yet');
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function properties(logDir: string, port: number, controllerPort: number): string {
+  const settings: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': logDir,
+    // Topics are made on purpose, with the settings of the contracts; a misspelt name must fail.
+    'auto.create.topics.enable': false,
+    'num.partitions': 4,
+    // One node: every internal topic has one replica, and few partitions start faster.
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 8,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    // After a kill -9 the broker may register again only when its old session has run out (default 9 s).
+    'broker.session.timeout.ms': 4000,
+    'broker.heartbeat.interval.ms': 500,
+    'group.initial.rebalance.delay.ms': 100,
+    // So that tests may kill consumers and see the others take over soon.
+    'group.min.session.timeout.ms': 1000,
+    // The default, 128 MB, would be a quarter of this heap.
+    'log.cleaner.dedupe.buffer.size': 8 << 20,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+  };
+  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join('');
+}
