@@ -1,0 +1,179 @@
+import { Type, type Static, type TSchema } from 'typebox'
+import { ClientId, Instant, PartId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
+import { decodeJson, encodeJson } from './json.ts'
+import { LOST_CAUSES } from './protocol.ts'
+import type { EncodedRecord, RecordFault } from './records.ts'
+import { shape, type Shape } from './schema.ts'
+import { TrackParts } from './wire.ts'
+
+const Ms = Type.Number({ description: "milliseconds on the file's own timeline" })
+const Count = Type.Integer({ minimum: 0 })
+
+/** A run of chunks with the media time it covers as far as its neighbours tell it. */
+export const TimedRange = Type.Object({
+  from: Seq,
+  to: Seq,
+  startMs: Type.Union([Ms, Type.Null()]),
+  endMs: Type.Union([Ms, Type.Null()]),
+})
+export type TimedRange = Static<typeof TimedRange>
+
+/** All that block-writer knows of one part; cumulative, so the latest one replaces all before. */
+export const PartState = Type.Object({
+  part: PartId,
+  client: Type.Union([ClientId, Type.Null()]),
+  mimeType: Type.Union([Type.String(), Type.Null()], { description: 'null until its part-opened was seen' }),
+  startedAt: Type.Union([Instant, Type.Null()]),
+  /** Where its first frame lies in the file it was placed in; null while unplaced. */
+  startMs: Type.Union([Ms, Type.Null()]),
+  endMs: Type.Union([Ms, Type.Null()]),
+  /** Chunks whose bytes are durable in storage, in the file or in pending. Sorted, disjoint, not adjacent. */
+  stored: Type.Array(SeqRange),
+  /** How many chunks are stored, and their bytes. */
+  chunks: Count,
+  bytes: Count,
+  /** Stored chunks that are not (wholly) playable because of a hole beside them or broken content. */
+  undecodable: Type.Array(TimedRange),
+  /** Chunks below the highest stored seq, or below the declared length, that are not stored. */
+  missing: Type.Array(TimedRange),
+  closed: Type.Union([Type.Object({ chunks: Count, clean: Type.Boolean() }), Type.Null()]),
+  lost: Type.Array(
+    Type.Object({ from: Seq, to: Seq, cause: Type.Union(LOST_CAUSES.map((cause) => Type.Literal(cause))) }),
+    { description: 'as declared by the client; never says that stored data is gone' },
+  ),
+  /** Set when the part cannot be written at all: content that is no recording. Its chunks are parked. */
+  rejected: Type.Union([Type.Object({ code: Type.String(), message: Type.String() }), Type.Null()]),
+})
+export type PartState = Static<typeof PartState>
+
+const ClientReport = Type.Object({
+  event: Type.String({ maxLength: 64 }),
+  track: Type.Union([TrackName, Type.Null()]),
+  detail: Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]),
+})
+
+const Gap = { track: TrackName, part: PartId, from: Seq, to: Seq }
+
+/** Every event of `recordings.events`: a closed union, told apart by `type`. */
+export const Events = {
+  'session-created': Type.Object({
+    type: Type.Literal('session-created'),
+    session: SessionId,
+    at: Instant,
+    metadata: Type.Record(Type.String(), Type.Unknown()),
+  }),
+  /** Said at the connection's start and again about once a minute while it lives. */
+  'client-connected': Type.Object({ type: Type.Literal('client-connected'), session: SessionId, at: Instant, client: ClientId, gateway: Type.String(), connection: Type.String() }),
+  'client-disconnected': Type.Object({
+    type: Type.Literal('client-disconnected'),
+    session: SessionId,
+    at: Instant,
+    client: ClientId,
+    gateway: Type.String(),
+    connection: Type.String(),
+    code: Type.Integer(),
+  }),
+  'client-reported': Type.Object({ type: Type.Literal('client-reported'), session: SessionId, at: Instant, client: ClientId, report: ClientReport, reportedAt: Instant }),
+  /**
+   * One atomic commit of one file of a track. Cumulative: all parts of the file with their whole state.
+   * A lower `commit.number` than one already seen for the same file is old news.
+   */
+  'blocks-committed': Type.Object({
+    type: Type.Literal('blocks-committed'),
+    session: SessionId,
+    at: Instant,
+    track: TrackName,
+    /** 0 for the first file of the track; others exist where parts cannot join. */
+    file: Count,
+    blob: Type.String(),
+    mimeType: Type.String(),
+    /** Total length of the committed blob; 0 while nothing in it is playable yet. */
+    bytes: Count,
+    durationMs: Ms,
+    /** When media time 0 of this file was, by the clock of the recorder (corrected). Null while nothing is placed. */
+    startedAt: Type.Union([Instant, Type.Null()]),
+    commit: Type.Object({ number: Count, id: Type.String() }),
+    /** Grows only when committed media bytes moved, so that a reader's offsets are stale. */
+    generation: Count,
+    blocks: Type.Object({ count: Count, sha256: Type.String({ description: 'hex SHA-256 of all block ids joined by \\n' }) }),
+    /** Codecs as found in the content, for players and renditions; e.g. V_VP9, A_OPUS; empty for MP4. */
+    codecs: Type.Array(Type.String()),
+    parts: Type.Array(PartState),
+    /** Offset in recordings.chunks below which everything of this track is in this commit. */
+    nextOffset: Type.String(),
+  }),
+  /** Said again by block-writer once it has passed that place of the chunk stream and committed all before it. */
+  'session-finished': Type.Object({
+    type: Type.Literal('session-finished'),
+    session: SessionId,
+    at: Instant,
+    parts: Type.Union([TrackParts, Type.Null()]),
+    /** Offset of the declaration in recordings.chunks: a higher one supersedes a lower one. */
+    offset: Type.String(),
+  }),
+  'session-deleted': Type.Object({ type: Type.Literal('session-deleted'), session: SessionId, at: Instant }),
+  /** All blobs of a deleted session are gone. */
+  'session-erased': Type.Object({ type: Type.Literal('session-erased'), session: SessionId, at: Instant }),
+  'gap-opened': Type.Object({ type: Type.Literal('gap-opened'), session: SessionId, at: Instant, ...Gap }),
+  'gap-closed': Type.Object({ type: Type.Literal('gap-closed'), session: SessionId, at: Instant, ...Gap }),
+  'gap-confirmed': Type.Object({ type: Type.Literal('gap-confirmed'), session: SessionId, at: Instant, ...Gap, cause: Type.String() }),
+  'session-completed': Type.Object({
+    type: Type.Literal('session-completed'),
+    session: SessionId,
+    at: Instant,
+    version: Type.Integer({ minimum: 1 }),
+    status: Type.Union([Type.Literal('complete'), Type.Literal('complete-with-gaps'), Type.Literal('abandoned')]),
+  }),
+  'session-finalized': Type.Object({
+    type: Type.Literal('session-finalized'),
+    session: SessionId,
+    at: Instant,
+    version: Type.Integer({ minimum: 1 }),
+    manifest: Type.String({ description: 'blob name of the manifest' }),
+  }),
+  'rendition-ready': Type.Object({
+    type: Type.Literal('rendition-ready'),
+    session: SessionId,
+    at: Instant,
+    version: Type.Integer({ minimum: 1 }),
+    track: TrackName,
+    kind: Type.Union([Type.Literal('poster'), Type.Literal('mp4')]),
+    blob: Type.String(),
+    mimeType: Type.String(),
+    bytes: Count,
+  }),
+  'rendition-failed': Type.Object({
+    type: Type.Literal('rendition-failed'),
+    session: SessionId,
+    at: Instant,
+    version: Type.Integer({ minimum: 1 }),
+    track: TrackName,
+    kind: Type.Union([Type.Literal('poster'), Type.Literal('mp4')]),
+    reason: Type.String({ maxLength: 4000, description: "ffmpeg's own last words" }),
+  }),
+} as const
+
+export type EventType = keyof typeof Events
+export type EventOf<T extends EventType> = Static<(typeof Events)[T]>
+export type RecordingEvent = { [T in EventType]: EventOf<T> }[EventType]
+
+const shapes = new Map<string, Shape<TSchema>>(Object.entries(Events).map(([type, schema]) => [type, shape(type, schema)]))
+
+export function encodeEvent(event: RecordingEvent): EncodedRecord {
+  return { key: event.session, value: encodeJson(event), headers: { kind: event.type } }
+}
+
+/** `unknown-kind` is a newer version's event: tolerated by the caller and counted; the other faults are parked. */
+export function decodeEvent(record: EncodedRecord): RecordingEvent | RecordFault {
+  const kind = record.headers.kind
+  if (kind === undefined) return { fault: 'no-kind', details: 'the record has no kind header' }
+  const known = shapes.get(kind)
+  if (known === undefined) return { fault: 'unknown-kind', details: `unknown event ${JSON.stringify(kind.slice(0, 64))}` }
+  const value = decodeJson(record.value)
+  if (value === undefined) return { fault: 'not-json', details: `the ${kind} event is not JSON` }
+  if (!known.is(value)) return { fault: 'invalid', details: known.faults(value).slice(0, 5).join('; ') }
+  const event = value as RecordingEvent
+  if (event.session !== record.key) return { fault: 'invalid', details: 'the key and the event name different sessions' }
+  return event
+}
+

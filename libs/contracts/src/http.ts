@@ -1,0 +1,92 @@
+import { Type, type Static } from 'typebox'
+import { PartState } from './events.ts'
+import { Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { GAP_KINDS, SessionStatus } from './status.ts'
+
+const Count = Type.Integer({ minimum: 0 })
+const Ms = Type.Number()
+const NullableMs = Type.Union([Ms, Type.Null()])
+const NullableInstant = Type.Union([Instant, Type.Null()])
+const Access = Type.Object({ url: Type.String(), token: Type.String() })
+
+/** `POST /v1/sessions` */
+export const CreateSessionRequest = Type.Object({
+  id: Type.Optional(SessionId),
+  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 200 }), Type.Unknown())),
+})
+export const CreateSessionResponse = Type.Object({ id: SessionId, ingest: Access, watch: Access })
+export type CreateSessionResponse = Static<typeof CreateSessionResponse>
+
+export const PublicGap = Type.Object({
+  from: Seq,
+  to: Seq,
+  startMs: NullableMs,
+  endMs: NullableMs,
+  kind: Type.Union(GAP_KINDS.map((kind) => Type.Literal(kind))),
+  state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
+  cause: Type.Union([Type.String(), Type.Null()]),
+})
+
+/** `GET /v1/sessions/{id}` */
+export const PublicSession = Type.Object({
+  id: SessionId,
+  status: SessionStatus,
+  version: Count,
+  finalizedVersion: Count,
+  startedAt: NullableInstant,
+  endedAt: NullableInstant,
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  tracks: Type.Record(
+    TrackName,
+    Type.Object({
+      url: Type.Union([Type.String(), Type.Null()], { description: 'of the first file; null while nothing is playable' }),
+      files: Type.Array(Type.Object({ url: Type.String(), mimeType: Type.String(), bytes: Count, durationMs: Ms, startOffsetMs: Ms })),
+      durationMs: Ms,
+      bytes: Count,
+      startOffsetMs: Ms,
+      timeline: Type.Array(Type.Object({ mediaMs: Ms, offsetMs: Ms })),
+      parts: Type.Array(
+        Type.Object({
+          part: PartId,
+          startedAt: NullableInstant,
+          /** Declared by `close`; null while it is open. */
+          chunks: Type.Union([Count, Type.Null()]),
+          /** How many chunks are stored. */
+          stored: Count,
+          closed: Type.Boolean(),
+          clean: Type.Boolean(),
+          rejected: PartState.properties.rejected,
+          gaps: Type.Array(PublicGap),
+        }),
+      ),
+      renditions: Type.Array(
+        Type.Object({ kind: Type.String(), version: Count, url: Type.Union([Type.String(), Type.Null()]), reason: Type.Union([Type.String(), Type.Null()]) }),
+      ),
+    }),
+  ),
+})
+export type PublicSession = Static<typeof PublicSession>
+
+export const SessionList = Type.Object({
+  sessions: Type.Array(
+    Type.Object({ id: SessionId, status: SessionStatus, version: Count, startedAt: NullableInstant, endedAt: NullableInstant, tracks: Type.Array(TrackName) }),
+  ),
+  next: Type.Union([Type.String(), Type.Null()], { description: 'cursor of the next page' }),
+})
+export type SessionList = Static<typeof SessionList>
+
+/** RFC 9457, with Longtake's closed `code`. */
+export const Problem = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String(),
+  detail: Type.Optional(Type.String()),
+})
+export type Problem = Static<typeof Problem>
+
+export const TOKEN_SCOPES = ['ingest', 'watch'] as const
+export type TokenScope = (typeof TOKEN_SCOPES)[number]
+/** Claims of Longtake's tokens: `sub` is the session, `exp` seconds since the epoch (RFC 7519). */
+export const TokenClaims = Type.Object({ sub: SessionId, scope: Type.Union(TOKEN_SCOPES.map((scope) => Type.Literal(scope))), exp: Type.Integer() })
+export type TokenClaims = Static<typeof TokenClaims>

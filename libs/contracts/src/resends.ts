@@ -1,0 +1,33 @@
+import { Type, type Static } from 'typebox'
+import { Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { decodeJson, encodeJson } from './json.ts'
+import type { EncodedRecord, RecordFault } from './records.ts'
+import { shape } from './schema.ts'
+
+/** What completeness asks of whichever gateway holds the session's clients (`recordings.resends`). */
+export const ClientRequest = Type.Union([
+  Type.Object({
+    type: Type.Literal('resend-requested'),
+    session: SessionId,
+    track: TrackName,
+    part: PartId,
+    from: Seq,
+    to: Seq,
+    at: Instant,
+  }),
+  /** Close every client of the session with 4410. */
+  Type.Object({ type: Type.Literal('clients-dismissed'), session: SessionId, at: Instant }),
+])
+export type ClientRequest = Static<typeof ClientRequest>
+const clientRequest = shape('client request', ClientRequest)
+
+export function encodeClientRequest(request: ClientRequest): EncodedRecord {
+  return { key: request.session, value: encodeJson(request), headers: { kind: request.type } }
+}
+
+export function decodeClientRequest(record: EncodedRecord): ClientRequest | RecordFault {
+  const value = decodeJson(record.value)
+  if (value === undefined) return { fault: 'not-json', details: 'the request is not JSON' }
+  if (!clientRequest.is(value)) return { fault: 'invalid', details: clientRequest.faults(value).slice(0, 5).join('; ') }
+  return value
+}

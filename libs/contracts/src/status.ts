@@ -1,0 +1,98 @@
+import { Type, type Static } from 'typebox'
+import { Events, PartState } from './events.ts'
+import { ClientId, Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { decodeJson, encodeJson } from './json.ts'
+import type { EncodedRecord, RecordFault } from './records.ts'
+import { shape } from './schema.ts'
+import { TrackParts } from './wire.ts'
+
+export const SESSION_STATUSES = ['waiting', 'recording', 'interrupted', 'complete', 'complete-with-gaps', 'abandoned', 'deleted'] as const
+export const SessionStatus = Type.Union(SESSION_STATUSES.map((status) => Type.Literal(status)))
+export type SessionStatus = Static<typeof SessionStatus>
+
+const { bytes, durationMs, file, blob, mimeType, startedAt, commit, generation, blocks, codecs, parts, at } =
+  Events['blocks-committed'].properties
+const NullableInstant = Type.Union([Instant, Type.Null()])
+const Count = Type.Integer({ minimum: 0 })
+
+/** One file of a track as of its newest commit. */
+export const FileState = Type.Object({ file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at })
+export type FileState = Static<typeof FileState>
+
+/** not-recorded: media time in which nothing was recorded although the session ran, e.g. between two parts. */
+export const GAP_KINDS = ['lost', 'undecodable', 'not-recorded'] as const
+export const GapState = Type.Object({
+  track: TrackName,
+  part: PartId,
+  from: Seq,
+  to: Seq,
+  startMs: Type.Union([Type.Number(), Type.Null()]),
+  endMs: Type.Union([Type.Number(), Type.Null()]),
+  kind: Type.Union(GAP_KINDS.map((kind) => Type.Literal(kind))),
+  state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
+  cause: Type.Union([Type.String(), Type.Null()]),
+  since: Instant,
+})
+export type GapState = Static<typeof GapState>
+
+/**
+ * The folded state of a session: what `recordings.status` holds, completeness's own state store and what the other
+ * services read. Of two records of a session the one with the higher `eventsOffset` is true.
+ */
+export const SessionState = Type.Object({
+  session: SessionId,
+  /** Offset in recordings.events of the last event folded in; decimal. */
+  eventsOffset: Type.String({ pattern: '^(0|[1-9][0-9]*)$' }),
+  /** Grows with every publication, for those that come from time alone and fold no event. */
+  revision: Count,
+  status: SessionStatus,
+  /** 0 until first completed; grows each time the completed content changes. */
+  version: Count,
+  finalizedVersion: Count,
+  createdAt: Instant,
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  startedAt: NullableInstant,
+  endedAt: NullableInstant,
+  /** Last sign of life of any client or commit. */
+  activeAt: Instant,
+  deletedAt: NullableInstant,
+  clients: Type.Array(
+    Type.Object({ client: ClientId, gateway: Type.String(), connection: Type.String(), since: Instant, seenAt: Instant, goneAt: NullableInstant }),
+  ),
+  finish: Type.Union([Type.Object({ parts: Type.Union([TrackParts, Type.Null()]), at: Instant, offset: Type.String() }), Type.Null()]),
+  tracks: Type.Record(TrackName, Type.Object({ files: Type.Array(FileState) })),
+  gaps: Type.Array(GapState),
+  resends: Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq, askedAt: Instant, times: Count })),
+  /** The newest reports of clients, oldest first, bounded. */
+  reports: Type.Array(
+    Type.Object({ client: ClientId, event: Type.String(), track: Type.Union([TrackName, Type.Null()]), detail: Type.Union([Type.String(), Type.Null()]), at: Instant }),
+  ),
+  manifest: Type.Union([Type.Object({ version: Count, blob: Type.String() }), Type.Null()]),
+  renditions: Type.Array(
+    Type.Object({
+      track: TrackName,
+      kind: Events['rendition-ready'].properties.kind,
+      version: Count,
+      /** null: it failed, and `reason` says why. */
+      blob: Type.Union([Type.String(), Type.Null()]),
+      mimeType: Type.Union([Type.String(), Type.Null()]),
+      bytes: Count,
+      reason: Type.Union([Type.String(), Type.Null()]),
+    }),
+  ),
+})
+export type SessionState = Static<typeof SessionState>
+export type { PartState }
+
+const sessionState = shape('session state', SessionState)
+
+export function encodeStatus(state: SessionState): EncodedRecord {
+  return { key: state.session, value: encodeJson(state), headers: { kind: 'session-state' } }
+}
+
+export function decodeStatus(record: EncodedRecord): SessionState | RecordFault {
+  const value = decodeJson(record.value)
+  if (value === undefined) return { fault: 'not-json', details: 'the status is not JSON' }
+  if (!sessionState.is(value)) return { fault: 'invalid', details: sessionState.faults(value).slice(0, 5).join('; ') }
+  return value
+}

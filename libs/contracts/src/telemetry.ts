@@ -1,0 +1,34 @@
+/** Names of spans and metrics. Session ids stand on spans and logs, never on metrics. */
+export const SPANS = {
+  receiveChunk: 'gateway receive chunk',
+  publish: 'kafka publish',
+  process: 'kafka process',
+  commit: 'block-writer commit',
+  stageBlock: 'blob stage block',
+  commitBlocks: 'blob commit blocks',
+} as const
+
+export const ATTRIBUTES = {
+  session: 'longtake.session',
+  track: 'longtake.track',
+  part: 'longtake.part',
+  seq: 'longtake.seq',
+} as const
+
+export const METRICS = {
+  gatewayConnections: 'longtake.gateway.connections',
+  gatewayChunks: 'longtake.gateway.chunks',
+  gatewayChunkBytes: 'longtake.gateway.chunk.bytes',
+  gatewayAckDuration: 'longtake.gateway.ack.duration',
+  gatewayInFlightBytes: 'longtake.gateway.in_flight.bytes',
+  gatewayCloses: 'longtake.gateway.closes',
+  unknownMessages: 'longtake.unknown_messages',
+  parked: 'longtake.parked',
+  commits: 'longtake.block_writer.commits',
+  commitDuration: 'longtake.block_writer.commit.duration',
+  bufferedBytes: 'longtake.block_writer.buffered.bytes',
+  blobRequests: 'longtake.blob.requests',
+  blobDuration: 'longtake.blob.request.duration',
+  sessions: 'longtake.completeness.sessions',
+  gaps: 'longtake.completeness.gaps',
+} as const
