@@ -2,6 +2,7 @@
 // seconds, so a kill -9 loses commits that it has answered. Azure does not: here a change is answered only once
 // it is on disk. Changes that wait at the same time share one save (lokijs queues them).
 'use strict';
+const { promisify } = require('node:util');
 const ExtentStore = require('azurite/dist/src/common/persistence/LokiExtentMetadataStore.js').default;
 const BlobStore = require('azurite/dist/src/blob/persistence/LokiBlobMetadataStore.js').default;
 
@@ -16,9 +17,7 @@ const CHANGES = [
 const extentDatabases = new Set();
 
 function save(db) {
-  return new Promise((resolve, reject) => {
-    db.saveDatabase((error) => (error ? reject(error) : resolve()));
-  });
+  return promisify(db.saveDatabase.bind(db))();
 }
 
 function wrap(prototype, name, after) {
