@@ -1,0 +1,60 @@
+import { LongtakeError } from '@longtake/contracts'
+import { type Setting, SettingFault } from './settings.ts'
+
+export type Settings = Readonly<Record<string, Setting<unknown>>>
+/** The config that a set of settings reads to. */
+export type ConfigOf<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
+export type Env = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads all settings and reports every fault at once, one line each, in a `LongtakeError` with code `INVALID_CONFIG`.
+ * An empty variable counts as unset. An unset one with a near name that *is* set is a fault: a typo would otherwise
+ * silently run on the default. Other unknown variables are fine, since services share an environment.
+ */
+export function readEnv<const S extends Settings>(env: Env, settings: S): ConfigOf<S> {
+  const faults: string[] = []
+  const config: Record<string, unknown> = {}
+  const known = new Set(Object.values(settings).map(({ name }) => name))
+  for (const [key, setting] of Object.entries(settings)) {
+    const raw = env[setting.name]?.trim() ?? ''
+    const near = raw === '' ? nearName(env, setting.name, known) : undefined
+    if (near !== undefined) {
+      faults.push(`${near} is no setting: is ${setting.name} meant?`)
+    } else if (raw !== '') {
+      try {
+        config[key] = setting.parse(raw)
+      } catch (error) {
+        if (!(error instanceof SettingFault)) throw error
+        const shown = setting.secret ? '' : ` is ${JSON.stringify(raw)}:`
+        faults.push(`${setting.name}${shown} ${shown ? 'it ' : ''}${error.message} (${setting.help})`)
+      }
+    } else if (setting.fallback) {
+      config[key] = setting.fallback.value
+    } else {
+      faults.push(`${setting.name} is not set (${setting.help})`)
+    }
+  }
+  if (faults.length === 0) return config as ConfigOf<S>
+  const count = faults.length === 1 ? 'One setting is wrong' : `${faults.length} settings are wrong`
+  throw new LongtakeError('INVALID_CONFIG', `${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+}
+
+function nearName(env: Env, name: string, known: ReadonlySet<string>): string | undefined {
+  if (!name.startsWith('LONGTAKE_')) return undefined
+  return Object.keys(env).find((other) => !known.has(other) && other.startsWith('LONGTAKE') && env[other] !== '' && isNear(other, name))
+}
+
+/** At most two letters added, dropped or changed, or two neighbours swapped. */
+function isNear(a: string, b: string): boolean {
+  if (Math.abs(a.length - b.length) > 2) return false
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(previous[j]! + 1, row[j - 1]! + 1, change))
+    }
+    previous = row
+  }
+  return previous[b.length]! <= 2
+}
