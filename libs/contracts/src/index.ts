@@ -1,3 +1,4 @@
+export * from './asyncapi.ts'
 export * from './catalogue.ts'
 export * from './declarations.ts'
 export * from './errors.ts'
