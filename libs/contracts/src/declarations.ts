@@ -36,7 +36,7 @@ export const Declarations = {
     part: PartId,
     from: Seq,
     to: Seq,
-    cause: Type.Union(LOST_CAUSES.map((cause) => Type.Literal(cause))),
+    cause: Type.Enum(LOST_CAUSES),
     at: Instant,
   }),
   /** `parts: null`: a backend ended the session without knowing its parts; all that are known count. */

@@ -38,7 +38,7 @@ export const PartState = Type.Object({
   missing: Type.Array(TimedRange),
   closed: Type.Union([Type.Object({ chunks: Count, clean: Type.Boolean() }), Type.Null()]),
   lost: Type.Array(
-    Type.Object({ from: Seq, to: Seq, cause: Type.Union(LOST_CAUSES.map((cause) => Type.Literal(cause))) }),
+    Type.Object({ from: Seq, to: Seq, cause: Type.Enum(LOST_CAUSES) }),
     { description: 'as declared by the client; never says that stored data is gone' },
   ),
   /** Set when the part cannot be written at all: content that is no recording. Its chunks are parked. */

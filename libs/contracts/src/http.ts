@@ -22,7 +22,7 @@ export const PublicGap = Type.Object({
   to: Seq,
   startMs: NullableMs,
   endMs: NullableMs,
-  kind: Type.Union(GAP_KINDS.map((kind) => Type.Literal(kind))),
+  kind: Type.Enum(GAP_KINDS),
   state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
   cause: Type.Union([Type.String(), Type.Null()]),
 })
@@ -88,5 +88,5 @@ export type Problem = Static<typeof Problem>
 export const TOKEN_SCOPES = ['ingest', 'watch'] as const
 export type TokenScope = (typeof TOKEN_SCOPES)[number]
 /** Claims of Longtake's tokens: `sub` is the session, `exp` seconds since the epoch (RFC 7519). */
-export const TokenClaims = Type.Object({ sub: SessionId, scope: Type.Union(TOKEN_SCOPES.map((scope) => Type.Literal(scope))), exp: Type.Integer() })
+export const TokenClaims = Type.Object({ sub: SessionId, scope: Type.Enum(TOKEN_SCOPES), exp: Type.Integer() })
 export type TokenClaims = Static<typeof TokenClaims>

@@ -7,7 +7,7 @@ import { shape } from './schema.ts'
 import { TrackParts } from './wire.ts'
 
 export const SESSION_STATUSES = ['waiting', 'recording', 'interrupted', 'complete', 'complete-with-gaps', 'abandoned', 'deleted'] as const
-export const SessionStatus = Type.Union(SESSION_STATUSES.map((status) => Type.Literal(status)))
+export const SessionStatus = Type.Enum(SESSION_STATUSES)
 export type SessionStatus = Static<typeof SessionStatus>
 
 const { bytes, durationMs, file, blob, mimeType, startedAt, commit, generation, blocks, codecs, parts, at } =
@@ -28,7 +28,7 @@ export const GapState = Type.Object({
   to: Seq,
   startMs: Type.Union([Type.Number(), Type.Null()]),
   endMs: Type.Union([Type.Number(), Type.Null()]),
-  kind: Type.Union(GAP_KINDS.map((kind) => Type.Literal(kind))),
+  kind: Type.Enum(GAP_KINDS),
   state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
   cause: Type.Union([Type.String(), Type.Null()]),
   since: Instant,

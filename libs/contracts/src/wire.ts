@@ -4,7 +4,7 @@ import { LOST_CAUSES, MAX_HANDLE } from './protocol.ts'
 import { shape, type Shape } from './schema.ts'
 
 const PartRef = { track: TrackName, part: PartId }
-const LostCauseSchema = Type.Union(LOST_CAUSES.map((cause) => Type.Literal(cause)))
+const LostCauseSchema = Type.Enum(LOST_CAUSES)
 
 /** The parts of each track, as `finish` names them. */
 export const TrackParts = Type.Record(TrackName, Type.Array(PartId, { maxItems: 10_000 }), { additionalProperties: false, maxProperties: 64 })
