@@ -1,0 +1,65 @@
+import type { Frame } from './blocks.ts';
+import type { WebmError } from './errors.ts';
+import type { PackedHeader, PartHeader } from './tracks.ts';
+
+/** What a reader turns bytes into, in stream order. */
+export type ReadItem = HeaderItem | ClusterItem | Frame | DamageItem | ResyncedItem;
+
+/** EBML head, Info and Tracks have been read. Comes once, before any other item. */
+export interface HeaderItem {
+  readonly kind: 'header';
+  readonly header: PartHeader;
+}
+
+/** A Cluster's Timestamp has been read. */
+export interface ClusterItem {
+  readonly kind: 'cluster';
+  readonly timeMs: number;
+  /** Where the Cluster element starts. */
+  readonly start: number;
+}
+
+/** Bytes that are no sound element. What surrounds them is still read. */
+export interface DamageItem {
+  readonly kind: 'damage';
+  readonly error: WebmError;
+  readonly start: number;
+  /** Where reading goes on, or null: then the next `resynced` item says it (there is none when the reader has failed). */
+  readonly end: number | null;
+}
+
+/** The next real Cluster after a hole or damage has been found; all bytes before it were dropped. */
+export interface ResyncedItem {
+  readonly kind: 'resynced';
+  readonly start: number;
+}
+
+export interface ReaderLimits {
+  /** Largest element that is held whole (a frame); default 32 MiB. */
+  readonly maxElementBytes?: number;
+}
+
+/** Where in the structure a reader is. */
+export type Phase = 'start' | 'top' | 'segment' | 'cluster' | 'search' | 'ended' | 'failed';
+
+/** A reader's context as JSON. The unparsed tail goes beside it, as bytes. */
+export interface ReaderState {
+  readonly version: 1;
+  readonly phase: Phase;
+  /** Stream offset up to which everything is parsed; the tail starts here. */
+  readonly offset: number;
+  /** Bytes of a dropped element that are still to come. */
+  readonly skip: number;
+  readonly docType: 'webm' | 'matroska';
+  readonly timestampScale: number | null;
+  /** Null until Info and Tracks were read. */
+  readonly header: PackedHeader | null;
+  /** Tracks, when they came before Info. */
+  readonly earlyTracks: PackedHeader | null;
+  /** Stream offsets of the ends of Segment and Cluster, null where unknown. */
+  readonly segmentEnd: number | null;
+  readonly clusterEnd: number | null;
+  readonly clusterStart: number;
+  /** The Cluster's Timestamp in ticks, null before it is read. */
+  readonly clusterTicks: number | null;
+}
