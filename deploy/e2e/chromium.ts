@@ -1,0 +1,91 @@
+import { execFile } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type Browser, chromium } from 'playwright-core'
+import { cacheDir } from '../local/cache.ts'
+import { SetupError } from '../local/setup-error.ts'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
+const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
+const HERE = dirname(fileURLToPath(import.meta.url))
+
+export interface ChromiumBinary {
+  path: string
+  /** What must be in its environment. */
+  env: Record<string, string>
+}
+
+/** `CHROMIUM_PATH`, else an installed one, else the one in the package @sparticuz/chromium, unpacked into the cache. */
+export async function findChromium(): Promise<ChromiumBinary> {
+  const named = process.env['CHROMIUM_PATH']
+  if (named) {
+    if (!existsSync(named)) throw new SetupError(`CHROMIUM_PATH is ${named}, which does not exist.`)
+    return { path: named, env: {} }
+  }
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  const installed = [...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))), MAC].find(isExecutable)
+  return installed === undefined ? unpackPackaged() : { path: installed, env: {} }
+}
+
+/** Chromium without a screen that grants camera, microphone and the capture of its own tab, all of them synthetic. */
+export async function launchChromium(options: { args?: string[] } = {}): Promise<Browser> {
+  const { path, env } = await findChromium()
+  return chromium.launch({
+    executablePath: path,
+    env: { ...process.env, ...env },
+    args: [
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--auto-accept-this-tab-capture',
+      '--autoplay-policy=no-user-gesture-required',
+      ...(options.args ?? []),
+    ],
+  })
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function unpackPackaged(): Promise<ChromiumBinary> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new SetupError('No Chromium found: install Chromium or Chrome, or point CHROMIUM_PATH to one.')
+  }
+  const target = join(cacheDir(), `chromium-${packagedVersion()}`)
+  if (!existsSync(target)) {
+    mkdirSync(cacheDir(), { recursive: true })
+    const building = mkdtempSync(`${target}.building-`)
+    try {
+      // The package unpacks into the temporary folder of its process; on its home platform, which we claim to be,
+      // also the libraries that a bare machine lacks (nss, nspr, expat).
+      await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', "import chromium from '@sparticuz/chromium'; await chromium.executablePath()"], {
+        cwd: HERE,
+        env: { ...process.env, TMPDIR: building, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' },
+      })
+      try {
+        renameSync(building, target)
+      } catch (error) {
+        // Someone else was faster: theirs is as good.
+        if (!existsSync(target)) throw error
+      }
+    } finally {
+      rmSync(building, { recursive: true, force: true })
+    }
+  }
+  const libraries = [join(target, 'al2023', 'lib'), process.env['LD_LIBRARY_PATH']].filter(Boolean).join(delimiter)
+  return { path: join(target, 'chromium'), env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(target, 'fonts') } }
+}
+
+function packagedVersion(): string {
+  const directory = dirname(dirname(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium'))))
+  const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }
+  return manifest.version
+}
