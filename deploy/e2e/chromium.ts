@@ -66,10 +66,14 @@ async function unpackPackaged(): Promise<ChromiumBinary> {
     try {
       // The package unpacks into the temporary folder of its process; on its home platform, which we claim to be,
       // also the libraries that a bare machine lacks (nss, nspr, expat).
-      await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', "import chromium from '@sparticuz/chromium'; await chromium.executablePath()"], {
-        cwd: HERE,
-        env: { ...process.env, TMPDIR: building, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' },
-      })
+      await promisify(execFile)(
+        process.execPath,
+        ['--input-type=module', '--eval', "import chromium from '@sparticuz/chromium'; await chromium.executablePath()"],
+        {
+          cwd: HERE,
+          env: { ...process.env, TMPDIR: building, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' },
+        },
+      )
       try {
         renameSync(building, target)
       } catch (error) {

@@ -1,91 +1,114 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import kafkajs from 'kafkajs';
-import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findJava, installKafka } from './kafka-install.ts';
-import { freePort } from './ports.ts';
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import kafkajs from 'kafkajs'
+import { startChild, waitUntilReady, type Child } from './child.ts'
+import { findJava, installKafka } from './kafka-install.ts'
+import { freePort } from './ports.ts'
 
-const LOG4J = fileURLToPath(new URL('kafka-log4j2.properties', import.meta.url));
+const LOG4J = fileURLToPath(new URL('kafka-log4j2.properties', import.meta.url))
 // One cluster per data folder and never two of them talking to each other, so any valid id does.
-const CLUSTER_ID = 'bG9uZ3Rha2UtbG9jYWwtMA';
-const READY_WITHIN_MS = 90_000;
+const CLUSTER_ID = 'bG9uZ3Rha2UtbG9jYWwtMA'
+const READY_WITHIN_MS = 90_000
 
 export interface KafkaOptions {
   /** Its state; a later start with the same folder goes on with it. */
-  dataDir: string;
-  logFile: string;
+  dataDir: string
+  logFile: string
   /** 0 or absent: a free one. */
-  port?: number;
-  controllerPort?: number;
-  log?: (line: string) => void;
+  port?: number
+  controllerPort?: number
+  log?: (line: string) => void
 }
 
 export interface RunningKafka {
   /** `host:port`, the same after a restart. */
-  readonly brokers: string;
-  readonly pid: number;
+  readonly brokers: string
+  readonly pid: number
   /** The present process: another one after {@link restart}. */
-  readonly child: Child;
+  readonly child: Child
   /** Orderly end; resolves when the process is gone. */
-  stop(): Promise<void>;
+  stop(): Promise<void>
   /** SIGKILL, at once. */
-  kill(): void;
+  kill(): void
   /** Starts it again at the same address with the same data, after {@link kill}, {@link stop} or while it runs. */
-  restart(): Promise<void>;
+  restart(): Promise<void>
 }
 
 /** Starts one Apache Kafka (KRaft, broker and controller in one) and resolves when it answers as a whole cluster. */
 export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
-  const java = await findJava();
-  const classpath = `${await installKafka(options.log)}/*`;
-  const port = options.port || (await freePort());
-  const controllerPort = options.controllerPort || (await freePort());
-  const brokers = `127.0.0.1:${port}`;
-  const logDir = join(options.dataDir, 'log');
-  const config = join(options.dataDir, 'server.properties');
-  mkdirSync(options.dataDir, { recursive: true });
-  writeFileSync(config, properties(logDir, port, controllerPort));
+  const java = await findJava()
+  const classpath = `${await installKafka(options.log)}/*`
+  const port = options.port || (await freePort())
+  const controllerPort = options.controllerPort || (await freePort())
+  const brokers = `127.0.0.1:${port}`
+  const logDir = join(options.dataDir, 'log')
+  const config = join(options.dataDir, 'server.properties')
+  mkdirSync(options.dataDir, { recursive: true })
+  writeFileSync(config, properties(logDir, port, controllerPort))
   if (!existsSync(join(logDir, 'meta.properties'))) {
-    await promisify(execFile)(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classpath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', CLUSTER_ID, '-c', config]);
+    await promisify(execFile)(java, [
+      '-Xshare:auto',
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      classpath,
+      'kafka.tools.StorageTool',
+      'format',
+      '--ignore-formatted',
+      '-t',
+      CLUSTER_ID,
+      '-c',
+      config,
+    ])
   }
 
   const launch = async (): Promise<Child> => {
     const child = await startChild({
       name: 'kafka',
       command: java,
-      args: ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto', '-Djava.awt.headless=true', `-Dlog4j2.configurationFile=${LOG4J}`, '-cp', classpath, 'kafka.Kafka', config],
+      args: [
+        '-Xms128m',
+        '-Xmx512m',
+        '-XX:+UseSerialGC',
+        '-Xshare:auto',
+        '-Djava.awt.headless=true',
+        `-Dlog4j2.configurationFile=${LOG4J}`,
+        '-cp',
+        classpath,
+        'kafka.Kafka',
+        config,
+      ],
       output: { file: options.logFile },
-    });
+    })
     try {
-      await waitUntilReady({ child, timeoutMs: READY_WITHIN_MS, logFile: options.logFile, check: () => answersAsCluster(brokers) });
+      await waitUntilReady({ child, timeoutMs: READY_WITHIN_MS, logFile: options.logFile, check: () => answersAsCluster(brokers) })
     } catch (error) {
-      await child.stop(0);
-      throw error;
+      await child.stop(0)
+      throw error
     }
-    return child;
-  };
+    return child
+  }
 
-  let child = await launch();
+  let child = await launch()
   return {
     brokers,
     get pid() {
-      return child.pid;
+      return child.pid
     },
     get child() {
-      return child;
+      return child
     },
     stop: async () => {
-      await child.stop();
+      await child.stop()
     },
     kill: () => child.signal('SIGKILL'),
     restart: async () => {
-      await child.stop();
-      child = await launch();
+      await child.stop()
+      child = await launch()
     },
-  };
+  }
 }
 
 /** Throws unless the broker is registered, unfenced and knows its controller. */
@@ -97,14 +120,14 @@ async function answersAsCluster(brokers: string): Promise<void> {
     connectionTimeout: 2000,
     requestTimeout: 5000,
     retry: { retries: 0 },
-  });
-  const admin = client.admin();
+  })
+  const admin = client.admin()
   try {
-    await admin.connect();
-    const cluster = await admin.describeCluster();
-    if (cluster.brokers.length === 0 || cluster.controller === null) throw new Error('the broker is not registered yet');
+    await admin.connect()
+    const cluster = await admin.describeCluster()
+    if (cluster.brokers.length === 0 || cluster.controller === null) throw new Error('the broker is not registered yet')
   } finally {
-    await admin.disconnect();
+    await admin.disconnect()
   }
 }
 
@@ -140,6 +163,8 @@ function properties(logDir: string, port: number, controllerPort: number): strin
     'log.cleaner.dedupe.buffer.size': 8 << 20,
     'num.network.threads': 2,
     'num.io.threads': 4,
-  };
-  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join('');
+  }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
 }
