@@ -29,6 +29,7 @@ export const METRICS = {
   bufferedBytes: 'longtake.block_writer.buffered.bytes',
   blobRequests: 'longtake.blob.requests',
   blobDuration: 'longtake.blob.request.duration',
+  blobRetries: 'longtake.blob.retries',
   sessions: 'longtake.completeness.sessions',
   gaps: 'longtake.completeness.gaps',
 } as const
