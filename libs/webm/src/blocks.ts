@@ -56,6 +56,14 @@ export interface BlockPlace {
   readonly end: number;
 }
 
+/** The track number at a block's start: 0 when there can be none, or minus the bytes that must be there to tell. */
+export function peekTrack(bytes: Uint8Array, at: number, end: number): number {
+  if (at >= end) return -1;
+  const length = vintLength(bytes[at] as number);
+  if (length > 4) return 0;
+  return at + length > end ? -length : readVint(bytes, at, length);
+}
+
 /** The frame of a SimpleBlock payload, or null when it is malformed. */
 export function readSimpleBlock(bytes: Uint8Array, at: number, end: number, place: BlockPlace): Frame | null {
   return readBlock(bytes, at, end, place, null, null);

@@ -1,4 +1,5 @@
-import { readHead, readUint, readVint, UNKNOWN_SIZE, vintLength } from './bytes.ts';
+import { peekTrack } from './blocks.ts';
+import { readHead, readUint, UNKNOWN_SIZE } from './bytes.ts';
 import type { ElementHead } from './bytes.ts';
 import { Id } from './ids.ts';
 
@@ -46,11 +47,9 @@ export function proveCluster(
         break;
       case Id.SimpleBlock: {
         if (!timed || head.size < 4 || head.size > maxElementBytes) return 'none';
-        if (data >= end) return data + 1 - at;
-        const length = vintLength(bytes[data] as number);
-        if (length > 4) return 'none';
-        if (data + length > end) return data + length - at;
-        return isTrack(readVint(bytes, data, length)) ? 'cluster' : 'none';
+        const track = peekTrack(bytes, data, end);
+        if (track < 0) return data - track - at;
+        return isTrack(track) ? 'cluster' : 'none';
       }
       case Id.BlockGroup:
         return timed && head.size >= 6 && head.size <= maxElementBytes ? 'cluster' : 'none';

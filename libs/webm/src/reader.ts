@@ -1,4 +1,4 @@
-import { readBlockGroup, readSimpleBlock, isPossibleTime, ticksToMs } from './blocks.ts';
+import { isPossibleTime, peekTrack, readBlockGroup, readSimpleBlock, ticksToMs } from './blocks.ts';
 import { readHead, readUint, UNKNOWN_SIZE } from './bytes.ts';
 import type { ElementHead } from './bytes.ts';
 import { proveCluster } from './cluster-search.ts';
@@ -7,15 +7,17 @@ import { WebmError } from './errors.ts';
 import type { WebmErrorCode } from './errors.ts';
 import { endsUnknownCluster, Id, isKnownId } from './ids.ts';
 import type { Phase, ReaderLimits, ReaderState, ReadItem } from './reader-items.ts';
-import { isWebmDocType, readDocType } from './sniff.ts';
+import { isWebmDocType, MAX_EBML_HEAD, readDocType } from './sniff.ts';
 import { Tail } from './tail.ts';
 import { packHeader, readTracks, unpackHeader } from './tracks.ts';
 import type { PartHeader, TrackInfo } from './tracks.ts';
 
 const DEFAULT_SCALE = 1_000_000;
 const DEFAULT_MAX_ELEMENT = 32 * 1024 * 1024;
-// An element of an unknown kind may be new in a later browser; a large one is far likelier noise.
-const MAX_UNKNOWN_ELEMENT = 64 * 1024;
+// An element of an unknown kind may be new in a later browser; a large one is far likelier noise, and so is a large
+// one of a known kind inside a Cluster that is no block: passing over it would swallow sound frames.
+const MAX_UNKNOWN_ELEMENT = 4 * 1024;
+const MAX_OTHER_IN_CLUSTER = 64 * 1024;
 
 /**
  * Reads one part's byte stream, however it is cut, and never looks at a byte twice.
@@ -196,7 +198,7 @@ export class StreamReader {
 
   #takeStart(bytes: Uint8Array, at: number, end: number): number {
     const { id, size, length } = this.#head;
-    if (id !== Id.EBML || size === UNKNOWN_SIZE || size > MAX_UNKNOWN_ELEMENT) {
+    if (id !== Id.EBML || size === UNKNOWN_SIZE || size > Math.min(MAX_EBML_HEAD, this.#maxElement)) {
       return this.#lost('not-webm', 'the stream does not start with an EBML head');
     }
     if (end - at < length + size) return -(length + size);
@@ -289,6 +291,12 @@ export class StreamReader {
     if (id !== Id.Timestamp && id !== Id.SimpleBlock && id !== Id.BlockGroup) return this.#skipElement();
     if (size === UNKNOWN_SIZE) return this.#lost('invalid-element', 'a block of unknown size');
     if (size > this.#maxElement) return this.#lost('element-too-large', `a block of ${size} bytes`);
+    if (id === Id.SimpleBlock && size > 0) {
+      // Looked at before the whole block is there: a wrong size must not swallow what follows.
+      const track = peekTrack(bytes, at + length, end);
+      if (track < 0) return track - length;
+      if (!this.#trackNumbers.has(track)) return this.#lost('unknown-track', `a frame of track ${track}, which the header does not name`);
+    }
     const whole = length + size;
     if (end - at < whole) return -whole;
     if (id === Id.Timestamp) this.#readTimestamp(bytes, at + length, size, whole);
@@ -324,9 +332,8 @@ export class StreamReader {
   #skipElement(): number {
     const { id, size, length } = this.#head;
     if (size === UNKNOWN_SIZE) return this.#lost('invalid-element', 'only Segment and Cluster may have an unknown size');
-    if (!isKnownId(id) && size > MAX_UNKNOWN_ELEMENT) {
-      return this.#lost('unexpected-element', `an unknown element of ${size} bytes`);
-    }
+    const isOdd = !isKnownId(id) ? size > MAX_UNKNOWN_ELEMENT : this.#phase === 'cluster' && size > MAX_OTHER_IN_CLUSTER;
+    if (isOdd) return this.#lost('unexpected-element', `an element of ${size} bytes that does not belong here`);
     if (size > this.#maxElement) return this.#lost('element-too-large', `${size} bytes to drop`);
     this.#skip = size;
     return length;

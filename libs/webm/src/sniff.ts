@@ -8,7 +8,7 @@ export type Container = 'webm' | 'mp4' | 'unknown' | 'need-more';
 const magic = [0x1a, 0x45, 0xdf, 0xa3];
 const ftyp = [0x66, 0x74, 0x79, 0x70];
 // Real EBML heads have about 31 bytes; what claims far more is no recording.
-const maxEbmlHead = 4096;
+export const MAX_EBML_HEAD = 4096;
 
 /**
  * What a stream is, by its first bytes (any number of them, from 0 on).
@@ -34,7 +34,7 @@ function sniffEbml(bytes: Uint8Array): Container {
   const head: ElementHead = { id: 0, size: 0, length: 0 };
   const outcome = readHead(bytes, 0, bytes.length, head);
   if (outcome > 0) return 'need-more';
-  if (outcome < 0 || head.size === UNKNOWN_SIZE || head.size > maxEbmlHead) return 'unknown';
+  if (outcome < 0 || head.size === UNKNOWN_SIZE || head.size > MAX_EBML_HEAD) return 'unknown';
   const end = head.length + head.size;
   if (bytes.length < end) return 'need-more';
   return isWebmDocType(readDocType(bytes, head.length, end)) ? 'webm' : 'unknown';

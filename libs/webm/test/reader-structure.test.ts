@@ -139,7 +139,7 @@ test('an unsound block is reported with its range, and its neighbours are read',
     element(0xa3),
     element(0xa0, bytes(0xff, 0xff, 0xff)),
     element(0xa0, uintElement(0x9b, 3)),
-    simpleBlock(5, 20),
+    blockGroup(5, 20),
     simpleBlock(2, 30),
   ]);
   const items = read(stream);
@@ -156,7 +156,7 @@ test('an unsound block is reported with its range, and its neighbours are read',
     'frame',
   ]);
   const damages = items.filter((item) => item.kind === 'damage');
-  assert.ok(damages.every((damage) => damage.error.retryable === false && damage.end !== null && damage.end > damage.start));
+  assert.ok(damages.every((damage) => !damage.error.retryable && damage.end !== null && damage.end > damage.start));
 });
 
 test('lost structure is reported once, then reading goes on at the next Cluster', () => {
@@ -165,6 +165,7 @@ test('lost structure is reported once, then reading goes on at the next Cluster'
     'invalid-element': bytes(0, 0, 0, 0),
     'element-too-large': concat([bytes(0xa3, 0x08, 0xff, 0xff, 0xff, 0xff)]),
     'unexpected-element': concat([ebml(), open(SEGMENT)]),
+    'unknown-track': simpleBlock(5, 20),
     'exceeds-parent': concat([element(CLUSTER, timestamp(5)).subarray(0, 4), bytes(0x84), timestamp(5), bytes(0xa3, 0x90)]),
   };
   for (const [code, broken] of Object.entries(breaks)) {
@@ -178,8 +179,10 @@ test('lost structure is reported once, then reading goes on at the next Cluster'
   }
 });
 
-test('a large element of an unknown kind is taken for noise', () => {
-  const stream = concat([partStart(), bytes(0x5a, 0xbc, 0x10, 0x10, 0, 0), new Uint8Array(50)]);
+test('a large element of an unknown kind, or one that is no block in a Cluster, is taken for noise', () => {
+  const inCluster = concat([partStart(), open(CLUSTER), timestamp(0), element(VOID, new Uint8Array(65_537))]);
+  assert.deepEqual(kinds(read(inCluster)), ['header', 'cluster', 'unexpected-element']);
+  const stream = concat([partStart(), bytes(0x5a, 0xbc, 0x10, 0, 0x10, 1), new Uint8Array(50)]);
   assert.deepEqual(kinds(read(stream)), ['header', 'unexpected-element']);
 });
 
