@@ -1,10 +1,10 @@
 import { Type, type Static } from 'typebox'
-import { Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { ClientId, Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
 import { shape } from './schema.ts'
 
-/** What completeness asks of whichever gateway holds the session's clients (`recordings.resends`). */
+/** What completeness, and one gateway of the others, asks of whichever gateway holds the session's clients (`recordings.resends`). */
 export const ClientRequest = Type.Union([
   Type.Object({
     type: Type.Literal('resend-requested'),
@@ -17,6 +17,8 @@ export const ClientRequest = Type.Union([
   }),
   /** Close every client of the session with 4410. */
   Type.Object({ type: Type.Literal('clients-dismissed'), session: SessionId, at: Instant }),
+  /** Said by a gateway at a connection's start: an older connection of the same client, on whichever gateway, is closed with 4409. */
+  Type.Object({ type: Type.Literal('client-moved'), session: SessionId, client: ClientId, gateway: Type.String(), connection: Type.String(), at: Instant }),
 ])
 export type ClientRequest = Static<typeof ClientRequest>
 const clientRequest = shape('client request', ClientRequest)
