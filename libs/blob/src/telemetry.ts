@@ -1,0 +1,68 @@
+import { LongtakeError, METRICS, SPANS } from '@longtake/contracts'
+import { metrics, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+
+export type Operation = 'stage block' | 'commit blocks' | 'properties' | 'block list' | 'read' | 'put' | 'snapshot' | 'delete' | 'list' | 'container'
+
+const SPAN_NAMES: Partial<Record<Operation, string>> = { 'stage block': SPANS.stageBlock, 'commit blocks': SPANS.commitBlocks }
+const DURATION_BOUNDARIES_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export interface BlobTelemetry {
+  /**
+   * Runs one call to the storage as a span `blob <operation>`, counts it by operation and outcome, and times it, with
+   * its retries. The outcome is the returned value's `outcome`, a thrown error's code, else `ok`.
+   */
+  observe<T>(operation: Operation, blob: string, run: () => Promise<T>, bytes?: number): Promise<T>
+  retried(operation: Operation, error: unknown): void
+}
+
+/** Makes the instruments; call it after telemetry has been registered. */
+export function blobTelemetry(): BlobTelemetry {
+  const tracer = trace.getTracer('@longtake/blob')
+  const meter = metrics.getMeter('@longtake/blob')
+  const requests = meter.createCounter(METRICS.blobRequests, { description: 'Calls to the blob storage, by operation and outcome' })
+  const retries = meter.createCounter(METRICS.blobRetries, { description: 'Further tries of calls that failed for a passing reason' })
+  const durations = meter.createHistogram(METRICS.blobDuration, {
+    description: 'Time until a call to the blob storage was answered, with its retries',
+    unit: 's',
+    advice: { explicitBucketBoundaries: DURATION_BOUNDARIES_S },
+  })
+  return {
+    observe(operation, blob, run, bytes) {
+      const attributes = { 'longtake.blob.name': blob, ...(bytes === undefined ? {} : { 'longtake.blob.bytes': bytes }) }
+      return tracer.startActiveSpan(SPAN_NAMES[operation] ?? `blob ${operation}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+        const startedAt = performance.now()
+        let outcome = 'ok'
+        try {
+          const result = await run()
+          outcome = outcomeOf(result) ?? 'ok'
+          if (outcome === 'unknown') span.setStatus({ code: SpanStatusCode.ERROR, message: 'whether it happened is unknown' })
+          return result
+        } catch (error) {
+          outcome = error instanceof LongtakeError ? error.code : 'aborted'
+          fail(span, error)
+          throw error
+        } finally {
+          span.setAttribute('longtake.blob.outcome', outcome)
+          span.end()
+          requests.add(1, { operation, outcome })
+          durations.record((performance.now() - startedAt) / 1000, { operation })
+        }
+      })
+    },
+    retried(operation, error) {
+      retries.add(1, { operation })
+      trace.getActiveSpan()?.addEvent('retry', { 'exception.message': error instanceof Error ? error.message : String(error) })
+    },
+  }
+}
+
+function outcomeOf(result: unknown): string | undefined {
+  if (typeof result !== 'object' || result === null || !('outcome' in result)) return undefined
+  return typeof result.outcome === 'string' ? result.outcome : undefined
+}
+
+function fail(span: Span, error: unknown): void {
+  const failure = error instanceof Error ? error : new Error(String(error))
+  span.recordException(failure)
+  span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message })
+}
