@@ -1,0 +1,134 @@
+import type { Alignment, Item } from './alignment.ts'
+import { equalBytes } from './bytes.ts'
+import type { FindingCode, Findings } from './findings.ts'
+import type { FileFrame, FinishedFile } from './finished-file.ts'
+import type { SourceFrame } from './recorder-output.ts'
+
+export interface ExpectedFrame extends Item {
+  source: SourceFrame
+  part: string
+}
+
+export interface PlacedPart {
+  part: string
+  startedAt: string
+  /** By how much its frames are moved in the file; null when none of them is there. */
+  shift: number | null
+}
+
+/** A part begins where the clock says, give or take this. */
+const WALL_CLOCK_TOLERANCE_MS = 100
+/** Where a part may not begin before the end of the one ahead: how long the last frame there may last. */
+const LONGEST_LAST_FRAME_MS = 1_000
+
+/** What the comparison of file and recording shows, frame by frame. */
+export function checkFrames(file: FinishedFile, expected: readonly ExpectedFrame[], aligned: Alignment, findings: Findings): void {
+  const ofSource = (code: FindingCode, indexes: readonly number[], what: string): void => {
+    for (const group of inARow(indexes)) {
+      const first = expected[group[0] as number] as ExpectedFrame
+      findings.add(code, `${describe(first)}${more(group)} ${what}`, { count: group.length, part: first.part, chunks: first.source.chunks })
+    }
+  }
+  const ofFile = (code: FindingCode, indexes: readonly number[], what: string): void => {
+    for (const group of inARow(indexes)) {
+      const first = file.frames[group[0] as number] as FileFrame
+      findings.add(code, `the ${first.kind} frame at ${seconds(first.timeMs)} (offset ${first.at})${more(group)} ${what}`, { count: group.length, at: first.at })
+    }
+  }
+  const groups = inARow(aligned.missing)
+  const tail = groups.at(-1)?.at(-1) === expected.length - 1 ? (groups.pop() ?? []) : []
+  ofSource('frame-missing', groups.flat(), 'is not in the file')
+  ofSource('tail-missing', tail, 'and all behind it is not in the file')
+  ofSource('frame-order', sorted(aligned.moved.map(([e]) => e)), 'is at another place in the file')
+  ofSource('frame-bytes', sorted(aligned.changed.map(([e]) => e)), 'has other bytes in the file')
+  ofSource('frame-time', sorted(aligned.retimed.map(([e]) => e)), 'is at another time in the file')
+  ofFile('frame-duplicated', aligned.repeated, 'is there more often than it was recorded')
+  ofFile('frame-unknown', aligned.unknown, 'was never recorded')
+
+  const origin = new Map([...aligned.matched, ...aligned.retimed].map(([e, a]) => [a, expected[e] as ExpectedFrame]))
+  ofFile('key-flag', where(file.frames, origin, isKeyOtherwise), 'has the wrong keyframe flag')
+  ofFile('frame-additions', where(file.frames, origin, (frame, { source }) => !equalBytes(frame.additions, source.additions)), 'has other additions than recorded')
+  ofFile('time-backwards', notRising(file, origin), 'is not later than the one of its track before it')
+}
+
+/** Audio frames are all keyframes, whatever the recorder said: Firefox leaves their flag off. */
+function isKeyOtherwise(frame: FileFrame, { source }: ExpectedFrame): boolean {
+  return frame.key !== (source.kind === 'audio' || source.key)
+}
+
+function where(frames: readonly FileFrame[], origin: Map<number, ExpectedFrame>, wrong: (frame: FileFrame, expected: ExpectedFrame) => boolean): number[] {
+  return sorted([...origin].filter(([a, expected]) => wrong(frames[a] as FileFrame, expected)).map(([a]) => a))
+}
+
+/** Frames whose time does not rise as it did in the recording; frames that have no origin there may at least not go back. */
+function notRising(file: FinishedFile, origin: Map<number, ExpectedFrame>): number[] {
+  const before = new Map<number, number>()
+  const wrong: number[] = []
+  for (const [a, frame] of file.frames.entries()) {
+    const last = before.get(frame.track)
+    before.set(frame.track, a)
+    if (last === undefined) continue
+    const rise = frame.timeMs - (file.frames[last] as FileFrame).timeMs
+    const [one, other] = [origin.get(last), origin.get(a)]
+    if (one === undefined || other === undefined) {
+      if (rise < 0) wrong.push(a)
+    } else {
+      const recorded = one.part === other.part ? other.source.timeMs - one.source.timeMs : 1
+      if (recorded > 0 ? rise <= 0 : recorded === 0 && rise < 0) wrong.push(a)
+    }
+  }
+  return wrong
+}
+
+/**
+ * That each part begins as long after the first as it was started after it, but never before the end of what is ahead
+ * of it. `parts` in the order of their starts.
+ */
+export function checkOffsets(parts: readonly PlacedPart[], expected: readonly ExpectedFrame[], findings: Findings): void {
+  const placed = parts.filter(({ shift }) => shift !== null)
+  const [first] = placed
+  if (first === undefined) return
+  const frames = Map.groupBy(expected, ({ part }) => part)
+  let aheadMs = Number.NEGATIVE_INFINITY
+  for (const one of placed) {
+    const { part, shift, startedAt } = one
+    const times = (frames.get(part) ?? []).map(({ source }) => source.timeMs)
+    const firstMs = times.reduce((least, timeMs) => Math.min(least, timeMs), Number.POSITIVE_INFINITY)
+    const wallMs = Date.parse(startedAt) - Date.parse(first.startedAt)
+    // Media time 0 of the file may be the start of the first recorder or its first frame.
+    const startMs = one === first && Math.abs(firstMs + (shift as number)) <= 1 ? 0 : (shift as number)
+    const earliest = Math.max(wallMs, aheadMs - firstMs)
+    const latest = Math.max(wallMs, aheadMs + LONGEST_LAST_FRAME_MS - firstMs)
+    if (startMs < earliest - WALL_CLOCK_TOLERANCE_MS || startMs > latest + WALL_CLOCK_TOLERANCE_MS) {
+      findings.add('part-offset', `part ${part} was started ${seconds(wallMs)} after the first one; in the file it starts at ${seconds(startMs)}`, { part })
+    }
+    aheadMs = times.reduce((latestMs, timeMs) => Math.max(latestMs, timeMs), Number.NEGATIVE_INFINITY) + (shift as number)
+  }
+}
+
+function describe({ part, source }: ExpectedFrame): string {
+  const [from, to] = source.chunks
+  return `the ${source.kind} frame at ${seconds(source.timeMs)} of part ${part} (chunk ${from === to ? from : `${from}–${to}`})`
+}
+
+function more(group: readonly number[]): string {
+  return group.length > 1 ? ` and ${group.length - 1} more` : ''
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(3)} s`
+}
+
+function sorted(indexes: readonly number[]): number[] {
+  return indexes.toSorted((a, b) => a - b)
+}
+
+function inARow(indexes: readonly number[]): number[][] {
+  const groups: number[][] = []
+  for (const index of indexes) {
+    const last = groups.at(-1)
+    if (last !== undefined && last.at(-1) === index - 1) last.push(index)
+    else groups.push([index])
+  }
+  return groups
+}

@@ -1,0 +1,189 @@
+import { align, placesByIdentity, shiftOf, type Alignment } from './alignment.ts'
+import { concat, equalBytes, firstDifference } from './bytes.ts'
+import { checkFrames, checkOffsets, type ExpectedFrame } from './check-frames.ts'
+import { checkGaps, checkUndecodable, type ReportedGap } from './check-gaps.ts'
+import { checkIndex } from './check-index.ts'
+import { Findings, type Finding } from './findings.ts'
+import { readFinishedFile, type FileFrame, type FinishedFile } from './finished-file.ts'
+import type { TrackInfo } from './frames.ts'
+import { lengthOf } from './ledger.ts'
+import { readRecordedPart, type RecordedPart } from './recorder-output.ts'
+
+export interface CheckedPart {
+  part: string
+  /** ISO 8601. */
+  startedAt: string
+  /** The chunks that were acknowledged. */
+  chunks: ReadonlyMap<number, Uint8Array> | readonly Uint8Array[]
+  /** How many chunks it has, as its `close` declares; by default up to the last one acknowledged. */
+  length?: number
+  /**
+   * Chunks that were made and not acknowledged. They may be in the file or not (an ack can be lost on its way): what
+   * the gaps do not name must be there.
+   */
+  unacknowledged?: ReadonlyMap<number, Uint8Array>
+  /** The gaps that status or manifest tell of this part. */
+  gaps?: readonly ReportedGap[]
+}
+
+export interface RecordingToCheck {
+  file: Uint8Array
+  /** The parts that are in this file. */
+  parts: readonly CheckedPart[]
+  /** The recording still goes on: the file may lack what came last. */
+  growing?: boolean
+}
+
+export interface RecordingSummary {
+  frames: number
+  acknowledgedChunks: number
+  /** Chunks with a frame that is not in the file, though it should be. */
+  lostChunks: number
+  /** Chunks with a frame that is in the file twice. */
+  duplicatedChunks: number
+  /** Missing chunks that no gap tells of. */
+  undeclaredHoles: number
+}
+
+export interface RecordingVerdict {
+  findings: Finding[]
+  summary: RecordingSummary
+}
+
+interface ReadPart extends CheckedPart {
+  acknowledged: ReadonlyMap<number, Uint8Array>
+  /** Acknowledged, or made and not told of as lost. */
+  present: ReadonlyMap<number, Uint8Array>
+  recorded: RecordedPart
+}
+
+/**
+ * Compares a finished file, frame by frame, with the chunks that were acknowledged. No findings: every frame that they
+ * hold is in the file once, unchanged, in order, at its time, and a player can seek to it; what is not there is told
+ * by a gap.
+ */
+export function checkRecording({ file, parts, growing = false }: RecordingToCheck): RecordingVerdict {
+  const findings = new Findings()
+  const readParts = parts.toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt)).map(readPart)
+  const summary = emptySummary()
+  for (const part of readParts) {
+    summary.acknowledgedChunks += part.acknowledged.size
+    // A hole is told of only after it was waited for.
+    summary.undeclaredHoles += growing ? 0 : checkGaps(part, findings)
+  }
+  if (readParts.some(({ present }) => isMp4(present.get(0)))) checkVerbatim(file, readParts, growing, findings)
+  else checkContent(file, readParts, growing, findings, summary)
+  return { findings: findings.all, summary }
+}
+
+function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: boolean, findings: Findings, summary: RecordingSummary): void {
+  const file = readFinishedFile(bytes, findings)
+  checkIndex(file, findings)
+  checkTracks(file, parts, findings)
+  const places = placesByIdentity(file.frames)
+  const placed = parts.map((part) => ({ ...part, shift: shiftOf(part.recorded.frames, file.frames, places) }))
+  const ordered = inFileOrder(placed, places, findings)
+  const expected = ordered.flatMap(({ part, recorded, shift }) =>
+    recorded.frames.map((source): ExpectedFrame => ({ identity: source.identity, timeMs: source.timeMs + (shift ?? Number.NaN), source, part })),
+  )
+  const aligned = align(expected, file.frames)
+  const lastAcknowledged = new Map(parts.map(({ part, acknowledged }) => [part, lengthOf(acknowledged) - 1]))
+  const mayMiss = ({ part, source }: ExpectedFrame): boolean => source.chunks[1] > (lastAcknowledged.get(part) ?? -1)
+  const lastThere = growing ? aligned.matched.reduce((last, [e]) => Math.max(last, e), -1) : expected.length
+  aligned.missing = aligned.missing.filter((e) => e < lastThere && !mayMiss(expected[e] as ExpectedFrame))
+  checkFrames(file, expected, aligned, findings)
+  if (ordered.every((part, index) => part === placed[index])) checkOffsets(ordered, expected, findings)
+  if (!growing) for (const part of placed) checkUndecodable(part, findings)
+  summary.frames = aligned.matched.length
+  summary.lostChunks = chunksOf(expected, aligned.missing).size
+  summary.duplicatedChunks = duplicatedChunks(expected, file.frames, aligned).size
+}
+
+function readPart(part: CheckedPart): ReadPart {
+  const acknowledged = part.chunks instanceof Map ? part.chunks : new Map((part.chunks as readonly Uint8Array[]).entries())
+  const present = new Map(acknowledged)
+  const isLost = (seq: number): boolean => (part.gaps ?? []).some(({ kind, from, to }) => kind === 'lost' && from <= seq && seq <= to)
+  for (const [seq, bytes] of part.unacknowledged ?? []) if (!present.has(seq) && !isLost(seq)) present.set(seq, bytes)
+  return { ...part, acknowledged, present, recorded: readRecordedPart(present) }
+}
+
+function isMp4(firstChunk: Uint8Array | undefined): boolean {
+  return firstChunk !== undefined && Buffer.from(firstChunk.subarray(4, 8)).toString('latin1') === 'ftyp'
+}
+
+function checkVerbatim(file: Uint8Array, parts: readonly ReadPart[], growing: boolean, findings: Findings): void {
+  const came = concat(parts.flatMap(({ present }) => [...present.keys()].toSorted((a, b) => a - b).map((seq) => present.get(seq) as Uint8Array)))
+  const at = firstDifference(file, growing ? came.subarray(0, file.length) : came)
+  if (at >= 0) findings.add('verbatim-bytes', `${file.length} bytes instead of ${came.length}, the first difference at ${at}`, { at })
+}
+
+/** That every kind of track in the file is described as the recorder described it. */
+function checkTracks(file: FinishedFile, parts: readonly ReadPart[], findings: Findings): void {
+  const head = parts.find(({ recorded }) => recorded.tracks !== null)?.recorded.tracks ?? []
+  if (file.docType === 'webm' && file.tracks.some(({ codec }) => !webmCodecs.has(codec))) {
+    findings.add('ebml-header', `DocType is webm, the codecs are ${file.tracks.map(({ codec }) => codec).join(', ')}`)
+  }
+  for (const recorded of head) {
+    const written = file.tracks.filter(({ kind }) => kind === recorded.kind)
+    const [one] = written
+    if (one === undefined || written.length > 1) findings.add('track-header', `${written.length} ${recorded.kind} tracks in the file, 1 was recorded`)
+    else {
+      const different = trackFacts.filter((fact) => one[fact] !== recorded[fact])
+      if (!equalBytes(one.codecPrivate, recorded.codecPrivate)) findings.add('track-header', `CodecPrivate of the ${recorded.kind} track`)
+      for (const fact of different) findings.add('track-header', `${fact} of the ${recorded.kind} track is ${one[fact]}, recorded was ${recorded[fact]}`)
+    }
+  }
+}
+
+const webmCodecs = new Set(['V_VP8', 'V_VP9', 'V_AV1', 'A_OPUS', 'A_VORBIS'])
+const trackFacts = ['codec', 'samplingFrequency', 'channels', 'codecDelay', 'seekPreRoll'] as const satisfies readonly (keyof TrackInfo)[]
+
+/** The parts in the order in which the file has them; another one than their starts is a finding. */
+function inFileOrder<P extends ReadPart>(parts: readonly P[], places: Map<string, number[]>, findings: Findings): P[] {
+  let before = -1
+  const withPlace = parts.map((part) => {
+    const found = part.recorded.frames.map(({ identity }) => places.get(identity) ?? []).filter(({ length }) => length === 1).map(([place]) => place as number)
+    // A part without a frame that is one of a kind stays where it was.
+    before = found.toSorted((a, b) => a - b)[found.length >> 1] ?? before
+    return { part, place: before }
+  })
+  const ordered = withPlace.toSorted((a, b) => a.place - b.place).map(({ part }) => part)
+  const wrong = ordered.findIndex((part, index) => part !== parts[index])
+  if (wrong >= 0) {
+    const { part } = ordered[wrong] as P
+    findings.add('part-order', `part ${part} comes before part ${(parts[wrong] as P).part}, which was started earlier`, { part })
+  }
+  return ordered
+}
+
+function chunksOf(expected: readonly ExpectedFrame[], indexes: readonly number[]): Set<string> {
+  const chunks = new Set<string>()
+  for (const index of indexes) {
+    const { part, source } = expected[index] as ExpectedFrame
+    for (let seq = source.chunks[0]; seq <= source.chunks[1]; seq += 1) chunks.add(`${part}/${seq}`)
+  }
+  return chunks
+}
+
+function duplicatedChunks(expected: readonly ExpectedFrame[], frames: readonly FileFrame[], aligned: Alignment): Set<string> {
+  if (aligned.repeated.length === 0) return new Set()
+  const places = placesByIdentity(expected)
+  const origins = aligned.repeated.map((a) => places.get((frames[a] as FileFrame).identity)?.[0])
+  return chunksOf(expected, origins.filter((origin) => origin !== undefined))
+}
+
+/** One line for logs: acknowledged chunks, lost, duplicated, undeclared holes. */
+export function describeSummary(summary: RecordingSummary): string {
+  return `${summary.acknowledgedChunks} chunks acknowledged (${summary.frames} frames in place), ${summary.lostChunks} lost, ${summary.duplicatedChunks} duplicated, ${summary.undeclaredHoles} undeclared holes`
+}
+
+/** The sum of several verdicts' summaries. */
+export function addSummaries(summaries: readonly RecordingSummary[]): RecordingSummary {
+  const total = emptySummary()
+  for (const summary of summaries) for (const key of Object.keys(total) as (keyof RecordingSummary)[]) total[key] += summary[key]
+  return total
+}
+
+function emptySummary(): RecordingSummary {
+  return { frames: 0, acknowledgedChunks: 0, lostChunks: 0, duplicatedChunks: 0, undeclaredHoles: 0 }
+}
