@@ -1,0 +1,15 @@
+import { DEFAULT_WINDOW_BYTES } from '@longtake/contracts'
+import { bytes, type ConfigOf, duration, type Env, integer, kafkaSettings, port, readEnv, serviceSettings, tokenSettings } from '@longtake/service'
+
+const settings = {
+  ...serviceSettings('gateway', { healthPort: 9101 }),
+  ...kafkaSettings,
+  ...tokenSettings,
+  port: port('LONGTAKE_GATEWAY_PORT', { help: 'where recorders connect', default: 8081 }),
+  maxConnections: integer('LONGTAKE_GATEWAY_MAX_CONNECTIONS', { help: 'recorders connected at once; more are told to come later', default: 10_000, min: 1 }),
+  inFlightBytes: bytes('LONGTAKE_GATEWAY_IN_FLIGHT', { help: 'memory for what Kafka has not yet taken, of all clients together', default: 256 * 1024 ** 2, min: 8 * 1024 ** 2 }),
+  windowBytes: bytes('LONGTAKE_GATEWAY_WINDOW', { help: 'what one client may have unacknowledged', default: DEFAULT_WINDOW_BYTES, min: 64 * 1024 }),
+  kafkaTimeoutMs: duration('LONGTAKE_GATEWAY_KAFKA_TIMEOUT', { help: 'how long a record is tried before its client is sent away', default: 60_000, min: 1000 }),
+}
+export type Config = ConfigOf<typeof settings>
+export const readConfig = (env: Env): Config => readEnv(env, settings)

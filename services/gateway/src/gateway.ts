@@ -1,0 +1,263 @@
+import { hash } from 'node:crypto'
+import {
+  encodeChunkRecord,
+  encodeClientRequest,
+  encodeDeclaration,
+  encodeEvent,
+  partitionOf,
+  TOPICS,
+  type ClientRequest,
+  type EncodedRecord,
+  type RecordingEvent,
+  type TopicKey,
+  type WireErrorCode,
+} from '@longtake/contracts'
+import type { Logger } from '@longtake/service'
+import { Budget } from './budget.ts'
+import { Clients } from './clients.ts'
+import type { AcceptedChunk, Shipment } from './connection.ts'
+import type { Limits } from './limits.ts'
+import { LiveConnection, type ConnectionHost, type Socket } from './live-connection.ts'
+import { endSpan, instruments, startChunkSpan, within } from './telemetry.ts'
+
+export interface GatewayOptions {
+  /** Name of this process in events. */
+  instance: string
+  partitions: number
+  maxConnections: number
+  inFlightBytes: number
+  windowBytes: number
+  limits: Limits
+  logger: Logger
+  /** Resolves once Kafka has it on all in-sync replicas. The value must not be changed by then. */
+  send(this: void, record: { topic: string; partition: number } & EncodedRecord): Promise<unknown>
+}
+
+/** After these the client is elsewhere already, or about to be: what it left needs no early commit. */
+const MOVED_ON = new Set([4409, 1012])
+
+/** All connections of this process, and what they share: memory, Kafka, takeovers and the end. */
+export class Gateway implements ConnectionHost {
+  readonly #options: GatewayOptions
+  readonly #budget: Budget
+  readonly #clients = new Clients<LiveConnection>()
+  /** Connections with acks to send at the end of this tick. */
+  readonly #unflushed = new Set<LiveConnection>()
+  readonly #timer: NodeJS.Timeout
+  #windowBytes: number
+  #draining: (() => void) | undefined
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.#budget = new Budget(options.inFlightBytes)
+    this.#windowBytes = options.windowBytes
+    this.#timer = setInterval(() => this.#tick(Date.now()), options.limits.tickMs)
+  }
+
+  /** Why a new connection cannot be taken in now. */
+  refusal(): WireErrorCode | undefined {
+    if (this.#draining) return 'REC_RESTARTING'
+    return this.#clients.all.size >= this.#options.maxConnections || this.#budget.full ? 'REC_OVERLOADED' : undefined
+  }
+
+  /** @param identity from a verified token; `expiresAt` in milliseconds since the epoch */
+  connect(socket: Socket, identity: { session: string; client: string; expiresAt: number }): LiveConnection {
+    const { limits } = this.#options
+    const now = Date.now()
+    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256 }
+    const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs })
+    const before = this.#clients.add(connection)
+    instruments.connections.add(1)
+    connection.welcome()
+    before?.end('REC_TAKEN_OVER')
+    const { session, client, id } = connection
+    this.#notice('resends', encodeClientRequest({ type: 'client-moved', session, client, connection: id, gateway: this.#options.instance, at: iso(now) }))
+    this.#sayConnected(connection, now)
+    this.#log(connection).debug('connected')
+    return connection
+  }
+
+  /** What other services and gateways say about clients. */
+  handle(request: ClientRequest): void {
+    switch (request.type) {
+      case 'resend-requested': {
+        const clients = this.#clients.ofSession(request.session)
+        const holders = clients.filter((connection) => connection.hasOpened(request.part))
+        // After a reload the part may lie in a client's spool and not be opened yet.
+        for (const connection of holders.length > 0 ? holders : clients) connection.askAgain(request)
+        return
+      }
+      case 'clients-dismissed':
+        for (const connection of this.#clients.ofSession(request.session)) connection.end('REC_DELETED')
+        return
+      case 'client-moved': {
+        const connection = this.#clients.find(request.session, request.client)
+        if (connection === undefined) return
+        if (connection.id === request.connection) connection.announced = true
+        // Both the log and the clock must say that the other one is newer: a takeover missed costs a few duplicates,
+        // a wrong one ends a recorder for good.
+        else if (connection.announced && Date.parse(request.at) > connection.openedAt) connection.end('REC_TAKEN_OVER')
+        return
+      }
+      default:
+        request satisfies never
+    }
+  }
+
+  /** Takes nothing new, acks what is in flight, and sends all clients away with 1012, after `timeoutMs` in any case. */
+  async drain(timeoutMs: number): Promise<void> {
+    const { promise: empty, resolve } = Promise.withResolvers<void>()
+    this.#draining = resolve
+    for (const connection of this.#clients.all) connection.drain()
+    if (this.#clients.all.size === 0) resolve()
+    const timeout = setTimeout(() => {
+      this.#options.logger.warn({ connections: this.#clients.all.size }, 'Kafka has not taken all in time: clients will send it again')
+      for (const connection of this.#clients.all) connection.end('REC_RESTARTING')
+    }, timeoutMs)
+    await empty
+    clearTimeout(timeout)
+    clearInterval(this.#timer)
+  }
+
+  fits(bytes: number): boolean {
+    return this.#budget.fits(bytes)
+  }
+
+  ship(connection: LiveConnection, shipment: Shipment): void {
+    switch (shipment.kind) {
+      case 'chunk':
+        return void this.#settle(connection, shipment, this.#sendChunk(connection, shipment.chunk))
+      case 'declaration':
+        return void this.#settle(connection, shipment, this.#publish('chunks', encodeDeclaration(shipment.declaration)))
+      case 'report':
+        return void this.#settle(connection, shipment, this.#publish('events', encodeEvent(shipment.event)))
+      default:
+        shipment satisfies never
+    }
+  }
+
+  ended(connection: LiveConnection, code: number): void {
+    const { session, client, id } = connection
+    const at = iso(Date.now())
+    instruments.connections.add(-1)
+    instruments.closes.add(1, { code })
+    this.#unflushed.delete(connection)
+    const away = this.#clients.remove(connection)
+    // In the same lane as its chunks, so behind them.
+    if (away && !MOVED_ON.has(code)) this.#notice('chunks', encodeDeclaration({ type: 'client-left', session, client, at }))
+    this.#noticeEvent({ type: 'client-disconnected', session, at, client, gateway: this.#options.instance, connection: id, code })
+    this.#log(connection).debug({ code }, 'disconnected')
+    if (this.#clients.all.size === 0) this.#draining?.()
+  }
+
+  async #settle(connection: LiveConnection, shipment: Shipment, sent: Promise<void>): Promise<void> {
+    let durable = true
+    try {
+      await sent
+    } catch (error) {
+      durable = false
+      if (connection.isOpen) this.#log(connection).warn({ error, kind: shipment.kind }, 'Kafka has not taken a record: its client keeps it and is sent away')
+    }
+    connection.settled(shipment, durable)
+    this.#flushSoon(connection)
+  }
+
+  async #sendChunk({ session, client }: LiveConnection, chunk: AcceptedChunk): Promise<void> {
+    const receivedAt = performance.now()
+    const span = startChunkSpan(session, chunk)
+    const bytes = chunk.payload.length
+    const record = encodeChunkRecord({ ...chunk, session, client, payload: chunk.payload.slice() })
+    try {
+      await within(span, () => this.#publish('chunks', record))
+    } catch (error) {
+      endSpan(span, error)
+      instruments.chunks.add(1, { outcome: 'failed' })
+      throw error
+    }
+    endSpan(span)
+    instruments.chunks.add(1, { outcome: 'acknowledged' })
+    instruments.chunkBytes.add(bytes)
+    instruments.ackDuration.record((performance.now() - receivedAt) / 1000)
+  }
+
+  /** Says what is good to know but not worth more memory than there is. */
+  #notice(topic: TopicKey, record: EncodedRecord): void {
+    const log = (error: unknown): void => this.#options.logger.warn({ error, session: record.key, kind: record.headers['kind'] }, 'a notice about a client is lost')
+    if (!this.#budget.fits(record.value.length)) log('no memory left')
+    else this.#publish(topic, record).catch(log)
+  }
+
+  #noticeEvent(event: RecordingEvent): void {
+    this.#notice('events', encodeEvent(event))
+  }
+
+  #sayConnected({ session, client, id }: LiveConnection, now: number): void {
+    this.#noticeEvent({ type: 'client-connected', session, at: iso(now), client, gateway: this.#options.instance, connection: id })
+  }
+
+  async #publish(topic: TopicKey, record: EncodedRecord): Promise<void> {
+    const bytes = record.value.length
+    this.#hold(bytes)
+    try {
+      await this.#options.send({ topic: TOPICS[topic].name, partition: partitionOf(record.key, this.#options.partitions), ...record })
+    } finally {
+      this.#release(bytes)
+    }
+  }
+
+  #hold(bytes: number): void {
+    this.#budget.take(bytes)
+    instruments.inFlightBytes.add(bytes)
+    this.#adaptWindows()
+  }
+
+  #release(bytes: number): void {
+    this.#budget.give(bytes)
+    instruments.inFlightBytes.add(-bytes)
+    this.#adaptWindows()
+  }
+
+  #adaptWindows(): void {
+    const windowBytes = this.#budget.narrowed(this.#options.windowBytes)
+    if (windowBytes === this.#windowBytes) return
+    this.#windowBytes = windowBytes
+    this.#options.logger.info({ windowBytes, inFlightBytes: this.#budget.used }, 'windows change')
+    const now = Date.now()
+    // Read anew for each: sending may end a connection, and that may change windows once more.
+    for (const connection of this.#clients.all) connection.resizeWindow(this.#windowBytes, now)
+  }
+
+  // At the end of the tick, so that the chunks of one Kafka batch share an ack.
+  #flushSoon(connection: LiveConnection): void {
+    if (this.#unflushed.size === 0) setImmediate(() => this.#flush())
+    this.#unflushed.add(connection)
+  }
+
+  #flush(): void {
+    const connections = [...this.#unflushed]
+    this.#unflushed.clear()
+    for (const connection of connections) connection.flush()
+  }
+
+  #tick(now: number): void {
+    const { heartbeatMs, connectedEveryMs } = this.#options.limits
+    for (const connection of this.#clients.all) {
+      connection.tick(now)
+      if (now >= connection.nextPingAt) {
+        connection.nextPingAt = now + heartbeatMs
+        connection.ping()
+      }
+      if (now >= connection.nextConnectedAt) {
+        connection.nextConnectedAt = now + connectedEveryMs
+        this.#sayConnected(connection, now)
+      }
+    }
+  }
+
+  #log({ session, client, id }: LiveConnection): Logger {
+    return this.#options.logger.child({ session, client, connection: id })
+  }
+}
+
+const sha256 = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
+const iso = (now: number): string => new Date(now).toISOString()

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto'
+import type { ServerMessageOf, WireErrorCode } from '@longtake/contracts'
+import { Connection, type Shipment, type Step } from './connection.ts'
+import { instruments } from './telemetry.ts'
+
+/** A WebSocket as far as this service needs one. After `end` or `terminate` it may not be touched any more. */
+export interface Socket {
+  /** False: dropped, because too much waits for this client already. */
+  send(text: string): boolean
+  ping(): void
+  end(code: number, reason: string): void
+  terminate(): void
+  /** Sends what `work` sends in one write. */
+  batch(work: () => void): void
+}
+
+export interface ConnectionHost {
+  /** Whether a record of this size may be taken in. */
+  fits(bytes: number): boolean
+  /** Settles by `connection.settled`, never rejects. Copies the payload before it returns. */
+  ship(connection: LiveConnection, shipment: Shipment): void
+  /** Called once. */
+  ended(connection: LiveConnection, code: number): void
+}
+
+/** One connected client: carries out what the protocol's rules say on its socket. */
+export class LiveConnection {
+  readonly id = randomUUID()
+  readonly session: string
+  readonly client: string
+  /** In milliseconds since the epoch. */
+  readonly openedAt: number
+  /** Whether this gateway has read its own `client-moved` about this connection. */
+  announced = false
+  nextPingAt: number
+  nextConnectedAt: number
+  readonly #core: Connection
+  readonly #host: ConnectionHost
+  #socket: Socket | undefined
+
+  constructor(socket: Socket, host: ConnectionHost, settings: ConstructorParameters<typeof Connection>[0], times: { now: number; connectedEveryMs: number }) {
+    this.session = settings.session
+    this.client = settings.client
+    this.openedAt = times.now
+    this.nextPingAt = times.now + settings.heartbeatMs
+    this.nextConnectedAt = times.now + times.connectedEveryMs
+    this.#socket = socket
+    this.#host = host
+    this.#core = new Connection(settings)
+  }
+
+  get isOpen(): boolean {
+    return !this.#core.closed
+  }
+
+  welcome(): void {
+    this.#take(this.#core.welcome(Date.now()))
+  }
+
+  receiveText(frame: Uint8Array): void {
+    if (!this.#host.fits(frame.length)) return this.end('REC_OVERLOADED')
+    const text = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString()
+    this.#take(this.#core.receiveText(text, Date.now()))
+  }
+
+  receiveBinary(frame: Uint8Array): void {
+    if (!this.#host.fits(frame.length)) return this.end('REC_OVERLOADED')
+    this.#take(this.#core.receiveBinary(frame, Date.now()))
+  }
+
+  receiveTooLarge(bytes: number): void {
+    this.#take(this.#core.receiveTooLarge(bytes))
+  }
+
+  settled(shipment: Shipment, durable: boolean): void {
+    this.#take(this.#core.settled(shipment, durable))
+  }
+
+  /** Sends the acks of what has settled since the last call. */
+  flush(): void {
+    const steps = this.#core.takeAcks()
+    if (steps.length > 1) this.#socket?.batch(() => this.#take(steps))
+    else this.#take(steps)
+  }
+
+  hasOpened(part: string): boolean {
+    return this.#core.hasOpened(part)
+  }
+
+  askAgain(chunks: Omit<ServerMessageOf<'resend'>, 'type'>): void {
+    this.#take(this.#core.askAgain(chunks))
+  }
+
+  resizeWindow(bytes: number, now: number): void {
+    this.#take(this.#core.resizeWindow(bytes, now))
+  }
+
+  tick(now: number): void {
+    this.#take(this.#core.tick(now))
+  }
+
+  ping(): void {
+    this.#socket?.ping()
+  }
+
+  drain(): void {
+    this.#take(this.#core.drain())
+  }
+
+  end(code: WireErrorCode): void {
+    this.#take(this.#core.end(code))
+  }
+
+  /** The socket is gone, whoever ended it. */
+  gone(code: number): void {
+    if (this.#socket === undefined) return
+    this.#socket = undefined
+    this.#core.lost()
+    this.#host.ended(this, code)
+  }
+
+  #take(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (this.#socket === undefined) return
+      switch (step.do) {
+        case 'send':
+          // A client that misses an ack can never be right again.
+          if (!this.#socket.send(JSON.stringify(step.message))) this.#socket.terminate()
+          break
+        case 'publish':
+          this.#host.ship(this, step.shipment)
+          break
+        case 'close':
+          this.#socket.end(step.code, step.reason)
+          break
+        case 'count-unknown':
+          instruments.unknownMessages.add(1)
+          break
+        default:
+          step satisfies never
+      }
+    }
+  }
+}
