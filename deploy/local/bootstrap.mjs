@@ -1,11 +1,12 @@
 // Runs a script of this folder with the project's own Node: `node bootstrap.mjs start.ts [arguments]`. This file is
 // plain JavaScript for Node 20 and needs no packages, since on a fresh clone there are none: it installs them.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { takePidLock } from './pid-lock.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = resolve(here, '..', '..')
@@ -41,36 +42,18 @@ function isInstalled() {
   })
 }
 
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error.code === 'EPERM'
-  }
-}
-
 /** Two installs at once would destroy each other's work. */
-function withInstallLock(install) {
-  const lock = join(root, '.data', 'installing.pid')
-  mkdirSync(dirname(lock), { recursive: true })
-  const claim = () => writeFileSync(lock, String(process.pid), { flag: 'wx' })
-  try {
-    claim()
-  } catch (error) {
-    if (error.code !== 'EEXIST') throw error
-    const owner = Number(readFileSync(lock, 'utf8'))
-    if (owner > 0 && isAlive(owner)) fail(`process ${owner} is installing the packages of this folder: wait until it is done and try again.`)
-    rmSync(lock)
-    claim()
+function installAlone() {
+  const lock = takePidLock(join(root, '.data', 'installing.pid'), 'bootstrap.mjs')
+  if (lock.owner !== undefined) {
+    fail(`process ${lock.owner} is installing the packages of this folder: wait until it is done and try again.`)
   }
-  try {
-    install()
-  } finally {
-    rmSync(lock, { force: true })
-  }
+  const problem = install()
+  lock.release()
+  if (problem) fail(problem)
 }
 
+/** @returns {string | undefined} what went wrong, in one line */
 function install() {
   console.log('longtake: installing packages (npm ci), this takes a minute or so …')
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
@@ -102,13 +85,7 @@ if (!(Number(process.versions.node.split('.')[0]) >= OLDEST_NODE)) {
 }
 const [script, ...args] = process.argv.slice(2)
 if (!script) fail('say which script of deploy/local to run.')
-if (!isInstalled()) {
-  let problem
-  withInstallLock(() => {
-    problem = install()
-  })
-  if (problem) fail(problem)
-}
+if (!isInstalled()) installAlone()
 
 // The channel tells the script when we are gone, however that came about.
 // kafkajs computes negative timeouts, which newer Nodes remark on.

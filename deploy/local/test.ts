@@ -64,7 +64,14 @@ async function types(): Promise<boolean> {
 function runTests(files: string[], concurrency: number, env?: Record<string, string>): Promise<boolean> {
   return runProgram(
     'node',
-    ['--disable-warning=ExperimentalWarning', '--disable-warning=TimeoutNegativeWarning', '--test', `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`, ...files],
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--disable-warning=TimeoutNegativeWarning',
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${TEST_TIMEOUT_MS}`,
+      ...files,
+    ],
     testEnvironment(env),
   )
 }

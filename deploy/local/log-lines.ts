@@ -1,0 +1,48 @@
+import { styleText } from 'node:util'
+
+type Style = Parameters<typeof styleText>[0]
+
+const COLOURS: Record<string, Style> = { fatal: 'red', error: 'red', warn: 'yellow', info: 'green' }
+// Said by the columns, or only of use where many machines' logs meet.
+const LEFT_OUT = new Set(['time', 'level', 'service', 'instance', 'message', 'error', 'pid', 'hostname', 'trace_id', 'span_id', 'trace_flags'])
+
+/**
+ * A service's line of output for human eyes: `HH:MM:SS service level message key=value …`. Services log JSON objects;
+ * what is none (a crash's last words) is shown as it is.
+ */
+export function renderLogLine(service: string, text: string, now: Date = new Date()): string {
+  const record = parse(text)
+  const level = typeof record?.['level'] === 'string' ? record['level'] : ''
+  const at = typeof record?.['time'] === 'string' ? new Date(record['time']) : now
+  const columns = [clock(at), styleText('cyan', service.padEnd(12)), styleText(COLOURS[level] ?? 'dim', level.padEnd(5))]
+  if (record === undefined) return [...columns, text].join(' ')
+  const fields = Object.entries(record).filter(([key]) => !LEFT_OUT.has(key))
+  const line = [...columns, show(record['message'] ?? ''), ...fields.map(([key, value]) => `${styleText('dim', `${key}=`)}${show(value)}`)].join(' ')
+  return line + showError(record['error'])
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  if (!text.startsWith('{')) return undefined
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return undefined
+  }
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function showError(error: unknown): string {
+  if (error === undefined) return ''
+  const stack = typeof error === 'object' && error !== null && 'stack' in error && typeof error.stack === 'string' ? error.stack : show(error)
+  return stack
+    .split('\n')
+    .map((line) => `\n    ${line}`)
+    .join('')
+}
+
+function clock(at: Date): string {
+  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
+}

@@ -1,0 +1,18 @@
+/** The services in the order in which they are stopped: who takes in data first, who only shows it last. */
+export const SERVICES = ['gateway', 'block-writer', 'completeness', 'finalizer', 'remuxer', 'query'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+/** Where each service's `/readyz` and `/metrics` are by default. */
+export const HEALTH_PORTS: Readonly<Record<ServiceName, number>> = {
+  gateway: 9101,
+  'block-writer': 9102,
+  completeness: 9103,
+  finalizer: 9104,
+  remuxer: 9105,
+  query: 9106,
+}
+
+/** The variable that sets it. */
+export function healthPortVariable(service: ServiceName): string {
+  return `LONGTAKE_${service.toUpperCase().replaceAll('-', '_')}_HEALTH_PORT`
+}

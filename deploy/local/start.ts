@@ -1,0 +1,132 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { renderLogLine } from './log-lines.ts'
+import { takePidLock } from './pid-lock.mjs'
+import { isFree } from './ports.ts'
+import { reportSetupError, untilStopped } from './run.ts'
+import { HEALTH_PORTS, healthPortVariable, SERVICES, type ServiceName } from './services.ts'
+import { SetupError } from './setup-error.ts'
+import { startSystem, type SystemOptions, type SystemPorts } from './system.ts'
+import { ROOT } from './test-files.ts'
+
+const DATA_DIR = join(ROOT, '.data')
+/** What the watchdog may take to end what a killed start has left. */
+const LEFTOVERS_GONE_MS = 30_000
+const say = (line: string): void => console.log(`longtake: ${line}`)
+
+interface NamedPort {
+  port: number
+  what: string
+  variable: string
+}
+
+function readPort(variable: string, fallback: number, what: string): NamedPort {
+  const text = process.env[variable]
+  const port = text ? Number(text) : fallback
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new SetupError(`${variable} is ${text}, which is no port: give a number from 1 to 65535.`)
+  return { port, what, variable }
+}
+
+function readPorts(ownKafka: boolean, ownAzurite: boolean) {
+  const query = readPort('LONGTAKE_QUERY_PORT', 8080, 'the pages and the API')
+  const gateway = readPort('LONGTAKE_GATEWAY_PORT', 8081, 'the gateway')
+  const kafka = readPort('LONGTAKE_LOCAL_KAFKA_PORT', 19_092, 'Kafka')
+  const kafkaController = readPort('LONGTAKE_LOCAL_KAFKA_CONTROLLER_PORT', 19_093, "Kafka's controller")
+  const azurite = readPort('LONGTAKE_LOCAL_AZURITE_PORT', 11_000, 'Azurite')
+  const health = SERVICES.map((service) => [service, readPort(healthPortVariable(service), HEALTH_PORTS[service], `the health of ${service}`)] as const)
+  const used = [query, gateway, ...(ownKafka ? [kafka, kafkaController] : []), ...(ownAzurite ? [azurite] : []), ...health.map(([, port]) => port)]
+  const ports: SystemPorts = {
+    query: query.port,
+    gateway: gateway.port,
+    kafka: kafka.port,
+    kafkaController: kafkaController.port,
+    azurite: azurite.port,
+    health: Object.fromEntries(health.map(([service, { port }]) => [service, port])) as Record<ServiceName, number>,
+  }
+  return { ports, used }
+}
+
+/** After a killed start its watchdog may still be ending the leftovers: then a taken port is waited for. */
+async function checkPorts(used: readonly NamedPort[], waitMs: number): Promise<void> {
+  const deadline = Date.now() + waitMs
+  for (const { port, what, variable } of used) {
+    while (!(await isFree(port))) {
+      if (Date.now() > deadline)
+        throw new SetupError(`port ${port} (${what}) is taken: end the program that listens there, or choose another one: ${variable}=${port + 1} npm start.`)
+      await delay(200)
+    }
+  }
+}
+
+function readStorage(): SystemOptions['storage'] {
+  const connectionString = process.env['AZURE_STORAGE_CONNECTION_STRING']
+  const accountUrl = process.env['LONGTAKE_AZURE_ACCOUNT_URL']
+  if (connectionString && accountUrl) throw new SetupError('AZURE_STORAGE_CONNECTION_STRING and LONGTAKE_AZURE_ACCOUNT_URL are both set: unset one of them.')
+  if (connectionString) return { connectionString }
+  return accountUrl ? { accountUrl } : undefined
+}
+
+/** Keys given in the environment win over this machine's own. */
+function givenKeys(): Record<string, string> {
+  return Object.fromEntries(['LONGTAKE_API_KEY', 'LONGTAKE_TOKEN_SECRET'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
+}
+
+async function main(): Promise<void> {
+  const beginning = performance.now()
+  const stopping = new AbortController()
+  const stopped = untilStopped().then((why) => {
+    say(`stopping everything (${why}) …`)
+    stopping.abort()
+    return why
+  })
+  const lock = takePidLock(join(DATA_DIR, 'start.pid'), 'start.ts')
+  if (lock.owner !== undefined) {
+    throw new SetupError(
+      `it runs already from this folder as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
+    )
+  }
+  try {
+    const brokers = process.env['KAFKA_BROKERS']
+    const storage = readStorage()
+    const { ports, used } = readPorts(!brokers, !storage)
+    await checkPorts(used, lock.stale ? LEFTOVERS_GONE_MS : 0)
+    // Of the previous run.
+    rmSync(join(DATA_DIR, 'logs'), { recursive: true, force: true })
+    say('starting …')
+    const system = await startSystem({
+      dataDir: DATA_DIR,
+      baseEnv: process.env,
+      env: givenKeys(),
+      ports,
+      ...(brokers ? { brokers } : {}),
+      ...(storage ? { storage } : {}),
+      onLine: (name, text) => console.log(renderLogLine(name, text)),
+      onRestart: (name, { code, signal }, pauseMs) => say(`${name} ended (${signal ?? `exit code ${code}`}), it is started again in ${pauseMs / 1000} s`),
+      log: say,
+      signal: stopping.signal,
+    })
+    console.log(`
+longtake is ready after ${((performance.now() - beginning) / 1000).toFixed(1)} s.
+
+  record     ${system.queryUrl}/record?key=${encodeURIComponent(system.apiKey)}
+  API        ${system.queryUrl}/docs   (Authorization: Bearer ${system.apiKey})
+  gateway    ${system.gatewayUrl}
+  Kafka      ${system.brokers}
+  storage    ${system.azurite?.url ?? 'as configured'}
+  data       ${DATA_DIR}   (logs in ${join(DATA_DIR, 'logs')})
+
+Ctrl-C stops everything; the next start goes on with the data.
+`)
+    await stopped
+    await system.stop()
+    say('stopped, nothing is left running.')
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+    say('stopped before it was ready, nothing is left running.')
+  } finally {
+    lock.release()
+  }
+}
+
+await main().then(() => process.exit(0), reportSetupError)
