@@ -1,17 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import { testAzurite } from '@longtake/testkit'
-import { openBlobStore } from '../src/index.ts'
+import { type BlobStore, openBlobStore } from '../src/index.ts'
 
 /** Small enough for tests to wait out, and a page size that makes lists turn pages. */
 const FAST = { tries: 4, tryTimeoutMs: 10_000, firstDelayMs: 5, maxDelayMs: 20, listPageSize: 2 }
 
-/** A store on an empty container of its own, reached directly or through a proxy's origin. */
-export async function azuriteStore(options: { origin?: string; container?: string; tryTimeoutMs?: number } = {}) {
-  const { origin, container = `test-${randomUUID()}`, ...policy } = options
-  const connectionString = origin === undefined ? testAzurite() : testAzurite().replace(azuriteOrigin(), origin)
-  const config = { azureConnectionString: { reveal: () => connectionString }, azureAccountUrl: undefined, azureContainer: container }
+interface Options {
+  /** Reaches Azurite through this origin, a proxy's. */
+  origin?: string
+  connectionString?: string
+  container?: string
+  create?: boolean
+  tryTimeoutMs?: number
+}
+
+/** A store on an empty container of its own. */
+export async function azuriteStore(options: Options = {}): Promise<BlobStore> {
+  const { origin = azuriteOrigin(), connectionString = testAzurite(), container = `test-${randomUUID()}`, create = true, ...policy } = options
+  const reveal = (): string => connectionString.replace(azuriteOrigin(), origin)
+  const config = { azureConnectionString: { reveal }, azureAccountUrl: undefined, azureContainer: container }
   const store = await openBlobStore(config, { ...FAST, ...policy })
-  await store.ensureContainer()
+  if (create) await store.ensureContainer()
   return store
 }
 

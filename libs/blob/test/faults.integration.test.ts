@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { LongtakeError } from '@longtake/contracts'
-import { type SeenRequest, startHttpFaultProxy } from '@longtake/testkit'
+import { type SeenRequest, startHttpFaultProxy, testAzurite } from '@longtake/testkit'
 import { type BlobStore, commitWithReadBack, newBlockIds } from '../src/index.ts'
 import { azuriteOrigin, azuriteStore } from './azurite.ts'
 
@@ -207,10 +208,55 @@ test('an abort ends a running call and a running body with its reason', async ()
   await assert.rejects(buffer(read.body), (error) => error === reason)
 })
 
+test('a body that falls silent is resumed, and one whose reader is slow is not', async () => {
+  await using it = await setUp({ tryTimeoutMs: 200 })
+  const bytes = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => i % 251))
+  await it.direct.put('b', bytes, described('c-1'))
+  it.proxy.inject(isRead, { kind: 'stall body', afterBytes: 200_000 })
+  const read = await it.store.readRange('b', { offset: 0 })
+  assert.equal(read.outcome, 'read')
+  assert.ok((await buffer(read.body)).equals(bytes))
+  assert.equal(it.count(isRead), 2)
+
+  const slow = await it.store.readRange('b', { offset: 0 })
+  assert.equal(slow.outcome, 'read')
+  // Longer than the bound for silence: the reader's own pause must not count.
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.ok((await buffer(slow.body)).equals(bytes))
+  assert.equal(it.count(isRead), 3)
+})
+
+test('a silent body is let go at once when its reader goes', async () => {
+  await using it = await setUp({ tryTimeoutMs: 3_600_000 })
+  await it.direct.put('b', Buffer.alloc(1_000_000), described('c-1'))
+  it.proxy.inject(isRead, { kind: 'stall body', afterBytes: 200_000 })
+  const read = await it.store.readRange('b', { offset: 0 })
+  assert.equal(read.outcome, 'read')
+  let got = 0
+  for await (const piece of read.body as AsyncIterable<Buffer>) if ((got += piece.length) === 200_000) break
+  assert.ok(read.body.destroyed)
+  assert.equal(it.count(isRead), 1)
+})
+
 test('a wrong key, a missing container and a dead server have their codes', async () => {
-  await using it = await setUp()
-  const missing = await azuriteStore({ container: `test-${randomUUID()}` })
-  await missing.ping()
-  await it.proxy[Symbol.asyncDispose]()
+  const key = Buffer.from('wrong').toString('base64')
+  await assert.rejects(azuriteStore({ connectionString: testAzurite().replace(/AccountKey=[^;]+/, `AccountKey=${key}`) }), { code: 'BLOB_FORBIDDEN' })
+
+  const nowhere = await azuriteStore({ create: false })
+  await assert.rejects(stageText(nowhere, 'x'), { code: 'BLOB_CONTAINER_MISSING' })
+  await assert.rejects(nowhere.commitBlockList('b', [], { ifNoneMatch: '*', ...described('c-1') }), { code: 'BLOB_CONTAINER_MISSING' })
+
+  const it = await setUp()
+  await it[Symbol.asyncDispose]()
   await assert.rejects(it.store.ping(), unknownError)
+})
+
+test('an error tells what failed and nothing of the request’s headers', async () => {
+  await using it = await setUp()
+  it.proxy.inject(isHead, { kind: 'answer', status: 400, headers: { 'x-ms-error-code': 'InvalidHeaderValue' } })
+  const error: unknown = await it.store.properties('s-1/webcam.webm').catch((caught: unknown) => caught)
+  assert.ok(error instanceof LongtakeError)
+  assert.equal(error.code, 'BLOB_REFUSED')
+  assert.match(error.message, /^properties of s-1\/webcam\.webm failed: .*InvalidHeaderValue/)
+  assert.doesNotMatch(inspect(error, { depth: 9 }), /SharedKey|authorization/i)
 })

@@ -14,8 +14,8 @@ export type HttpFault =
   | { kind: 'cut before' }
   /** The server does what it was asked; the connection is closed in place of its answer. */
   | { kind: 'cut answer' }
-  /** The answer breaks off after so many bytes of its body. */
-  | { kind: 'cut body'; afterBytes: number }
+  /** After so many bytes of the answer's body the connection is closed, or falls silent. */
+  | { kind: 'cut body' | 'stall body'; afterBytes: number }
   /** The server does what it was asked; no answer comes, until the client gives up. */
   | { kind: 'hold answer' }
   /** This answer, without asking the server, or after it has done what it was asked. */
@@ -63,7 +63,8 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
         await buffer(await forward(request, body))
         return void response.destroy()
       case 'cut body':
-        return passSome(await forward(request, body), response, fault.afterBytes)
+      case 'stall body':
+        return passSome(await forward(request, body), response, fault)
       case 'hold answer':
         return void (await buffer(await forward(request, body)))
       case 'answer':
@@ -99,8 +100,10 @@ function pass(answer: IncomingMessage, response: ServerResponse): void {
   answer.on('error', () => response.destroy())
 }
 
-async function passSome(answer: IncomingMessage, response: ServerResponse, bytes: number): Promise<void> {
+async function passSome(answer: IncomingMessage, response: ServerResponse, fault: { kind: 'cut body' | 'stall body'; afterBytes: number }): Promise<void> {
   const body = await buffer(answer)
   response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
-  response.write(body.subarray(0, bytes), () => response.destroy())
+  response.write(body.subarray(0, fault.afterBytes), () => {
+    if (fault.kind === 'cut body') response.destroy()
+  })
 }
