@@ -1,0 +1,196 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isConnectionError, KafkaError, protocolError, toKafkaError } from './errors.ts'
+import { createBroker, createErrorFromCode, logOf, sendChecked, sendRaw, type ApiName, type Broker, type KafkaConfig, type Log } from './kafkajs.ts'
+
+/** Leaves the broker time between two questions for the same thing. */
+const REFRESH_PAUSE_MS = 100
+
+interface Metadata {
+  brokers: { nodeId: number; host: string; port: number }[]
+  topicMetadata: {
+    topicErrorCode: number
+    topic: string
+    partitionMetadata: { partitionErrorCode: number; partitionId: number; leader: number }[]
+  }[]
+}
+
+/** `group` requests have connections of their own: a join waits in the broker and holds up all behind it. */
+type Purpose = 'data' | 'group'
+
+/**
+ * Connections to the brokers and knowledge of who leads what. Unlike kafkajs's Cluster, an error of one topic or
+ * partition in the metadata leaves the others usable, and nothing here retries: callers own their deadlines.
+ */
+export class Cluster {
+  readonly log: Log
+  readonly #config: KafkaConfig
+  readonly #brokers = new Map<string, Broker>()
+  readonly #connecting = new WeakMap<object, Promise<unknown>>()
+  readonly #wanted = new Set<string>()
+  readonly #leaders = new Map<string, (number | undefined)[]>()
+  #addresses = new Map<number, { host: string; port: number }>()
+  #refreshing: Promise<void> | undefined
+  #refreshedAt = -Infinity
+  #closed = false
+
+  constructor(config: KafkaConfig) {
+    this.#config = config
+    this.log = logOf(config)
+  }
+
+  /** Topics whose leaders every refresh asks for. */
+  want(topics: Iterable<string>): void {
+    for (const topic of topics) this.#wanted.add(topic)
+  }
+
+  /** From what is known now; undefined before a refresh has seen the topic, and for topics that do not exist. */
+  partitionCount(topic: string): number | undefined {
+    return this.#leaders.get(topic)?.length
+  }
+
+  /** The node that leads the partition as far as is known; undefined when it is not known, or it has no leader. */
+  leader(topic: string, partition: number): number | undefined {
+    return this.#leaders.get(topic)?.[partition]
+  }
+
+  /** Asks the cluster for brokers and leaders; calls at the same time share one request. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined
+      this.#refreshedAt = performance.now()
+    })
+    return this.#refreshing
+  }
+
+  async #refresh(): Promise<void> {
+    const pause = this.#refreshedAt + REFRESH_PAUSE_MS - performance.now()
+    if (pause > 0) await delay(pause)
+    const metadata = await this.#askAny()
+    this.#addresses = new Map(metadata.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
+    for (const { topicErrorCode, topic, partitionMetadata } of metadata.topicMetadata) {
+      if (topicErrorCode !== 0) {
+        // A topic is unknown for a moment on a broker that just came up; what was known before is the better guess.
+        this.log.debug({ topic, error: createErrorFromCode(topicErrorCode).message }, 'no metadata of a topic')
+        continue
+      }
+      const leaders: (number | undefined)[] = Array.from({ length: partitionMetadata.length })
+      for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader < 0 ? undefined : leader
+      this.#leaders.set(topic, leaders)
+    }
+  }
+
+  async #askAny(): Promise<Metadata> {
+    const errors: unknown[] = []
+    const args = { topics: [...this.#wanted], allowAutoTopicCreation: false }
+    for (const nodeId of this.#addresses.keys()) {
+      try {
+        return await this.#send(nodeId, 'data', (broker) => sendRaw<Metadata>(broker, 'Metadata', args))
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    for (const seed of this.#config.brokers) {
+      const [host = seed, port = '9092'] = splitAddress(seed)
+      const broker = createBroker(this.#config, { host, port: Number(port), nodeId: null })
+      try {
+        await this.#connect(broker, 0)
+        return await sendRaw<Metadata>(broker, 'Metadata', args)
+      } catch (error) {
+        errors.push(error)
+      } finally {
+        this.#drop(broker)
+      }
+    }
+    const last = errors.at(-1)
+    if (last !== undefined && !isConnectionError(last)) throw toKafkaError(last, 'asking for metadata')
+    throw new KafkaError('KAFKA_UNREACHABLE', `no broker of ${this.#config.brokers.join(', ')} answers`, { cause: last })
+  }
+
+  /** Sends to one node; error codes stay in the answer, for each partition to be judged by itself. */
+  raw<T>(nodeId: number, api: ApiName, args: object, decode?: (bytes: Buffer) => Promise<T>): Promise<T> {
+    return this.#send(nodeId, 'data', (broker) => sendRaw(broker, api, args, decode), api === 'Fetch' ? 1 : 0)
+  }
+
+  /** Sends to a group's coordinator; error codes stay in the answer. */
+  rawGroup<T>(nodeId: number, api: ApiName, args: object): Promise<T> {
+    return this.#send(nodeId, 'group', (broker) => sendRaw(broker, api, args))
+  }
+
+  /** Sends to a group's coordinator; an error code in the answer is thrown. */
+  group<T>(nodeId: number, api: ApiName, args: object): Promise<T> {
+    return this.#send(nodeId, 'group', (broker) => sendChecked(broker, api, args))
+  }
+
+  /** The node that coordinates the group now. */
+  async coordinator(groupId: string): Promise<number> {
+    if (this.#addresses.size === 0) await this.refresh()
+    let last: unknown
+    for (const nodeId of this.#addresses.keys()) {
+      try {
+        const args = { groupId, coordinatorType: 0 }
+        const { coordinator } = await this.#send(nodeId, 'data', (broker) => sendChecked<{ coordinator: { nodeId: number } }>(broker, 'GroupCoordinator', args))
+        if (!this.#addresses.has(coordinator.nodeId)) await this.refresh()
+        return coordinator.nodeId
+      } catch (error) {
+        last = error
+      }
+    }
+    await this.refresh()
+    throw toKafkaError(last, `looking for the coordinator of ${groupId}`)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const brokers = [...this.#brokers.values()]
+    this.#brokers.clear()
+    await Promise.all(brokers.map((broker) => broker.disconnect()))
+  }
+
+  async #send<T>(nodeId: number, purpose: Purpose, send: (broker: Broker) => Promise<T>, connection = 0): Promise<T> {
+    if (this.#closed) throw new KafkaError('KAFKA_CLOSED', 'the Kafka client is closed')
+    const address = this.#addresses.get(nodeId)
+    if (address === undefined) throw new KafkaError('KAFKA_UNREACHABLE', `broker ${nodeId} is not part of the cluster as last seen`)
+    const key = `${purpose} ${nodeId} ${address.host}:${address.port}`
+    let broker = this.#brokers.get(key)
+    if (broker === undefined) this.#brokers.set(key, (broker = createBroker(this.#config, { ...address, nodeId })))
+    try {
+      await this.#connect(broker, connection)
+      return await send(broker)
+    } catch (error) {
+      // A connection that failed once is not trusted again: half-open ones time out for ever.
+      if (isConnectionError(error) && this.#brokers.get(key) === broker) {
+        this.#brokers.delete(key)
+        this.#drop(broker)
+      }
+      throw error
+    }
+  }
+
+  async #connect(broker: Broker, index: number): Promise<void> {
+    await broker.connect()
+    const connection = broker.connectionPool.pool[index]
+    if (connection === undefined || connection.isConnected()) return
+    // kafkajs would open a socket for each of two concurrent callers, and lose one of them.
+    let connecting = this.#connecting.get(connection)
+    if (connecting === undefined) {
+      connecting = connection.connect().finally(() => this.#connecting.delete(connection))
+      this.#connecting.set(connection, connecting)
+    }
+    await connecting
+  }
+
+  #drop(broker: Broker): void {
+    broker.disconnect().catch((error: unknown) => this.log.debug({ error }, 'a dropped connection did not close cleanly'))
+  }
+}
+
+/** True where asking for metadata again is the cure. */
+export function isStaleMetadata(error: unknown): boolean {
+  return isConnectionError(error) || STALE.has(protocolError(error) ?? '')
+}
+const STALE = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'FENCED_LEADER_EPOCH', 'UNKNOWN_LEADER_EPOCH', 'REPLICA_NOT_AVAILABLE', 'KAFKA_STORAGE_ERROR', 'BROKER_NOT_AVAILABLE'])
+
+const splitAddress = (address: string): string[] => {
+  const at = address.lastIndexOf(':')
+  return at < 0 ? [address] : [address.slice(0, at), address.slice(at + 1)]
+}

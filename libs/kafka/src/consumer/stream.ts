@@ -1,0 +1,131 @@
+import { backoffMs, pause } from '../backoff.ts'
+import type { KafkaError } from '../errors.ts'
+import type { Fetcher, FetchTarget } from '../fetch/fetcher.ts'
+import type { Log } from '../kafkajs.ts'
+import { instruments } from '../metrics.ts'
+import type { PartitionOffset } from '../offsets.ts'
+import type { KafkaRecord } from '../record.ts'
+import { withRecordTrace } from '../trace.ts'
+import { OffsetTracker } from './offset-tracker.ts'
+
+export interface StreamOptions {
+  readonly topic: string
+  readonly partition: number
+  readonly start: bigint
+  readonly fetcher: Fetcher
+  readonly log: Log
+  readonly group: string
+  handle(record: KafkaRecord): Promise<void> | void
+  /** Awaited before each record; false: not now, ask again when woken. */
+  open(): Promise<boolean>
+  wants(queuedBytes: number): boolean
+  failed(error: KafkaError): void
+}
+
+/** One topic of a held partition: hands its records out one at a time and knows what may be committed. */
+export class Stream implements FetchTarget {
+  readonly topic: string
+  readonly partition: number
+  readonly tracker: OffsetTracker
+  /** Resolves when no handler call of this stream runs any more. */
+  readonly ended: Promise<void>
+  nextOffset: bigint
+  queuedBytes = 0
+  readonly #options: StreamOptions
+  readonly #queue: KafkaRecord[] = []
+  readonly #stopping = new AbortController()
+  readonly #unfetch: () => void
+  #committed: bigint
+  #highWatermark: bigint
+  #wake = () => {}
+
+  constructor(options: StreamOptions) {
+    this.topic = options.topic
+    this.partition = options.partition
+    this.#options = options
+    this.nextOffset = options.start
+    this.#committed = options.start
+    this.#highWatermark = options.start
+    this.tracker = new OffsetTracker(options.start)
+    this.ended = this.#run()
+    this.#unfetch = options.fetcher.add(this)
+  }
+
+  get lag(): number {
+    return Number(this.#highWatermark - this.tracker.committable)
+  }
+
+  committable(): PartitionOffset[] {
+    const offset = this.tracker.committable
+    return offset > this.#committed ? [{ topic: this.topic, partition: this.partition, offset }] : []
+  }
+
+  committed(offset: bigint): void {
+    if (offset > this.#committed) this.#committed = offset
+  }
+
+  wants(): boolean {
+    return this.#options.wants(this.queuedBytes)
+  }
+
+  accept({ records, highWatermark }: { records: KafkaRecord[]; highWatermark: bigint }): void {
+    this.#highWatermark = highWatermark
+    for (const record of records) {
+      this.tracker.started(record.offset)
+      this.#queue.push(record)
+      this.queuedBytes += record.value.length
+    }
+    this.tracker.skippedTo(this.nextOffset)
+    this.wake()
+  }
+
+  failed(error: KafkaError): void {
+    this.#options.failed(error)
+  }
+
+  /** Something that `open` depends on has changed. */
+  wake(): void {
+    this.#wake()
+  }
+
+  /** Hands nothing more out; what waits is dropped uncommitted. */
+  stop(): void {
+    this.#stopping.abort()
+    this.#unfetch()
+    this.wake()
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve))
+      const open = await this.#options.open()
+      if (signal.aborted) return
+      const record = open ? this.#queue.shift() : undefined
+      if (record === undefined) {
+        await woken
+        continue
+      }
+      await this.#handle(record)
+      this.queuedBytes -= record.value.length
+      if (this.#queue.length === 0 || this.wants()) this.#options.fetcher.wake()
+    }
+  }
+
+  /** Until the handler takes it: a record is never dropped, and nothing behind it is handed out. */
+  async #handle(record: KafkaRecord): Promise<void> {
+    const { signal } = this.#stopping
+    const { group, log } = this.#options
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      try {
+        await withRecordTrace(record, async () => this.#options.handle(record))
+        return
+      } catch (error) {
+        const { topic, partition, offset } = record
+        instruments().handlerRetries.add(1, { group, topic })
+        if (failures % 10 === 1) log.error({ group, topic, partition, offset: String(offset), failures, error }, 'a record could not be handled; trying again')
+        await pause(backoffMs(failures, 100, 10_000), signal)
+      }
+    }
+  }
+}

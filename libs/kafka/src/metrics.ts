@@ -1,0 +1,24 @@
+import { metrics } from '@opentelemetry/api'
+
+/**
+ * Instruments are made at the first use, not at import: until a provider is registered, the API hands out ones that
+ * never count. Labels are topics, groups and outcomes, never sessions.
+ */
+function make() {
+  const meter = metrics.getMeter('@longtake/kafka')
+  return {
+    queuedBytes: meter.createUpDownCounter('longtake.kafka.producer.queued', { unit: 'By', description: 'bytes sent by callers and not yet acknowledged' }),
+    ackDuration: meter.createHistogram('longtake.kafka.producer.ack.duration', { unit: 's', description: 'from send to acknowledgement' }),
+    batchBytes: meter.createHistogram('longtake.kafka.producer.batch.size', { unit: 'By', description: 'bytes of acknowledged batches' }),
+    batchRecords: meter.createHistogram('longtake.kafka.producer.batch.records', { unit: '{record}', description: 'records of acknowledged batches' }),
+    sendRetries: meter.createCounter('longtake.kafka.producer.retries', { unit: '{batch}', description: 'batches sent again' }),
+    handlerRetries: meter.createCounter('longtake.kafka.consumer.retries', { unit: '{record}', description: 'records given to a failing handler again' }),
+    parked: meter.createCounter('longtake.parked', { unit: '{record}', description: 'records set aside with a reason' }),
+    lag: meter.createGauge('longtake.kafka.consumer.lag', { unit: '{record}', description: 'records behind the end, over all partitions of this member' }),
+    rebalances: meter.createCounter('longtake.kafka.consumer.rebalances', { unit: '{rebalance}', description: 'generations this member took part in' }),
+    lost: meter.createCounter('longtake.kafka.consumer.lost', { unit: '{partition}', description: 'partitions lost without a hand-over' }),
+  }
+}
+
+let made: ReturnType<typeof make> | undefined
+export const instruments = (): ReturnType<typeof make> => (made ??= make())

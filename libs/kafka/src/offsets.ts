@@ -1,0 +1,110 @@
+import { backoffMs, pause } from './backoff.ts'
+import type { Cluster } from './cluster.ts'
+import { KafkaError, protocolError, toKafkaError } from './errors.ts'
+import { createErrorFromCode } from './kafkajs.ts'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+export interface PartitionOffset extends TopicPartition {
+  readonly offset: bigint
+}
+
+const TIMESTAMPS = { earliest: '-2', latest: '-1' } as const
+
+interface ListOffsetsResponse {
+  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string }[] }[]
+}
+
+/**
+ * The first offset that is still there, or the one behind the last record that all in-sync replicas have. Retries
+ * what passes, until `signal` aborts (KAFKA_CLOSED).
+ */
+export async function listOffsets(cluster: Cluster, wanted: readonly TopicPartition[], which: 'earliest' | 'latest', signal: AbortSignal): Promise<PartitionOffset[]> {
+  cluster.want(wanted.map(({ topic }) => topic))
+  const found: PartitionOffset[] = []
+  let missing = [...wanted]
+  for (let failures = 0; missing.length > 0; failures += 1) {
+    if (failures > 0) {
+      await pause(backoffMs(failures, 50, 1000), signal)
+      await cluster.refresh().catch((error: unknown) => cluster.log.debug({ error }, 'no metadata'))
+    }
+    if (signal.aborted) throw new KafkaError('KAFKA_CLOSED', 'closed while asking for offsets')
+    const byLeader = Map.groupBy(missing, ({ topic, partition }) => cluster.leader(topic, partition))
+    const answers = await Promise.allSettled([...byLeader].map(([nodeId, led]) => askLeader(cluster, nodeId, led, which)))
+    for (const answer of answers) {
+      if (answer.status === 'fulfilled') found.push(...answer.value)
+      else if (failures % 10 === 3) cluster.log.warn({ error: answer.reason as unknown }, 'asking for offsets failed; asking again')
+    }
+    missing = missing.filter(({ topic, partition }) => !found.some((known) => known.topic === topic && known.partition === partition))
+  }
+  return found
+}
+
+async function askLeader(cluster: Cluster, nodeId: number | undefined, led: TopicPartition[], which: keyof typeof TIMESTAMPS): Promise<PartitionOffset[]> {
+  if (nodeId === undefined) return []
+  const topics = [...Map.groupBy(led, ({ topic }) => topic)].map(([topic, partitions]) => ({
+    topic,
+    partitions: partitions.map(({ partition }) => ({ partition, timestamp: TIMESTAMPS[which] })),
+  }))
+  const { responses } = await cluster.raw<ListOffsetsResponse>(nodeId, 'ListOffsets', { isolationLevel: 0, topics })
+  return responses.flatMap(({ topic, partitions }) =>
+    partitions.filter(({ errorCode }) => errorCode === 0).map(({ partition, offset }) => ({ topic, partition, offset: BigInt(offset) })),
+  )
+}
+
+interface OffsetFetchResponse {
+  errorCode: number
+  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string }[] }[]
+}
+
+/** What a group has committed; partitions without a commit are left out. Throws what the coordinator says. */
+export async function committedOffsets(cluster: Cluster, coordinator: number, groupId: string, wanted: readonly TopicPartition[]): Promise<PartitionOffset[]> {
+  const topics = [...Map.groupBy(wanted, ({ topic }) => topic)].map(([topic, partitions]) => ({
+    topic,
+    partitions: partitions.map(({ partition }) => ({ partition })),
+  }))
+  const { errorCode, responses } = await cluster.raw<OffsetFetchResponse>(coordinator, 'OffsetFetch', { groupId, topics })
+  if (errorCode !== 0) throw createErrorFromCode(errorCode)
+  return responses.flatMap(({ topic, partitions }) =>
+    partitions.flatMap(({ partition, errorCode: code, offset }) => {
+      // A partition whose offset could not be read must not look like one that was never committed.
+      if (code !== 0) throw createErrorFromCode(code)
+      return offset === '-1' ? [] : [{ topic, partition, offset: BigInt(offset) }]
+    }),
+  )
+}
+
+/** Resolves with the one partition count of all topics, once all exist; throws KAFKA_PARTITION_COUNTS when they differ. */
+export async function awaitTopics(cluster: Cluster, topics: readonly string[], signal: AbortSignal): Promise<number> {
+  cluster.want(topics)
+  for (let failures = 1; ; failures += 1) {
+    let last: unknown
+    try {
+      await cluster.refresh()
+    } catch (error) {
+      last = error
+    }
+    if (signal.aborted) throw new KafkaError('KAFKA_CLOSED', 'closed before the topics were there')
+    const missing = topics.filter((topic) => cluster.partitionCount(topic) === undefined)
+    if (missing.length === 0) return onePartitionCount(cluster, topics)
+    if (failures % 10 === 3) cluster.log.warn({ missing, error: last }, 'waiting for topics to exist')
+    await pause(backoffMs(failures, 100, 2000), signal)
+  }
+}
+
+/** The partition count that all topics have; throws KAFKA_PARTITION_COUNTS when they differ. */
+export function onePartitionCount(cluster: Cluster, topics: readonly string[]): number {
+  const counts = topics.map((topic) => cluster.partitionCount(topic) ?? 0)
+  const [first = 0] = counts
+  if (counts.every((count) => count === first)) return first
+  const told = topics.map((topic, index) => `${topic} has ${counts[index]}`).join(', ')
+  throw new KafkaError('KAFKA_PARTITION_COUNTS', `topics that are read together need equal partition counts: ${told}`)
+}
+
+/** True for answers after which the coordinator has to be looked for again. */
+export function isCoordinatorGone(error: unknown): boolean {
+  const type = protocolError(error)
+  return type === 'NOT_COORDINATOR_FOR_GROUP' || type === 'GROUP_COORDINATOR_NOT_AVAILABLE' || toKafkaError(error, '').code === 'KAFKA_UNREACHABLE'
+}
