@@ -1,5 +1,5 @@
 import type { Frame } from './blocks.ts';
-import type { WebmError } from './errors.ts';
+import type { WebmError, WebmErrorCode } from './errors.ts';
 import type { PackedHeader, PartHeader } from './tracks.ts';
 
 /** What a reader turns bytes into, in stream order. */
@@ -62,4 +62,6 @@ export interface ReaderState {
   readonly clusterStart: number;
   /** The Cluster's Timestamp in ticks, null before it is read. */
   readonly clusterTicks: number | null;
+  /** Why nothing more can be read; absent as long as it can. */
+  readonly failure?: { readonly code: WebmErrorCode; readonly message: string };
 }

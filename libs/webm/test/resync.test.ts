@@ -65,6 +65,8 @@ for (const part of webmParts) {
     const rest = stream.subarray(cluster.start - 1500, cluster.start + 20_000);
     const bytewiseItems = readAll(bytewise(rest), StreamReader.resync(state, cluster.start - 1500));
     assert.deepEqual(bytewiseItems[0], { kind: 'resynced', start: cluster.start });
+    const byHeader = readAll([rest], StreamReader.resync(headerOf(whole), cluster.start - 1500));
+    assert.deepEqual(summary(byHeader), summary(bytewiseItems));
     assert.deepEqual(summary(bytewiseItems), summary(readAll([rest], StreamReader.resync(state, cluster.start - 1500))));
   });
 
