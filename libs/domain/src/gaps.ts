@@ -1,0 +1,93 @@
+import { LOST_CAUSES, type GapState, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import { isEqual } from './equal.ts'
+import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
+import { intersectRanges, subtractRanges, toRanges } from './ranges.ts'
+import { grouped, spansTouching } from './spans.ts'
+import { instantOf } from './time.ts'
+import { unrecordedGaps } from './unrecorded.ts'
+
+/** A gap before it is known since when it is one. */
+export type Gap = Omit<GapState, 'since'>
+type PartGap = Omit<Gap, 'track' | 'part'>
+
+/**
+ * All gaps that follow from what is known, each with the time since which it has been known; the very array of `state`
+ * where nothing changed.
+ * @param now milliseconds since the epoch
+ */
+export function currentGaps(state: SessionState, now: number): GapState[] {
+  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
+  const known = grouped(state.gaps, kindAndPart)
+  const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
+  return isEqual(dated, state.gaps) ? state.gaps : dated
+}
+
+/** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
+export function gapsOf(part: PartState): PartGap[] {
+  if (part.rejected !== null) {
+    const to = Math.max(0, knownChunks(part) - 1)
+    return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
+  }
+  const lost = lostGaps(part)
+  return [...lost, ...undecodableGaps(part, lost)].sort((a, b) => a.from - b.from)
+}
+
+function lostGaps(part: PartState): PartGap[] {
+  const missing = part.missing.toSorted((a, b) => a.from - b.from)
+  const gaps: PartGap[] = []
+  let holes = holesOf(part)
+  for (const cause of LOST_CAUSES) {
+    const declared = declaredLost(part, [cause])
+    // That it was acknowledged says the opposite of lost: Kafka has it.
+    add(intersectRanges(holes, declared), cause === 'already-acknowledged' ? 'open' : 'confirmed', cause)
+    holes = subtractRanges(holes, declared)
+  }
+  add(holes, 'open', null)
+  return joined(gaps.sort((a, b) => a.from - b.from))
+
+  function add(ranges: readonly SeqRange[], state: GapState['state'], cause: string | null): void {
+    for (const [from, to] of ranges) {
+      const timed = spansTouching(missing, from, to)[0]
+      gaps.push({ from, to, startMs: timed?.startMs ?? null, endMs: timed?.endMs ?? null, kind: 'lost', state, cause })
+    }
+  }
+}
+
+/** Open while a hole beside it may still be filled and mend it. */
+function undecodableGaps(part: PartState, lost: readonly PartGap[]): PartGap[] {
+  const holes = holesOf(part)
+  return part.undecodable.flatMap(({ from, to, startMs, endMs }) =>
+    subtractRanges([[from, to]], holes).map(([first, last]): PartGap => {
+      const beside = spansTouching(lost, first - 1, last + 1)
+      const isOpen = beside.some((hole) => hole.state === 'open')
+      const cause = isOpen ? null : (beside[0]?.cause ?? 'broken-content')
+      return { from: first, to: last, startMs, endMs, kind: 'undecodable', state: isOpen ? 'open' : 'confirmed', cause }
+    }),
+  )
+}
+
+function joined(gaps: readonly PartGap[]): PartGap[] {
+  const all: PartGap[] = []
+  for (const gap of gaps) {
+    const last = all.at(-1)
+    const alike = last !== undefined && last.to + 1 === gap.from && isEqual({ ...last, from: 0, to: 0 }, { ...gap, from: 0, to: 0 })
+    if (alike) last.to = gap.to
+    else all.push({ ...gap })
+  }
+  return all
+}
+
+/** A gap that shrank, grew or was confirmed is still the old one. */
+function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): string | undefined {
+  return spansTouching(known.get(kindAndPart(gap)) ?? [], gap.from, gap.to)
+    .map((other) => other.since)
+    .sort()[0]
+}
+
+const kindAndPart = ({ kind, track, part }: Gap): string => `${kind} ${track} ${part}`
+
+/** Chunks in the gaps of one part; times in which nothing was recorded are no chunks. */
+export function gapRanges(gaps: readonly GapState[], state?: GapState['state']): SeqRange[] {
+  const chunks = gaps.filter((gap) => gap.kind !== 'not-recorded' && (state === undefined || gap.state === state))
+  return toRanges(chunks.map(({ from, to }) => [from, to]))
+}

@@ -1,0 +1,62 @@
+import type { ClientRequest, GapState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
+import { CONNECTION_STALE_MS, liveConnections } from './clients.ts'
+import { isEqual } from './equal.ts'
+import { gapEvents } from './gap-events.ts'
+import { currentGaps } from './gaps.ts'
+import { isSettled, isWhole, partsOf, unseenParts } from './parts.ts'
+import { resendsFor } from './resends.ts'
+import { isCompleted } from './session.ts'
+import { epochMs, instantOf } from './time.ts'
+
+export interface Judgement {
+  /** The state with gaps, status, version and resends as of now. */
+  state: SessionState
+  /** To be published before the state, in this order. */
+  events: RecordingEvent[]
+  requests: ClientRequest[]
+}
+
+/**
+ * What follows from the facts and the time. To judge the judged state again at the same time gives nothing; fields
+ * that did not change keep their identity, so that `===` tells what did.
+ * @param now milliseconds since the epoch
+ */
+export function judge(state: SessionState, now: number): Judgement {
+  if (state.deletedAt !== null) return dismiss(state, now)
+  const gaps = currentGaps(state, now)
+  const status = statusOf(state, now)
+  const events = gapEvents(state.session, state.gaps, gaps, now)
+  const { resends, requests } = resendsFor(state, gaps, now)
+  let version = state.version
+  if (isCompleted(status) && !(status === state.status && saysTheSame(gaps, state.gaps))) {
+    version += 1
+    events.push({ type: 'session-completed', session: state.session, at: instantOf(now), version, status })
+  }
+  const endedAt = isCompleted(status) && state.finish !== null ? state.finish.at : null
+  return { state: { ...state, gaps, status, version, resends, endedAt }, events, requests }
+}
+
+/** The status by the rules alone, whatever it was called before. */
+export function statusOf(state: SessionState, now: number): Exclude<SessionStatus, 'abandoned'> {
+  if (state.deletedAt !== null) return 'deleted'
+  const parts = partsOf(state).map(({ part }) => part)
+  if (state.finish !== null && unseenParts(state).length === 0 && parts.every(isSettled)) {
+    return parts.every(isWhole) ? 'complete' : 'complete-with-gaps'
+  }
+  if (liveConnections(state.clients, now).length > 0) return 'recording'
+  if (parts.length === 0 && state.finish === null) return 'waiting'
+  // Of a producer that no gateway speaks for only its commits are seen.
+  const isActive = state.finish === null && state.clients.length === 0 && parts.some(({ closed }) => closed === null) && now - epochMs(state.activeAt) < CONNECTION_STALE_MS
+  return isActive ? 'recording' : 'interrupted'
+}
+
+/** Whoever is connected to a deleted session is sent away, and told again whenever a gateway says it still holds one. */
+function dismiss(state: SessionState, now: number): Judgement {
+  if (state.clients.length === 0) return { state, events: [], requests: [] }
+  const isConnected = liveConnections(state.clients, now).length > 0
+  const requests: ClientRequest[] = isConnected ? [{ type: 'clients-dismissed', session: state.session, at: instantOf(now) }] : []
+  return { state: { ...state, clients: [] }, events: [], requests }
+}
+
+const saysTheSame = (a: readonly GapState[], b: readonly GapState[]): boolean =>
+  a === b || isEqual(a.map((gap) => ({ ...gap, since: '' })), b.map((gap) => ({ ...gap, since: '' })))

@@ -1,0 +1,91 @@
+import type { FileState, GapState, PublicSession, SessionState } from '@longtake/contracts'
+import { unseenParts } from './parts.ts'
+import { filesOf } from './session.ts'
+import { epochMs } from './time.ts'
+
+/** Where clients find things; made by whoever serves them. */
+export interface RecordingUrls {
+  file(session: string, track: string, file: number, generation: number): string
+  rendition(session: string, track: string, kind: 'poster' | 'mp4'): string
+}
+
+type PublicTrack = PublicSession['tracks'][string]
+type PublicPart = PublicTrack['parts'][number]
+
+/** The session as `GET /v1/sessions/{id}` shows it. Of files only those that can be played. */
+export function toPublicSession(state: SessionState, urls: RecordingUrls): PublicSession {
+  const { session, status, version, finalizedVersion, startedAt, endedAt, metadata } = state
+  const names = new Set([...Object.keys(state.tracks), ...Object.keys(state.finish?.parts ?? {})])
+  const tracks = Object.fromEntries([...names].sort().map((track) => [track, toPublicTrack(state, track, urls)]))
+  return { id: session, status, version, finalizedVersion, startedAt, endedAt, metadata, tracks }
+}
+
+function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls): PublicTrack {
+  const playable = filesOf(state, track).filter(({ bytes }) => bytes > 0)
+  const files = playable.map((file) => ({
+    url: urls.file(state.session, track, file.file, file.generation),
+    mimeType: file.mimeType,
+    bytes: file.bytes,
+    durationMs: file.durationMs,
+    startOffsetMs: startOffsetMs(state, file),
+  }))
+  return {
+    url: files[0]?.url ?? null,
+    files,
+    durationMs: files.reduce((sum, { durationMs }) => sum + durationMs, 0),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    startOffsetMs: files[0]?.startOffsetMs ?? 0,
+    timeline: timelineOf(state, playable),
+    parts: publicParts(state, track),
+    renditions: state.renditions
+      .filter((rendition) => rendition.track === track)
+      .map(({ kind, version, blob, reason }) => ({ kind, version, url: blob === null ? null : urls.rendition(state.session, track, kind), reason })),
+  }
+}
+
+/** When media time 0 of the file was, in milliseconds since the session's start. */
+export function startOffsetMs(state: Pick<SessionState, 'startedAt'>, file: Pick<FileState, 'startedAt'>): number {
+  return state.startedAt === null || file.startedAt === null ? 0 : epochMs(file.startedAt) - epochMs(state.startedAt)
+}
+
+/**
+ * Where each part begins, in the track's media time (its files played one after another) and by the clock since the
+ * session's start. From one point to the next both run at the same pace.
+ */
+function timelineOf(state: SessionState, files: readonly FileState[]): PublicTrack['timeline'] {
+  let playedMs = 0
+  return files.flatMap((file) => {
+    const base = playedMs
+    playedMs += file.durationMs
+    const zero = startOffsetMs(state, file)
+    return file.parts
+      .flatMap(({ startMs, startedAt }) => (startMs === null ? [] : [{ mediaMs: base + startMs, offsetMs: startOffsetOf(state, startedAt) ?? zero + startMs }]))
+      .sort((a, b) => a.mediaMs - b.mediaMs)
+  })
+}
+
+function startOffsetOf(state: SessionState, startedAt: string | null): number | undefined {
+  return startedAt === null || state.startedAt === null ? undefined : epochMs(startedAt) - epochMs(state.startedAt)
+}
+
+function publicParts(state: SessionState, track: string): PublicPart[] {
+  const gaps = Map.groupBy(state.gaps.filter((gap) => gap.track === track), ({ part }) => part)
+  const known = filesOf(state, track).flatMap(({ parts }) =>
+    parts.map(({ part, startedAt, closed, chunks, rejected }) => ({
+      part,
+      startedAt,
+      chunks: closed?.chunks ?? null,
+      stored: chunks,
+      closed: closed !== null,
+      clean: closed?.clean ?? false,
+      rejected,
+      gaps: (gaps.get(part) ?? []).map(toPublicGap),
+    })),
+  )
+  const unseen = unseenParts(state).filter((part) => part.track === track)
+  return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: [] }))]
+}
+
+function toPublicGap({ from, to, startMs, endMs, kind, state, cause }: GapState): PublicPart['gaps'][number] {
+  return { from, to, startMs, endMs, kind, state, cause }
+}

@@ -1,0 +1,54 @@
+import type { ClientRequest, GapState, SessionState } from '@longtake/contracts'
+import { liveConnections } from './clients.ts'
+import { grouped, spansTouching } from './spans.ts'
+import { epochMs, instantOf } from './time.ts'
+
+/** The second request comes so long after the first, each later one after twice the time. */
+const FIRST_PAUSE_MS = 15_000
+const LONGEST_PAUSE_MS = 10 * 60_000
+/** Asked so often in vain, only a client that connects anew is asked again. */
+const MAX_TIMES = 10
+/** Requests of one judgement; the rest is asked for at the next. */
+const AT_ONCE = 32
+
+type Asked = SessionState['resends'][number]
+
+/**
+ * Which chunks to ask for now. Only what may still come is asked for, and only while somebody is connected; what the
+ * client says it was acknowledged is not asked for again, since Kafka has it.
+ * @param now milliseconds since the epoch
+ */
+export function resendsFor(state: SessionState, gaps: readonly GapState[], now: number): { resends: Asked[]; requests: ClientRequest[] } {
+  const live = liveConnections(state.clients, now)
+  const newestClient = Math.max(-Infinity, ...live.map(({ since }) => epochMs(since)))
+  const asked = grouped(state.resends, trackAndPart)
+  const resends: Asked[] = []
+  const requests: ClientRequest[] = []
+  for (const { track, part, from, to, kind, state: openness, cause } of gaps) {
+    if (kind !== 'lost' || openness !== 'open' || cause === 'already-acknowledged') continue
+    // A hole that shrank was asked for when it was larger.
+    const last = spansTouching(asked.get(trackAndPart({ track, part })) ?? [], from, to).sort(newestFirst)[0]
+    if (live.length > 0 && requests.length < AT_ONCE && isDue(last, newestClient, now)) {
+      const fresh = last === undefined || epochMs(last.askedAt) < newestClient
+      const askedAt = instantOf(now)
+      requests.push({ type: 'resend-requested', session: state.session, track, part, from, to, at: askedAt })
+      resends.push({ track, part, from, to, askedAt, times: fresh ? 1 : last.times + 1 })
+    } else if (last !== undefined) {
+      resends.push({ ...last, from, to })
+    }
+  }
+  return { resends: requests.length === 0 && isUnchanged(resends, state.resends) ? state.resends : resends, requests }
+}
+
+function isDue(last: Asked | undefined, newestClient: number, now: number): boolean {
+  if (last === undefined || epochMs(last.askedAt) < newestClient) return true
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (last.times - 1))
+  return last.times < MAX_TIMES && now - epochMs(last.askedAt) >= pauseMs
+}
+
+function isUnchanged(a: readonly Asked[], b: readonly Asked[]): boolean {
+  return a.length === b.length && a.every((asked, i) => asked.from === b[i]!.from && asked.to === b[i]!.to && asked.part === b[i]!.part && asked.track === b[i]!.track)
+}
+
+const newestFirst = (a: Asked, b: Asked): number => epochMs(b.askedAt) - epochMs(a.askedAt)
+const trackAndPart = ({ track, part }: Pick<Asked, 'track' | 'part'>): string => `${track} ${part}`

@@ -1,0 +1,153 @@
+import type { EventOf, FileState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
+import { connectionEnded, connectionSeen } from './clients.ts'
+import { isEqual } from './equal.ts'
+import { renditionMade } from './renditions.ts'
+import { reported } from './reports.ts'
+import { earlier, isHigherOffset, later } from './time.ts'
+
+/** Statuses under which a version is published. */
+export type CompletedStatus = EventOf<'session-completed'>['status']
+export const isCompleted = (status: SessionStatus): status is CompletedStatus =>
+  status === 'complete' || status === 'complete-with-gaps' || status === 'abandoned'
+
+/** A session of which one event is known. @param offset of that event in recordings.events */
+export function initialState(session: string, at: string, offset: string): SessionState {
+  return {
+    session,
+    eventsOffset: offset,
+    revision: 0,
+    status: 'waiting',
+    version: 0,
+    finalizedVersion: 0,
+    createdAt: at,
+    metadata: {},
+    startedAt: null,
+    endedAt: null,
+    activeAt: at,
+    deletedAt: null,
+    clients: [],
+    finish: null,
+    tracks: {},
+    gaps: [],
+    resends: [],
+    reports: [],
+    manifest: null,
+    renditions: [],
+  }
+}
+
+/**
+ * Folds an event in; an offset that was folded before changes nothing. Facts of different origins may come in any
+ * order and repeatedly. Status, gaps, version and resends are `judge`'s: folding its own events changes nothing, since
+ * they follow from the same facts. A completed session whose content changes becomes `interrupted`, to be judged anew.
+ * @param state undefined before the session's first event
+ */
+export function evolve(state: SessionState | undefined, event: RecordingEvent, offset: string): SessionState {
+  if (state === undefined) return apply(initialState(event.session, event.at, offset), event)
+  if (!isHigherOffset(offset, state.eventsOffset)) return state
+  return apply({ ...state, eventsOffset: offset, createdAt: earlier(state.createdAt, event.at) }, event)
+}
+
+function apply(state: SessionState, event: RecordingEvent): SessionState {
+  if (state.deletedAt !== null) return applyToDeleted(state, event)
+  switch (event.type) {
+    case 'session-created':
+      return { ...alive(state, event.at), metadata: Object.keys(state.metadata).length > 0 ? state.metadata : event.metadata }
+    case 'client-connected':
+      return { ...alive(state, event.at), clients: connectionSeen(state.clients, event) }
+    case 'client-disconnected':
+      return { ...alive(state, event.at), clients: connectionEnded(state.clients, event) }
+    case 'client-reported':
+      return { ...alive(state, event.at), reports: [...reported(state.reports, event)] }
+    case 'blocks-committed':
+      return committed(state, event)
+    case 'session-finished':
+      return finished(state, event)
+    case 'session-deleted':
+      return deleted(state, event.at)
+    case 'session-finalized':
+      return finalized(state, event)
+    case 'rendition-ready': {
+      const { track, kind, version, blob, mimeType, bytes } = event
+      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob, mimeType, bytes, reason: null }) }
+    }
+    case 'rendition-failed': {
+      const { track, kind, version, reason } = event
+      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason }) }
+    }
+    case 'session-erased':
+    case 'gap-opened':
+    case 'gap-closed':
+    case 'gap-confirmed':
+    case 'session-completed':
+      return state
+    default:
+      return unknownEvent(event)
+  }
+}
+
+const alive = (state: SessionState, at: string): SessionState => ({ ...state, activeAt: later(state.activeAt, at) })
+
+/** Deletion is final; only who is still connected matters, to be sent away. */
+function applyToDeleted(state: SessionState, event: RecordingEvent): SessionState {
+  if (event.type === 'client-connected') return { ...state, clients: connectionSeen(state.clients, event) }
+  if (event.type === 'client-disconnected') return { ...state, clients: connectionEnded(state.clients, event) }
+  return state
+}
+
+function deleted(state: SessionState, at: string): SessionState {
+  const { session, eventsOffset, revision, createdAt, activeAt, version, finalizedVersion, clients } = state
+  return { ...initialState(session, createdAt, eventsOffset), revision, activeAt, version, finalizedVersion, clients, status: 'deleted', deletedAt: at }
+}
+
+function committed(state: SessionState, event: EventOf<'blocks-committed'>): SessionState {
+  const { track, file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at } = event
+  const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at }
+  const files = filesOf(state, track)
+  const known = files.find((other) => other.file === file)
+  if (known !== undefined && commit.number < known.commit.number) return alive(state, at)
+  const others = files.filter((other) => other !== known)
+  const tracks = { ...state.tracks, [track]: { files: [...others, next].sort((a, b) => a.file - b.file) } }
+  const changed = { ...alive(state, at), tracks, startedAt: startOf(tracks) }
+  return known !== undefined && hasSameContent(known, next) ? changed : reopened(changed)
+}
+
+/** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
+export function hasSameContent(a: FileState, b: FileState): boolean {
+  return isEqual(content(a), content(b))
+}
+const content = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts })
+
+function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
+  if (state.finish !== null && !isHigherOffset(offset, state.finish.offset)) return alive(state, at)
+  return { ...alive(state, at), finish: { parts, at, offset } }
+}
+
+function finalized(state: SessionState, { version, manifest }: EventOf<'session-finalized'>): SessionState {
+  if (version < state.finalizedVersion) return state
+  return { ...state, finalizedVersion: version, manifest: { version, blob: manifest } }
+}
+
+const reopened = (state: SessionState): SessionState => (isCompleted(state.status) ? { ...state, status: 'interrupted' } : state)
+
+/** The files of a track, in order; none for an unknown one. Names such as `constructor` are tracks like any other. */
+export function filesOf(state: Pick<SessionState, 'tracks'>, track: string): FileState[] {
+  return Object.hasOwn(state.tracks, track) ? state.tracks[track]!.files : []
+}
+
+/** The earliest moment of which anything was recorded. */
+function startOf(tracks: SessionState['tracks']): string | null {
+  let start: string | null = null
+  for (const { files } of Object.values(tracks)) {
+    for (const { startedAt, parts } of files) {
+      for (const at of [startedAt, ...parts.map((part) => part.startedAt)]) {
+        if (at !== null) start = start === null ? at : earlier(start, at)
+      }
+    }
+  }
+  return start
+}
+
+function unknownEvent(event: never): never {
+  throw new TypeError(`no rule for the event ${JSON.stringify(event)}`)
+}

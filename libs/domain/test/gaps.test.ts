@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { GapState, PartState, RecordingEvent } from '@longtake/contracts'
+import { specification } from '@longtake/testkit'
+import { evolve, initialState, judge } from '../src/index.ts'
+import { at, committed, connected, created, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
+
+const gapsOf = (...events: RecordingEvent[]): GapState[] => judge(fold(events), ms(60)).state.gaps
+const brief = ({ from, to, kind, state, cause }: GapState): unknown[] => [from, to, kind, state, cause]
+const gapsOfPart = (state: Partial<PartState>): unknown[] => gapsOf(committed(1, [part(state)])).map(brief)
+
+const given = specification({
+  initial: () => initialState(session, at(0), '0'),
+  decide: ({ now }: { now: number }, state) => judge(state, now).events,
+  evolve: (state, event: RecordingEvent) => evolve(state, event, String(Number(state.eventsOffset) + 1)),
+})
+const range = (from: number, to = from) => ({ session, at: at(60), track: 'webcam', part: partA, from, to })
+
+test('a hole between stored chunks is an open gap with the media time its neighbours tell', () => {
+  const hole = part({ stored: [[0, 1], [4, 6]], missing: [{ from: 2, to: 3, startMs: 2000, endMs: 4000 }] })
+  given([created(), committed(1, [hole])]).when({ now: ms(60) }).then({ type: 'gap-opened', ...range(2, 3) })
+  assert.deepEqual(gapsOf(committed(1, [hole])), [{ track: 'webcam', part: partA, from: 2, to: 3, startMs: 2000, endMs: 4000, kind: 'lost', state: 'open', cause: null, since: at(60) }])
+})
+
+test('a declared length that is not reached is a gap, whether or not the writer listed it', () => {
+  assert.deepEqual(gapsOfPart({ stored: [[0, 2]], closed: { chunks: 5, clean: true }, missing: [] }), [[3, 4, 'lost', 'open', null]])
+})
+
+test('lost confirms what is not stored, and nothing that is', () => {
+  const lost = [{ from: 1, to: 4, cause: 'quota' as const }]
+  assert.deepEqual(gapsOfPart({ stored: [[0, 2], [6, 6]], lost }), [
+    [3, 4, 'lost', 'confirmed', 'quota'],
+    [5, 5, 'lost', 'open', null],
+  ])
+  given([created(), committed(1, [part({ stored: [[0, 2]], lost })])]).when({ now: ms(60) }).then({ type: 'gap-confirmed', ...range(3, 4), cause: 'quota' })
+})
+
+test('already-acknowledged never confirms', () => {
+  const hole = part({ stored: [[0, 1], [3, 4]], closed: { chunks: 5, clean: true }, lost: [{ from: 2, to: 2, cause: 'already-acknowledged' }] })
+  assert.deepEqual(gapsOf(committed(1, [hole])).map(brief), [[2, 2, 'lost', 'open', 'already-acknowledged']])
+  assert.equal(judge(fold([committed(1, [hole]), finished(null)]), ms(300)).state.status, 'interrupted')
+})
+
+test('a declaration of loss beyond all that is stored is a gap, too', () => {
+  assert.deepEqual(gapsOfPart({ stored: [[0, 1]], lost: [{ from: 5, to: 6, cause: 'crash' }] }), [
+    [2, 4, 'lost', 'open', null],
+    [5, 6, 'lost', 'confirmed', 'crash'],
+  ])
+})
+
+test('what cannot be decoded is open as long as the hole beside it is, and confirmed with it', () => {
+  const hole = { stored: [[0, 1], [4, 9]] as [number, number][], undecodable: [{ from: 1, to: 1, startMs: null, endMs: null }, { from: 4, to: 5, startMs: null, endMs: null }] }
+  assert.deepEqual(gapsOfPart(hole), [
+    [1, 1, 'undecodable', 'open', null],
+    [2, 3, 'lost', 'open', null],
+    [4, 5, 'undecodable', 'open', null],
+  ])
+  assert.deepEqual(gapsOfPart({ ...hole, lost: [{ from: 2, to: 3, cause: 'crash' }] }), [
+    [1, 1, 'undecodable', 'confirmed', 'crash'],
+    [2, 3, 'lost', 'confirmed', 'crash'],
+    [4, 5, 'undecodable', 'confirmed', 'crash'],
+  ])
+})
+
+test('broken content without a hole beside it is confirmed, and keeps the session from being complete', () => {
+  const broken = whole(5, { undecodable: [{ from: 2, to: 2, startMs: null, endMs: null }] })
+  assert.deepEqual(gapsOf(committed(1, [broken])).map(brief), [[2, 2, 'undecodable', 'confirmed', 'broken-content']])
+  assert.equal(judge(fold([committed(1, [broken]), finished(null)]), ms(60)).state.status, 'complete-with-gaps')
+})
+
+test('a rejected part is one confirmed gap and holds nothing up', () => {
+  const rejected = part({ stored: [], rejected: { code: 'REC_NOT_A_RECORDING', message: 'a PDF' }, closed: { chunks: 3, clean: true }, startMs: null, endMs: null })
+  assert.deepEqual(gapsOf(committed(1, [rejected])).map(brief), [[0, 2, 'undecodable', 'confirmed', 'REC_NOT_A_RECORDING']])
+  assert.equal(judge(fold([committed(1, [rejected]), finished(null)]), ms(60)).state.status, 'complete-with-gaps')
+})
+
+test('gaps are told once: opened, shrunk, confirmed, and closed by data that came all the same', () => {
+  const hole = (stored: [number, number][], lost: PartState['lost'] = []): PartState => part({ stored, lost })
+  const { told, state } = live([
+    committed(1, [hole([[0, 1], [5, 6]])]),
+    committed(2, [hole([[0, 2], [5, 6]])]),
+    committed(3, [hole([[0, 2], [5, 6]], [{ from: 3, to: 4, cause: 'crash' }])]),
+    committed(4, [hole([[0, 6]], [{ from: 3, to: 4, cause: 'crash' }])]),
+  ])
+  assert.deepEqual(
+    told.map((event) => ('from' in event ? [event.type, event.from, event.to] : event)),
+    [['gap-opened', 2, 4], ['gap-closed', 2, 2], ['gap-confirmed', 3, 4], ['gap-closed', 3, 4]],
+  )
+  assert.deepEqual(state.gaps, [])
+})
+
+test('a gap that shrinks has existed since it was first seen', () => {
+  const { state } = live([committed(1, [part({ stored: [[0, 1], [5, 6]] })]), committed(9, [part({ stored: [[0, 2], [5, 6]] })])])
+  assert.deepEqual(state.gaps.map(({ since }) => since), [at(5)])
+})
+
+test('time between two parts is told with its cause, and does not keep the session from being complete', () => {
+  const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
+  const slept: RecordingEvent = { type: 'client-reported', session, at: at(24), client: parts[0]!.client!, report: { event: 'slept', track: null, detail: null }, reportedAt: at(23) }
+  const { state, told } = live([slept, committed(1, parts), finished(null)])
+  assert.deepEqual(state.gaps, [{ track: 'webcam', part: partB, from: 0, to: 0, startMs: 10_000, endMs: 25_000, kind: 'not-recorded', state: 'confirmed', cause: 'slept', since: at(5) }])
+  assert.equal(state.status, 'complete')
+  assert.deepEqual(told.map(({ type }) => type), ['session-completed'])
+})
+
+test('its cause stays when the report has been forgotten, so that no version comes of forgetting', () => {
+  const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
+  const report = (seconds: number, event: string): RecordingEvent => ({ type: 'client-reported', session, at: at(seconds), client: parts[0]!.client!, report: { event, track: null, detail: String(seconds) }, reportedAt: at(seconds) })
+  const before = live([report(23, 'slept'), committed(1, parts), finished(null)])
+  const after = live(Array.from({ length: 60 }, (_, i) => report(100 + i, 'hidden')), before.state)
+  assert.equal(after.state.reports.length, 50)
+  assert.equal(after.state.gaps[0]!.cause, 'slept')
+  assert.equal(after.state.version, 1)
+})
+
+test('no time counts as unrecorded that belongs to missing chunks, or is what another MediaRecorder takes to start', () => {
+  const next = (startMs: number): PartState => whole(5, { part: partB, startMs, endMs: startMs + 1000 })
+  assert.deepEqual(gapsOf(committed(1, [whole(5), next(10_400)])), [])
+  assert.deepEqual(gapsOf(committed(1, [part({ stored: [[0, 3]], closed: { chunks: 5, clean: true } }), next(25_000)])).map(brief), [[4, 4, 'lost', 'open', null]])
+})
+
+test('resends are asked for at once, then ever more rarely, and only of a client that is there', () => {
+  const hole = committed(1, [part({ stored: [[0, 1], [4, 6]] })])
+  const asked = (seconds: number, from: ReturnType<typeof fold>) => judge(from, ms(seconds))
+  assert.deepEqual(asked(6, fold([hole])).requests, [])
+  const first = asked(6, fold([connected(1), hole]))
+  assert.deepEqual(first.requests, [{ type: 'resend-requested', session, track: 'webcam', part: partA, from: 2, to: 3, at: at(6) }])
+  assert.deepEqual(asked(20, first.state).requests, [])
+  const second = asked(21, first.state)
+  assert.equal(second.requests.length, 1)
+  assert.deepEqual(asked(45, second.state).requests, [])
+  assert.equal(asked(51, second.state).requests.length, 1)
+})
+
+test('after ten requests in vain only a new connection is asked, and that at once', () => {
+  let state = fold([connected(1), committed(1, [part({ stored: [[0, 1], [4, 6]] })])])
+  let requests = 0
+  for (let seconds = 6; seconds < 24 * 3600; seconds += 5) {
+    if (seconds % 60 < 5) state = fold([connected(seconds)], state)
+    const judged = judge(state, ms(seconds))
+    requests += judged.requests.length
+    state = judged.state
+  }
+  assert.equal(requests, 10)
+  assert.equal(judge(fold([connected(24 * 3600, 'k2')], state), ms(24 * 3600)).requests.length, 1)
+})
+
+test('what a client was acknowledged, and what is confirmed, is not asked for', () => {
+  const lost: PartState['lost'] = [{ from: 2, to: 2, cause: 'already-acknowledged' }, { from: 3, to: 3, cause: 'crash' }]
+  assert.deepEqual(judge(fold([connected(1), committed(1, [part({ stored: [[0, 1], [4, 6]], lost })])]), ms(6)).requests, [])
+})
+
+test('a shrinking hole is not asked for anew', () => {
+  const first = judge(fold([connected(1), committed(1, [part({ stored: [[0, 1], [6, 6]] })])]), ms(6))
+  assert.equal(judge(fold([committed(2, [part({ stored: [[0, 2], [4, 4], [6, 6]] })])], first.state), ms(10)).requests.length, 0)
+})
+
+test('thousands of holes are judged quickly enough to hold nobody up', () => {
+  const stored = Array.from({ length: 20_000 }, (_, i): [number, number] => [2 * i, 2 * i])
+  const first = judge(fold([connected(1), committed(1, [part({ stored })])]), ms(6))
+  assert.equal(first.state.gaps.length, 19_999)
+  assert.equal(first.requests.length, 32)
+  assert.equal(judge(fold([committed(2, [part({ stored })])], first.state), ms(6)).events.length, 0)
+})
