@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import kafkajs from 'kafkajs'
 import { startChild, waitUntilReady, type Child } from './child.ts'
 import { findJava, installKafka } from './kafka-install.ts'
 import { freePort } from './ports.ts'
+
+// Not by `import`: @longtake/kafka loads kafkajs anew with repairs, and Node does not forgive that for imported modules.
+const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs')
 
 const LOG4J = fileURLToPath(new URL('kafka-log4j2.properties', import.meta.url))
 // One cluster per data folder and never two of them talking to each other, so any valid id does.

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { renderLogLine } from './log-lines.ts'
 import { takePidLock } from './pid-lock.mjs'
@@ -10,7 +10,7 @@ import { SetupError } from './setup-error.ts'
 import { startSystem, type SystemOptions, type SystemPorts } from './system.ts'
 import { ROOT } from './test-files.ts'
 
-const DATA_DIR = join(ROOT, '.data')
+const DATA_DIR = resolve(ROOT, process.env['LONGTAKE_LOCAL_DATA'] || '.data')
 /** What the watchdog may take to end what a killed start has left. */
 const LEFTOVERS_GONE_MS = 30_000
 const say = (line: string): void => console.log(`longtake: ${line}`)
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
   const lock = takePidLock(join(DATA_DIR, 'start.pid'), 'start.ts')
   if (lock.owner !== undefined) {
     throw new SetupError(
-      `it runs already from this folder as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
+      `it runs already with the data in ${DATA_DIR} as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
     )
   }
   try {
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
     say('starting …')
     const system = await startSystem({
       dataDir: DATA_DIR,
-      baseEnv: process.env,
+      baseEnv: { ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
       env: givenKeys(),
       ports,
       ...(brokers ? { brokers } : {}),

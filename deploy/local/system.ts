@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { provision } from '../provision.ts'
 import { startAzurite, type RunningAzurite } from './azurite.ts'
 import { buildBundles } from './build.ts'
 import type { Exit } from './child.ts'
@@ -6,7 +7,6 @@ import { startKafka, type RunningKafka } from './kafka.ts'
 import { readOrMakeKeys } from './keys.ts'
 import { freePort } from './ports.ts'
 import { Processes, type ProcessSpec } from './processes.ts'
-import { ensureContainer, ensureTopics } from './provision.ts'
 import { healthPortVariable, SERVICES, type ServiceName } from './services.ts'
 import { ROOT } from './test-files.ts'
 import { prepareUws } from './uws-glibc.ts'
@@ -76,7 +76,7 @@ const FOREIGN = /^(LONGTAKE_|KAFKA_|AZURE_|OTEL_)/
 export async function startSystem(options: SystemOptions): Promise<System> {
   const log = options.log ?? (() => undefined)
   prepareUws(log)
-  await buildBundles(log)
+  if (options.services === undefined || options.services.includes('query')) await buildBundles(log)
   const running: { stop(): Promise<void> }[] = []
   const stop = async (): Promise<void> => {
     for (const part of running.toReversed()) await part.stop()
@@ -104,9 +104,6 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
   const brokers = kafka?.brokers ?? options.brokers ?? ''
   const storage = options.storage ?? { connectionString: azurite?.connectionString ?? '' }
   const container = options.env?.['LONGTAKE_AZURE_CONTAINER'] ?? options.baseEnv?.['LONGTAKE_AZURE_CONTAINER'] ?? CONTAINER
-  await Promise.all([ensureTopics(brokers), ensureContainer(storageConfig(storage, container))])
-  options.signal?.throwIfAborted()
-
   const addresses = await planAddresses(options)
   const env: NodeJS.ProcessEnv = {
     LONGTAKE_QUERY_PUBLIC_URL: addresses.queryUrl,
@@ -118,8 +115,11 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
     LONGTAKE_API_KEY: keys.apiKey,
     LONGTAKE_TOKEN_SECRET: keys.tokenSecret,
     LONGTAKE_QUERY_PORT: String(addresses.query),
+    ...(kafka ? { LONGTAKE_TOPIC_REPLICATION: '1' } : {}),
     ...options.env,
   }
+  await provision(env)
+  options.signal?.throwIfAborted()
   const processes = new Processes({
     specs: await planProcesses(options, addresses.gateways, env),
     logDir,
@@ -220,10 +220,4 @@ function withoutForeign(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 function storageEnv(storage: NonNullable<SystemOptions['storage']>): Record<string, string> {
   return 'connectionString' in storage ? { AZURE_STORAGE_CONNECTION_STRING: storage.connectionString } : { LONGTAKE_AZURE_ACCOUNT_URL: storage.accountUrl }
-}
-
-function storageConfig(storage: NonNullable<SystemOptions['storage']>, azureContainer: string): Parameters<typeof ensureContainer>[0] {
-  return 'connectionString' in storage
-    ? { azureConnectionString: { reveal: () => storage.connectionString }, azureAccountUrl: undefined, azureContainer }
-    : { azureConnectionString: undefined, azureAccountUrl: storage.accountUrl, azureContainer }
 }

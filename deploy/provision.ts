@@ -1,0 +1,40 @@
+import { openBlobStore } from '@longtake/blob'
+import { DEFAULT_PARTITIONS, TOPICS } from '@longtake/contracts'
+import { ensureTopics, type KafkaConfig } from '@longtake/kafka'
+import { azureSettings, type ConfigOf, type Env, integer, kafkaSettings, readEnv } from '@longtake/service'
+
+const settings = {
+  ...kafkaSettings,
+  ...azureSettings,
+  partitions: integer('LONGTAKE_TOPIC_PARTITIONS', { help: 'of every topic; can never be changed later', default: DEFAULT_PARTITIONS, min: 1 }),
+  replicationFactor: integer('LONGTAKE_TOPIC_REPLICATION', { help: 'copies of every topic; 1 only where one broker is all there is', default: 3, min: 1 }),
+}
+
+/** Creates the topics and the container that are missing, and checks the topics' settings. Needed once before the services. */
+export async function provision(env: Env): Promise<void> {
+  const config = readEnv(env, settings)
+  const kafka: KafkaConfig = { brokers: config.kafkaBrokers, clientId: 'provision', ssl: config.kafkaTls, ...sasl(config) }
+  const store = await openBlobStore(config)
+  await Promise.all([ensureTopics(kafka, config), store.ensureContainer()])
+}
+
+function sasl({ kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPassword }: ConfigOf<typeof kafkaSettings>): Pick<KafkaConfig, 'sasl'> {
+  if (!mechanism || !username || !kafkaPassword) return {}
+  const password = kafkaPassword.reveal()
+  // One branch each: kafkajs types every mechanism apart.
+  switch (mechanism) {
+    case 'plain':
+      return { sasl: { mechanism, username, password } }
+    case 'scram-sha-256':
+      return { sasl: { mechanism, username, password } }
+    case 'scram-sha-512':
+      return { sasl: { mechanism, username, password } }
+  }
+}
+
+if (import.meta.main) {
+  await provision(process.env)
+  console.log(`topics ${Object.values(TOPICS)
+    .map(({ name }) => name)
+    .join(', ')} and the container are there`)
+}
