@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { OffsetTracker } from '../src/consumer/offset-tracker.ts'
+
+/** Records at rising offsets with holes, and an order in which some of them complete. */
+const history = fc
+  .record({ start: fc.bigInt(0n, 1_000_000n), steps: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 60 }) })
+  .chain(({ start, steps }) => {
+    const offsets: bigint[] = []
+    let next = start
+    for (const step of steps) {
+      offsets.push(next)
+      next += BigInt(step)
+    }
+    return fc.record({ start: fc.constant(start), offsets: fc.constant(offsets), behind: fc.constant(next), completing: fc.shuffledSubarray(offsets) })
+  })
+
+test('what may be committed is the first incomplete record, whatever the order of completion', () => {
+  fc.assert(
+    fc.property(history, ({ start, offsets, behind, completing }) => {
+      const tracker = new OffsetTracker(start)
+      for (const offset of offsets) tracker.started(offset)
+      tracker.skippedTo(behind)
+      const done = new Set<bigint>()
+      let last = tracker.committable
+      for (const offset of completing) {
+        assert.equal(tracker.done(offset), true)
+        done.add(offset)
+        assert.equal(tracker.committable, offsets.find((candidate) => !done.has(candidate)) ?? behind)
+        assert.ok(tracker.committable >= last)
+        last = tracker.committable
+      }
+    }),
+  )
+})
+
+test('handing out and completing may be mixed', () => {
+  fc.assert(
+    fc.property(history, fc.array(fc.nat({ max: 9 })), ({ start, offsets }, lags) => {
+      const tracker = new OffsetTracker(start)
+      const open: bigint[] = []
+      offsets.forEach((offset, index) => {
+        tracker.started(offset)
+        open.push(offset)
+        const [finished] = open.splice((lags[index] ?? 0) % open.length, 1)
+        tracker.done(finished!)
+        assert.equal(tracker.committable, open[0] ?? offset + 1n)
+      })
+    }),
+  )
+})
+
+test('what was not handed out, or is complete already, changes nothing', () => {
+  const tracker = new OffsetTracker(10n)
+  tracker.started(10n)
+  tracker.started(13n)
+  for (const foreign of [9n, 11n, 14n]) assert.equal(tracker.done(foreign), false)
+  assert.equal(tracker.done(10n), true)
+  assert.equal(tracker.done(10n), false)
+  assert.equal(tracker.committable, 13n)
+  assert.throws(() => tracker.started(12n), RangeError)
+})
+
+test('a long run keeps only what is incomplete', () => {
+  const tracker = new OffsetTracker(0n)
+  for (let offset = 0n; offset < 100_000n; offset += 1n) {
+    tracker.started(offset)
+    tracker.done(offset)
+  }
+  assert.equal(tracker.waiting, 0)
+  assert.equal(tracker.committable, 100_000n)
+})
