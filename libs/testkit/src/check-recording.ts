@@ -100,14 +100,18 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
 }
 
 function readPart(part: CheckedPart): ReadPart {
-  const acknowledged = part.chunks instanceof Map ? part.chunks : new Map((part.chunks as readonly Uint8Array[]).entries())
+  const acknowledged = chunkMapOf(part.chunks)
   const present = new Map(acknowledged)
   const isLost = (seq: number): boolean => (part.gaps ?? []).some(({ kind, from, to }) => kind === 'lost' && from <= seq && seq <= to)
   for (const [seq, bytes] of part.unacknowledged ?? []) if (!present.has(seq) && !isLost(seq)) present.set(seq, bytes)
   return { ...part, acknowledged, present, recorded: readRecordedPart(present) }
 }
 
-function isMp4(firstChunk: Uint8Array | undefined): boolean {
+export function chunkMapOf(chunks: CheckedPart['chunks']): ReadonlyMap<number, Uint8Array> {
+  return chunks instanceof Map ? chunks : new Map((chunks as readonly Uint8Array[]).entries())
+}
+
+export function isMp4(firstChunk: Uint8Array | undefined): boolean {
   return firstChunk !== undefined && Buffer.from(firstChunk.subarray(4, 8)).toString('latin1') === 'ftyp'
 }
 

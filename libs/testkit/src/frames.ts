@@ -29,7 +29,7 @@ export interface Frame {
   additions: Uint8Array
   /** As told by a BlockDuration; 0 when not told. */
   durationMs: number
-  /** Same for frames of the same kind, content and lacing, whatever their time and key flag. */
+  /** Same for frames of the same kind, content and flags, whatever their time and whether they are marked as keyframes. */
   identity: string
   /** Where its SimpleBlock or BlockGroup begins and ends in the bytes it was read from. */
   at: number
@@ -117,7 +117,7 @@ function readBlock(bytes: Uint8Array, element: ElementHead, from: number, to: nu
   const flags = bytes[timeAt + 2] as number
   const data = bytes.subarray(timeAt + 3, to)
   const tickMs = context.timestampScale / 1e6
-  const lacingAndVisibility = flags & 0x0e
+  const otherFlags = flags & 0x7f
   return {
     kind: track.kind,
     track: track.number,
@@ -126,7 +126,7 @@ function readBlock(bytes: Uint8Array, element: ElementHead, from: number, to: nu
     data,
     additions: told.additions,
     durationMs: told.duration * tickMs,
-    identity: `${track.kind}:${lacingAndVisibility}:${hash('sha256', data, 'base64url')}`,
+    identity: `${track.kind}:${otherFlags}:${hash('sha256', data, 'base64url')}`,
     at: element.at,
     end,
   }

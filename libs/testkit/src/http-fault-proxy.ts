@@ -26,6 +26,8 @@ export interface HttpFaultProxy extends AsyncDisposable {
   readonly origin: string
   /** All requests that arrived, in order. */
   readonly requests: readonly SeenRequest[]
+  /** How many of them are neither answered to the end nor given up by their client. */
+  readonly open: number
   /** The next `times` (1) requests that match suffer the fault. Faults are tried in the order they were added. */
   inject(matches: (request: SeenRequest) => boolean, fault: HttpFault, times?: number): void
 }
@@ -35,6 +37,7 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   const { hostname, port } = new URL(target)
   const agent = new Agent({ keepAlive: true })
   const requests: SeenRequest[] = []
+  let open = 0
   const faults: { matches: (request: SeenRequest) => boolean; fault: HttpFault; left: number }[] = []
 
   const take = (seen: SeenRequest): HttpFault | undefined => {
@@ -52,6 +55,8 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const seen: SeenRequest = { method: request.method ?? '', path: request.url ?? '', headers: request.headers }
     requests.push(seen)
+    open++
+    response.once('close', () => open--)
     const fault = take(seen)
     const body = await buffer(request)
     switch (fault?.kind) {
@@ -84,6 +89,9 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   return {
     origin: `http://127.0.0.1:${address.port}`,
     requests,
+    get open() {
+      return open
+    },
     inject: (matches, fault, times = 1) => void faults.push({ matches, fault, left: times }),
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve))
