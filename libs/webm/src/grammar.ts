@@ -318,7 +318,7 @@ export class StreamGrammar {
     this.#items.push({ kind: 'damage', error, start: this.#offset, end: this.#offset + whole });
   }
 
-  /** The stream's structure is lost here: the next Cluster must be searched from the next byte on. */
+  /** The stream's structure is lost here: the next Cluster must be searched. */
   #lost(code: WebmErrorCode, message: string): number {
     const error = new WebmError(code, message, this.#offset);
     this.#items.push({ kind: 'damage', error, start: this.#offset, end: null });
@@ -330,7 +330,8 @@ export class StreamGrammar {
     // Where the Segment was to end is no longer to be trusted either.
     this.#segmentEnd = Infinity;
     this.#phase = 'search';
-    return 1;
+    // A Cluster in the wrong place (its forerunner lied about its size) is itself the next one.
+    return code !== 'invalid-element' && this.#head.id === Id.Cluster ? 0 : 1;
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClusterWriter, patchClusterTimestamps, placeCues, StreamReader, WebmError } from '../src/index.ts';
 import type { ClusterWriterState, FinishedCluster, Frame, PartHeader } from '../src/index.ts';
-import { framesOf, headerOf, readAll, streamOf, webmParts } from './recordings.ts';
+import { assertSame, framesOf, headerOf, readAll, streamOf, webmParts } from './recordings.ts';
 import { audioEntry, blockGroup, bytes, concat, ebml, element, info, open, partStart, simpleBlock, timestamp, tracks, uintElement, videoEntry } from './streams.ts';
 
 const CLUSTER = 0x1f43b675;
@@ -38,7 +38,7 @@ for (const part of webmParts) {
     const reader = new StreamReader();
     const start = streamOf(part).subarray(0, (items.find((item) => item.kind === 'cluster')?.start ?? 0));
     const out = framesOf(readAll([start, ...clusters.map((cluster) => cluster.bytes)], reader));
-    assert.deepEqual(
+    assertSame(
       out.map(content),
       frames.map((frame) => content({ ...frame, timeMs: frame.timeMs + 12_345, key: frame.key || isAudio.has(frame.track) })),
     );

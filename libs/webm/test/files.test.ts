@@ -4,7 +4,7 @@ import { StreamReader } from '../src/index.ts';
 import type { PartHeader } from '../src/index.ts';
 import { decodeWarnings, makeFile, probe, withFile } from './files.ts';
 import type { MadeFile, Packet, Probe } from './files.ts';
-import { chunksOf, framesOf, headerOf, readAll, streamOf, webmParts } from './recordings.ts';
+import { assertSame, chunksOf, framesOf, headerOf, readAll, streamOf, webmParts } from './recordings.ts';
 
 /** ffprobe numbers streams by their place in Tracks. */
 function streamOfTrack(header: PartHeader): (track: number) => number {
@@ -35,7 +35,7 @@ for (const part of webmParts) {
     const frames = framesOf(items);
     const { packets } = withFile(streamOf(part), (path) => probe(path));
     const shift = headerOf(items).tracks.map((track, i) => preSkipOf(packets, i, frames.find((frame) => frame.track === track.number)?.timeMs ?? 0));
-    assert.deepEqual(
+    assertSame(
       frames.map((frame) => {
         const stream = streamIndex(frame.track);
         return { stream, timeMs: frame.timeMs - (shift[stream] ?? 0), size: frame.data.length };
@@ -53,7 +53,7 @@ for (const part of webmParts) {
     // ffprobe takes every audio packet for a keyframe in the recording only where its flag says so (not in Firefox's).
     const isAudio = file.header.tracks.map((track) => track.type === 'audio');
     const withKeys = raw.packets.map((packet) => ({ ...packet, key: packet.key || isAudio[packet.stream] === true }));
-    assert.deepEqual(inOrder(found.packets), inOrder(withKeys));
+    assertSame(inOrder(found.packets), inOrder(withKeys));
     assert.equal(file.droppedFrames, 0);
     const last = Math.max(...found.packets.map((packet) => packet.timeMs));
     assert.ok(file.durationMs > last && file.durationMs <= last + 200);

@@ -186,6 +186,43 @@ test('a large element of an unknown kind, or one that is no block in a Cluster, 
   assert.deepEqual(kinds(read(stream)), ['header', 'unexpected-element']);
 });
 
+test('behind the end of a known Segment only padding may stand', () => {
+  const cluster = element(CLUSTER, timestamp(0), simpleBlock(1, 0));
+  const segment = element(SEGMENT, info(), tracks(videoEntry()), cluster);
+  const padded = concat([ebml(), segment, element(VOID, new Uint8Array(9))]);
+  assert.deepEqual(kinds(read(padded)), ['header', 'cluster', 'frame']);
+  // A Segment that ended too early has lied about its size: its clusters are read all the same.
+  assert.deepEqual(kinds(read(concat([padded, cluster, cluster]))), [
+    'header',
+    'cluster',
+    'frame',
+    'unexpected-element',
+    'resynced',
+    'cluster',
+    'frame',
+    'cluster',
+    'frame',
+  ]);
+  const tooLong = concat([bytes(0x1f, 0x43, 0xb6, 0x75, 0x10, 0, 1, 0), timestamp(0), simpleBlock(1, 0)]);
+  assert.deepEqual(kinds(read(concat([partStart(), tooLong, cluster]))), [
+    'header',
+    'cluster',
+    'frame',
+    'unexpected-element',
+    'resynced',
+    'cluster',
+    'frame',
+  ]);
+});
+
+test('what is to be dropped or kept of the header is bounded as well', () => {
+  const limits = { maxElementBytes: 1000 };
+  const dropped = concat([partStart(), element(CUES, new Uint8Array(1001))]);
+  assert.deepEqual(kinds(readAll([dropped], new StreamReader(limits))), ['header', 'element-too-large']);
+  const header = concat([ebml(), open(SEGMENT), info(), tracks(audioEntry(2, new Uint8Array(1001)))]);
+  assert.deepEqual(kinds(readAll([header], new StreamReader(limits))), ['element-too-large']);
+});
+
 test('without a header nothing can be read, and the reader says why', () => {
   const cluster = concat([open(CLUSTER), timestamp(0), simpleBlock(1, 0)]);
   const failures: [string, Uint8Array][] = [

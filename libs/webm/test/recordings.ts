@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { StreamReader } from '../src/index.ts';
 import type { Frame, PartHeader, ReadItem } from '../src/index.ts';
 
@@ -54,6 +56,15 @@ export function summary(items: readonly ReadItem[]): unknown[] {
         return item satisfies never;
     }
   });
+}
+
+/** Like `assert.deepEqual` of two lists, but shows only where they part: a diff of thousands of frames takes minutes. */
+export function assertSame(actual: readonly unknown[], expected: readonly unknown[], message?: string): void {
+  const parted = Array.from({ length: Math.max(actual.length, expected.length) }).findIndex(
+    (_, i) => !isDeepStrictEqual(actual[i], expected[i]),
+  );
+  if (parted < 0) return;
+  assert.deepEqual(actual.slice(parted, parted + 3), expected.slice(parted, parted + 3), message ?? `they part at ${parted}`);
 }
 
 export function digest(bytes: Uint8Array): string {

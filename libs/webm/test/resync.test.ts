@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KeyframeGate, StreamReader, WebmError } from '../src/index.ts';
 import type { Frame, ReaderState, ReadItem } from '../src/index.ts';
-import { bytewise, chunksOf, cut, framesOf, headerOf, readAll, seeded, streamOf, summary, webmParts } from './recordings.ts';
+import { assertSame, bytewise, chunksOf, cut, framesOf, headerOf, readAll, seeded, streamOf, summary, webmParts } from './recordings.ts';
 import { blockGroup, bytes, concat, element, open, partStart, simpleBlock, timestamp, uintElement } from './streams.ts';
 
 const CLUSTER = 0x1f43b675;
@@ -34,7 +34,7 @@ for (const part of webmParts) {
       const items = readAll(chunks.slice(0, lost), before);
       const after = StreamReader.resync(before.state().state, to);
       items.push(...readAll(chunks.slice(lost + 1), after));
-      assert.deepEqual(frames(summary(items)), frames(expectedWithHole(whole, from, to)), `without chunk ${lost}`);
+      assertSame(frames(summary(items)), frames(expectedWithHole(whole, from, to)), `without chunk ${lost}`);
     }
   });
 
@@ -53,7 +53,7 @@ for (const part of webmParts) {
         const { state, tail } = reader.state();
         reader = StreamReader.resume(JSON.parse(JSON.stringify(state)) as ReaderState, tail);
       }
-      assert.deepEqual(frames(summary(items)), frames(expectedWithHole(whole, from, to)), `from ${from} to ${to}`);
+      assertSame(frames(summary(items)), frames(expectedWithHole(whole, from, to)), `from ${from} to ${to}`);
     }
   });
 
@@ -66,8 +66,8 @@ for (const part of webmParts) {
     const bytewiseItems = readAll(bytewise(rest), StreamReader.resync(state, cluster.start - 1500));
     assert.deepEqual(bytewiseItems[0], { kind: 'resynced', start: cluster.start });
     const byHeader = readAll([rest], StreamReader.resync(headerOf(whole), cluster.start - 1500));
-    assert.deepEqual(summary(byHeader), summary(bytewiseItems));
-    assert.deepEqual(summary(bytewiseItems), summary(readAll([rest], StreamReader.resync(state, cluster.start - 1500))));
+    assertSame(summary(byHeader), summary(bytewiseItems));
+    assertSame(summary(bytewiseItems), summary(readAll([rest], StreamReader.resync(state, cluster.start - 1500))));
   });
 
   test(`${part}: behind a hole video waits for its keyframe, audio does not`, () => {
@@ -83,7 +83,7 @@ for (const part of webmParts) {
     const kept = rest.filter((frame) => resumed.admits(frame));
     const firstKey = rest.findIndex((frame) => video.has(frame.track) && frame.key);
     const dropped = rest.filter((frame, i) => video.has(frame.track) && (firstKey < 0 || i < firstKey));
-    assert.deepEqual(kept, rest.filter((frame) => !dropped.includes(frame)));
+    assertSame(kept, rest.filter((frame) => !dropped.includes(frame)));
   });
 }
 
@@ -116,7 +116,7 @@ test('what only looks like a Cluster is passed over', () => {
     const expected = summary(readAll([stream], StreamReader.resync(state, 1000)));
     assert.deepEqual(expected[0], { kind: 'resynced', start: 1003 + fake.length }, name);
     assert.equal(framesOf(readAll([stream], StreamReader.resync(state, 1000))).length, 2, name);
-    assert.deepEqual(summary(readAll(bytewise(stream), StreamReader.resync(state, 1000))), expected, name);
+    assertSame(summary(readAll(bytewise(stream), StreamReader.resync(state, 1000))), expected, name);
   }
 });
 
