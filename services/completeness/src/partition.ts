@@ -1,0 +1,150 @@
+import { decodeEvent, decodeStatus, isRecordFault } from '@longtake/contracts'
+import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler } from '@longtake/kafka'
+import type { Logger } from '@longtake/service'
+import { type Publisher, type TopicNames, WRITER_HEADER } from './publisher.ts'
+import { retrying } from './retry.ts'
+import type { Sessions } from './sessions.ts'
+import { instruments } from './telemetry.ts'
+
+/** Records taken before the ones in work are published; above it the consumer waits. */
+const MAX_WAITING = 1000
+/** Sessions judged and published together. */
+const SESSIONS_AT_ONCE = 200
+
+export interface PartitionOptions {
+  assigned: Pick<AssignedPartition, 'signal' | 'done'>
+  sessions: Sessions
+  /** Where the status topic ended when `sessions` was loaded from it. */
+  loadedTo: bigint
+  publisher: Publisher
+  parker: Parker
+  topics: TopicNames
+  logger: Logger
+  now: () => number
+}
+
+/**
+ * One partition: folds what waits, judges each touched session once, publishes, and only then marks records done.
+ * What comes while it publishes is the next batch, so a burst of events makes one publication.
+ */
+export class SessionsPartition implements PartitionHandler {
+  readonly #options: PartitionOptions
+  readonly #ended: Promise<void>
+  #waiting: KafkaRecord[] = []
+  #ticked = false
+  #closing = false
+  readonly #dropped = new AbortController()
+  #fault: string | undefined
+  #wake = (): void => {}
+  #taken = Promise.withResolvers<void>()
+
+  constructor(options: PartitionOptions) {
+    this.#options = options
+    this.#ended = this.#run().finally(() => this.#taken.resolve())
+  }
+
+  /** Why nothing gets published now; undefined while all is well. */
+  get fault(): string | undefined {
+    return this.#fault
+  }
+
+  handle(record: KafkaRecord): Promise<void> | void {
+    this.#waiting.push(record)
+    this.#wake()
+    if (this.#waiting.length >= MAX_WAITING) return this.#taken.promise
+  }
+
+  /** Time has passed. */
+  tick(): void {
+    this.#ticked = true
+    this.#wake()
+  }
+
+  async close(reason: CloseReason): Promise<void> {
+    this.#closing = true
+    if (reason === 'lost') this.#dropped.abort(new Error('the partition is lost'))
+    this.#wake()
+    await this.#ended
+  }
+
+  async #run(): Promise<void> {
+    const signal = AbortSignal.any([this.#options.assigned.signal, this.#dropped.signal])
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve))
+      if (this.#waiting.length === 0 && !this.#ticked && !this.#options.sessions.hasWork) {
+        if (this.#closing) return
+        await woken
+        continue
+      }
+      try {
+        await this.#work(this.#take(), signal)
+      } catch (error) {
+        // Nothing of the batch is done, so whoever has the partition next reads it again.
+        if (!signal.aborted) throw error
+      }
+    }
+  }
+
+  #take(): KafkaRecord[] {
+    const records = this.#waiting
+    this.#waiting = []
+    this.#taken.resolve()
+    this.#taken = Promise.withResolvers()
+    return records
+  }
+
+  async #work(records: readonly KafkaRecord[], signal: AbortSignal): Promise<void> {
+    const { assigned, sessions, publisher, topics, now } = this.#options
+    for (const record of records) {
+      if (record.topic === topics.events) await this.#foldEvent(record, signal)
+      else await this.#compareStatus(record, signal)
+    }
+    if (this.#ticked) sessions.tick()
+    this.#ticked = false
+    while (sessions.hasWork) {
+      await this.#until(signal, 'publishing', async () => {
+        const judged = sessions.judge(now(), SESSIONS_AT_ONCE)
+        await publisher.publish(judged)
+        sessions.settle(judged)
+      })
+    }
+    for (const record of records) assigned.done(record)
+  }
+
+  async #foldEvent(record: KafkaRecord, signal: AbortSignal): Promise<void> {
+    const event = decodeEvent(encoded(record))
+    if (!isRecordFault(event)) return this.#options.sessions.fold(event, record.offset)
+    if (event.fault === 'unknown-kind') {
+      instruments.unknownMessages.add(1)
+      this.#options.logger.warn({ session: record.key, offset: String(record.offset), details: event.details }, 'an event that this version does not know')
+      return
+    }
+    await this.#park(record, event.fault, event.details, signal)
+  }
+
+  /** What others wrote since the load comes from an owner that does not know yet that it was replaced. */
+  async #compareStatus(record: KafkaRecord, signal: AbortSignal): Promise<void> {
+    const { sessions, loadedTo, publisher, logger } = this.#options
+    if (record.tombstone || record.offset < loadedTo || record.headers[WRITER_HEADER] === publisher.writer) return
+    const state = decodeStatus(encoded(record))
+    if (isRecordFault(state)) return this.#park(record, state.fault, state.details, signal)
+    logger.warn({ session: state.session, offset: String(record.offset), writer: record.headers[WRITER_HEADER] }, 'another writer published a status of our partition')
+    sessions.restore(state)
+  }
+
+  async #park(record: KafkaRecord, reason: string, details: string, signal: AbortSignal): Promise<void> {
+    const { parker, logger } = this.#options
+    logger.error({ session: record.key, topic: record.topic, offset: String(record.offset), reason, details }, 'a record that cannot be read is parked')
+    await this.#until(signal, 'parking', () => parker.park(record, { reason, details }))
+  }
+
+  async #until(signal: AbortSignal, what: string, attempt: () => Promise<void>): Promise<void> {
+    await retrying(attempt, signal, (error, failures) => {
+      this.#fault = `${what} fails: ${error instanceof Error ? error.message : String(error)}`
+      if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed; trying again`)
+    })
+    this.#fault = undefined
+  }
+}
+
+const encoded = ({ key, value, headers }: KafkaRecord): { key: string; value: Uint8Array; headers: Record<string, string> } => ({ key, value, headers: { ...headers } })

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto'
+import { GROUPS, SESSION_STATUSES, TOPICS } from '@longtake/contracts'
+import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
+import type { ServiceDeps } from '@longtake/service'
+import type { ObservableResult } from '@opentelemetry/api'
+import type { Config } from './config.ts'
+import { loadSessions } from './load.ts'
+import { SessionsPartition } from './partition.ts'
+import { Publisher, type TopicNames } from './publisher.ts'
+import type { Sessions } from './sessions.ts'
+import { instruments } from './telemetry.ts'
+
+export interface Wiring {
+  topics: TopicNames
+  group: string
+  /** How often the passing of time is looked at: clients that fell silent, requests to be repeated. */
+  tickMs: number
+}
+const WIRING: Wiring = {
+  topics: { events: TOPICS.events.name, status: TOPICS.status.name, resends: TOPICS.resends.name },
+  group: GROUPS.completeness,
+  tickMs: 5_000,
+}
+
+/** @param wiring another one for tests, which share a Kafka */
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, wiring: Wiring = WIRING): Promise<AsyncDisposable> {
+  const { logger, health, fail, stopping } = deps
+  const { topics, group, tickMs } = wiring
+  const kafka = { brokers: config.kafkaBrokers, clientId: `completeness-${config.instance}`, log: logger }
+  const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
+  const parker = createParker({ producer, group })
+  const held = new Map<number, { handler: SessionsPartition; sessions: Sessions }>()
+
+  const consumer = await startConsumer({
+    kafka,
+    group,
+    topics: [topics.events, topics.status],
+    signal: stopping,
+    onFatal: fail,
+    async assign(assigned): Promise<PartitionHandler> {
+      const { partition } = assigned
+      const log = logger.child({ partition })
+      const { sessions, loadedTo } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal })
+      log.info({ sessions: sessions.size }, 'sessions loaded')
+      const publisher = new Publisher({ writer: randomUUID(), producer, partition, topics, logger: log })
+      const handler = new SessionsPartition({ assigned, sessions, loadedTo, publisher, parker, topics, logger: log, now: Date.now })
+      const entry = { handler, sessions }
+      held.set(partition, entry)
+      return {
+        handle: (record) => handler.handle(record),
+        async close(reason) {
+          if (held.get(partition) === entry) held.delete(partition)
+          await handler.close(reason)
+        },
+      }
+    },
+  }).catch(async (error: unknown) => {
+    await producer.close()
+    throw error
+  })
+
+  const ticking = setInterval(() => {
+    for (const { handler } of held.values()) handler.tick()
+  }, tickMs)
+  const observe = (result: ObservableResult): void => {
+    for (const status of SESSION_STATUSES) {
+      result.observe([...held.values()].reduce((sum, { sessions }) => sum + (sessions.statuses.get(status) ?? 0), 0), { status })
+    }
+  }
+  instruments.sessions.addCallback(observe)
+  health.add('consumer', () => consumer.check())
+  health.add('publishing', () => {
+    const fault = [...held.values()].map(({ handler }) => handler.fault).find((reason) => reason !== undefined)
+    return fault === undefined ? { ready: true } : { ready: false, reason: fault }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(ticking)
+      instruments.sessions.removeCallback(observe)
+      await consumer.close()
+      await producer.close()
+    },
+  }
+}

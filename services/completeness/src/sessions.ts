@@ -1,0 +1,112 @@
+import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
+import { evolve, isHigherOffset, judge, type Judgement } from '@longtake/domain'
+
+interface Known {
+  /** As of the last event. */
+  folded: SessionState
+  /** As `recordings.status` has it; undefined before the first publication. */
+  published: SessionState | undefined
+}
+
+export interface JudgedSession extends Judgement {
+  session: string
+  /** Whether the state says something that the published one does not. */
+  isNews: boolean
+}
+
+/** The sessions of one partition: what is published of them, and what has been folded in since. No I/O. */
+export class Sessions {
+  readonly #known = new Map<string, Known>()
+  readonly #touched = new Set<string>()
+  /** Sessions whose published state another writer has overwritten by an older one. */
+  readonly #overwritten = new Set<string>()
+  /** Only of these does the mere passing of time change anything. */
+  readonly #recording = new Set<string>()
+  readonly #statuses = new Map<SessionStatus, number>()
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** How many sessions have which status, as published. */
+  get statuses(): ReadonlyMap<SessionStatus, number> {
+    return this.#statuses
+  }
+
+  get hasWork(): boolean {
+    return this.#touched.size > 0
+  }
+
+  find(session: string): SessionState | undefined {
+    return this.#known.get(session)?.folded
+  }
+
+  /**
+   * Takes a state from the log, in log order. The newer one is true; where an older one comes behind a newer one
+   * (of an owner that did not know that it was replaced), the newer one will be published again.
+   */
+  restore(state: SessionState): void {
+    const known = this.#known.get(state.session)
+    if (known !== undefined && isNewer(known.folded, state)) {
+      this.#overwritten.add(state.session)
+      this.#touched.add(state.session)
+      return
+    }
+    this.#set(state.session, { folded: state, published: state })
+    this.#overwritten.delete(state.session)
+  }
+
+  fold(event: RecordingEvent, offset: bigint): void {
+    const known = this.#known.get(event.session)
+    const folded = evolve(known?.folded, event, String(offset))
+    if (folded === known?.folded) return
+    this.#known.set(event.session, { folded, published: known?.published })
+    this.#touched.add(event.session)
+  }
+
+  /** Time has passed: what is being recorded has to be judged anew. */
+  tick(): void {
+    for (const session of this.#recording) this.#touched.add(session)
+  }
+
+  /** Judges up to `limit` of the sessions that need it. Changes nothing here: that is `settle`'s, once all is published. */
+  judge(now: number, limit: number): JudgedSession[] {
+    return [...this.#touched].slice(0, limit).map((session) => {
+      const { folded, published } = this.#known.get(session)!
+      const { state, events, requests } = judge(folded, now)
+      const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
+      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews }
+    })
+  }
+
+  /** What was judged is published: it is the state now. */
+  settle(judged: readonly JudgedSession[]): void {
+    for (const { session, state, isNews } of judged) {
+      this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published })
+      this.#touched.delete(session)
+      this.#overwritten.delete(session)
+    }
+  }
+
+  #set(session: string, known: Known): void {
+    const before = this.#known.get(session)?.published?.status
+    const after = known.published?.status
+    if (before !== after) {
+      if (before !== undefined) this.#statuses.set(before, (this.#statuses.get(before) ?? 1) - 1)
+      if (after !== undefined) this.#statuses.set(after, (this.#statuses.get(after) ?? 0) + 1)
+    }
+    this.#known.set(session, known)
+    if (known.folded.status === 'recording') this.#recording.add(session)
+    else this.#recording.delete(session)
+  }
+}
+
+function isNewer(a: SessionState, b: SessionState): boolean {
+  if (a.eventsOffset === b.eventsOffset) return a.revision > b.revision
+  return isHigherOffset(a.eventsOffset, b.eventsOffset)
+}
+
+/** The rules keep the identity of what did not change. How far the log was read is no news by itself. */
+function saysMore(published: SessionState, state: SessionState): boolean {
+  return (Object.keys(state) as (keyof SessionState)[]).some((key) => key !== 'eventsOffset' && key !== 'revision' && state[key] !== published[key])
+}
