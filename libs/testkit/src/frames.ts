@@ -82,13 +82,14 @@ export interface BlockContext {
   tracks: readonly TrackInfo[]
 }
 
+const NO_BYTES: Uint8Array = new Uint8Array(0)
+
 /** The frame of a whole SimpleBlock or BlockGroup, or null when it cannot be read or its track does not exist. */
 export function readFrame(bytes: Uint8Array, head: ElementHead, end: number, context: BlockContext): Frame | null {
-  const noBytes = new Uint8Array(0)
-  if (head.id === ID.simpleBlock) return readBlock(bytes, head, head.dataAt, end, end, context, { simple: true, key: false, additions: noBytes, duration: 0 })
+  if (head.id === ID.simpleBlock) return readBlock(bytes, head, head.dataAt, end, end, context, { simple: true, key: false, additions: NO_BYTES, duration: 0 })
   let block: ElementHead | null = null
   let blockEnd = 0
-  const group = { simple: false, key: true, additions: noBytes as Uint8Array, duration: 0 }
+  const group = { simple: false, key: true, additions: NO_BYTES, duration: 0 }
   for (const child of wholeChildren(bytes, head.dataAt, end)) {
     if (child.id === ID.block) {
       block = child
@@ -126,7 +127,7 @@ function readBlock(bytes: Uint8Array, element: ElementHead, from: number, to: nu
     data,
     additions: told.additions,
     durationMs: told.duration * tickMs,
-    identity: `${track.kind}:${otherFlags}:${hash('sha256', data, 'base64url')}`,
+    identity: `${track.kind}:${otherFlags}:${hash('sha256', data, 'base64url').slice(0, 22)}`,
     at: element.at,
     end,
   }

@@ -10,6 +10,7 @@ async function connected(options: Partial<Parameters<typeof TestClient.connect>[
   const gateway = await fakeGateway()
   const client = await TestClient.connect({ url: gateway.url, session: 's1', token: 't', timeoutMs: 3000, ...options })
   return { gateway, client, async [Symbol.asyncDispose]() {
+    assert.deepEqual(gateway.malformed, [])
     await client.disconnect()
     await gateway[Symbol.asyncDispose]()
   } }
@@ -23,13 +24,15 @@ test('a whole recording is sent within the window and acknowledged', async () =>
   await client.allAcknowledged()
   await client.close(part)
   await client.finish()
+  client.report('hidden', 'webcam')
+  await client.lost(part, 9, 9, 'quota')
   await client.ping(7)
   assert.deepEqual(gateway.received, [0, 1, 2, 3, 4].map((seq) => `${part}/${seq}`))
   assert.equal(gateway.mostInFlight, 800)
   assert.equal(gateway.badDigests, 0)
   assert.deepEqual(client.ledger(part).closed, { chunks: 5, clean: true })
   assert.deepEqual([...client.ledger(part).acknowledged.values()], chunks)
-  assert.deepEqual(gateway.declared.map(({ type }) => type), ['open', 'close', 'finish', 'ping'])
+  assert.deepEqual(gateway.declared.map(({ type }) => type), ['open', 'close', 'finish', 'report', 'lost', 'ping'])
   assert.deepEqual(client.violations, [])
 })
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { decodeChunkFrame, isWireFault, parseClientMessage } from '@longtake/contracts'
 import { WebSocketServer, type WebSocket } from 'ws'
 
 /** Just enough of a gateway to try the test client on; it can be told to misbehave. */
@@ -20,6 +21,8 @@ export interface FakeGateway extends AsyncDisposable {
   ackAll(): void
   drop(code?: number): void
   badDigests: number
+  /** Frames that the contracts' own decoders refuse. */
+  malformed: string[]
 }
 
 export async function fakeGateway(): Promise<FakeGateway> {
@@ -34,7 +37,7 @@ export async function fakeGateway(): Promise<FakeGateway> {
   const say = (message: object): void => live?.send(JSON.stringify(message))
   const gateway: FakeGateway = {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received: [], declared: [], answering: true, windowBytes: 1000, mostInFlight: 0, tokens: [], badDigests: 0,
+    received: [], declared: [], answering: true, windowBytes: 1000, mostInFlight: 0, tokens: [], badDigests: 0, malformed: [],
     say,
     ackAll() {
       for (const { handle, seq } of unacknowledged) say({ type: 'ack', handle, from: seq, to: seq })
@@ -56,6 +59,8 @@ export async function fakeGateway(): Promise<FakeGateway> {
     gateway.tokens.push(request.headers.authorization ?? request.headers['sec-websocket-protocol'])
     say({ type: 'welcome', session: 's1', serverTime: new Date().toISOString(), maxChunkBytes: 1 << 20, windowBytes: gateway.windowBytes, heartbeatMs: 10_000 })
     socket.on('message', (data: Buffer, isBinary) => {
+      const decoded = isBinary ? decodeChunkFrame(data) : parseClientMessage(data.toString())
+      if (typeof decoded === 'string' || isWireFault(decoded)) gateway.malformed.push(JSON.stringify(decoded))
       if (isBinary) {
         const handle = data.readUInt8(1)
         const seq = data.readUInt32BE(4)
