@@ -1,6 +1,7 @@
 export { azureSettings, type AzureSettings, kafkaSettings, type KafkaSettings, type ServiceConfig, serviceSettings } from './common-settings.ts'
 export { type Check, Health, type Readiness } from './health.ts'
 export { METRICS_CONTENT_TYPE, startHealthServer } from './health-server.ts'
+export { kafkaConnection, type KafkaConnection } from './kafka-connection.ts'
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './logger.ts'
 export { redact } from './privacy.ts'
 export { type ConfigOf, type Env, readEnv, type Settings } from './read-env.ts'

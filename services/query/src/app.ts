@@ -1,0 +1,69 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { LongtakeError } from '@longtake/contracts'
+import type { RecordingUrls } from '@longtake/domain'
+import Fastify, { type FastifyError } from 'fastify'
+import type { Logger, Readiness } from '@longtake/service'
+import type { Authority } from './auth.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { operationRoutes } from './routes/operations.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { trackRoutes } from './routes/tracks.ts'
+import type { Announcer, Recordings, Sessions, TokenIssuer } from './ports.ts'
+import { sendProblem } from './problem.ts'
+
+export interface Addresses extends RecordingUrls {
+  ingest(session: string): string
+  watch(session: string): string
+}
+
+export interface AppDeps {
+  logger: Logger
+  authority: Authority
+  sessions: Sessions
+  announcer: Announcer
+  recordings: Recordings
+  tokens: TokenIssuer
+  addresses: Addresses
+  readiness: () => Readiness
+  metrics: () => Promise<string>
+  now: () => Date
+}
+
+/** The HTTP interface without a socket: tests use `inject`. */
+export async function buildApp(deps: AppDeps) {
+  const app = Fastify({
+    loggerInstance: deps.logger,
+    // URLs may carry a token: the one request log line below names path and status only.
+    disableRequestLogging: true,
+    bodyLimit: 64 * 1024,
+    forceCloseConnections: true,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.setErrorHandler<FastifyError | LongtakeError>((error, request, reply) => sendProblem(error, request, reply))
+  app.setNotFoundHandler((request, reply) => sendProblem(new LongtakeError('NOT_FOUND', 'there is nothing at this address'), request, reply))
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.debug({ method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered')
+  })
+
+  await app.register(swagger, {
+    openapi: {
+      info: { title: 'Longtake', version: '1', description: 'Sessions, their status, and their recordings by HTTP Range.' },
+      components: {
+        securitySchemes: {
+          apiKey: { type: 'http', scheme: 'bearer', description: 'the API key of the backend' },
+          watchToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'a watch token of the session' },
+          watchTokenInQuery: { type: 'apiKey', in: 'query', name: 'token', description: 'the same, for players that cannot set headers' },
+        },
+      },
+    },
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(sessionRoutes, deps)
+  await app.register(trackRoutes, deps)
+  await app.register(operationRoutes, deps)
+  await app.register(pageRoutes)
+  return app
+}

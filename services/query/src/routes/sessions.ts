@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto'
+import { CreateSessionRequest, CreateSessionResponse, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList, type SessionState } from '@longtake/contracts'
+import { toPublicSession } from '@longtake/domain'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { AppDeps } from '../app.ts'
+import { pageOf } from '../session-list.ts'
+
+const problems = { '4xx': Problem, '5xx': Problem }
+const Params = Type.Object({ id: SessionId })
+const WatchQuery = Type.Object({ token: Type.Optional(Type.String()) })
+const admin = [{ apiKey: [] }]
+const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
+
+export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, recordings, addresses, now }) => {
+  const access = async (session: string): Promise<CreateSessionResponse> => ({
+    id: session,
+    ingest: { url: addresses.ingest(session), token: await tokens.issue(session, 'ingest') },
+    watch: { url: addresses.watch(session), token: await tokens.issue(session, 'watch') },
+  })
+
+  app.post(
+    '/v1/sessions',
+    {
+      schema: {
+        summary: 'Create a session, or get fresh tokens for one that exists',
+        security: admin,
+        body: CreateSessionRequest,
+        response: { 200: CreateSessionResponse, 201: CreateSessionResponse, ...problems },
+      },
+    },
+    async (request, reply) => {
+      authority.requireAdmin(request)
+      const session = request.body.id ?? randomUUID()
+      const existing = request.body.id === undefined ? undefined : await sessions.find(session)
+      if (existing !== undefined) {
+        assertNotDeleted(existing)
+        return access(session)
+      }
+      await announcer.event({ type: 'session-created', session, at: now().toISOString(), metadata: request.body.metadata ?? {} })
+      await sessions.until(session, () => true)
+      return reply.code(201).header('location', `/v1/sessions/${session}`).send(await access(session))
+    },
+  )
+
+  app.get(
+    '/v1/sessions',
+    {
+      schema: {
+        summary: 'List sessions, newest first',
+        security: admin,
+        querystring: Type.Object({ limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }), after: Type.Optional(Type.String({ maxLength: 200 })) }),
+        response: { 200: SessionList, ...problems },
+      },
+    },
+    async (request) => {
+      authority.requireAdmin(request)
+      return pageOf(sessions.all(), request.query)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id',
+    { schema: { summary: 'Status of a session', security: watch, params: Params, querystring: WatchQuery, response: { 200: PublicSession, ...problems } } },
+    async (request, reply) => {
+      const { id } = request.params
+      await authority.requireWatch(request, id)
+      void reply.header('cache-control', 'no-store')
+      return toPublicSession(await known(id), addresses)
+    },
+  )
+
+  app.post(
+    '/v1/sessions/:id/finish',
+    {
+      schema: {
+        summary: 'End a session whose person has vanished',
+        description: 'Declares that the session has the parts known by now. What is missing stays a gap; late data is still merged.',
+        security: admin,
+        params: Params,
+        response: { 202: Type.Object({ id: SessionId, status: PublicSession.properties.status }), ...problems },
+      },
+    },
+    async (request, reply) => {
+      authority.requireAdmin(request)
+      const state = await known(request.params.id)
+      assertNotDeleted(state)
+      await announcer.declare({ type: 'session-finished', session: state.session, parts: null, at: now().toISOString() })
+      return reply.code(202).send({ id: state.session, status: state.status })
+    },
+  )
+
+  app.delete(
+    '/v1/sessions/:id',
+    { schema: { summary: 'Delete a session and all its recordings', security: admin, params: Params, response: { 204: Type.Null(), ...problems } } },
+    async (request, reply) => {
+      authority.requireAdmin(request)
+      const { session, status } = await known(request.params.id)
+      if (status !== 'deleted') {
+        const at = now().toISOString()
+        // The stream first: once the event is out, a reader may rely on the bytes going away.
+        await announcer.declare({ type: 'session-deleted', session, at })
+        await announcer.event({ type: 'session-deleted', session, at })
+        await sessions.until(session, (state) => state.status === 'deleted')
+      }
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/manifest',
+    {
+      schema: {
+        summary: 'Manifest of the newest finalized version',
+        security: watch,
+        params: Params,
+        querystring: WatchQuery,
+        response: { 200: Manifest, ...problems },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      await authority.requireWatch(request, id)
+      const state = await known(id)
+      assertNotDeleted(state)
+      const manifest = state.manifest === null ? undefined : await recordings.manifest(state.manifest.blob)
+      if (manifest === undefined) throw new LongtakeError('MANIFEST_NOT_FOUND', 'the session is not finalized yet')
+      return manifest
+    },
+  )
+
+  async function known(session: string): Promise<SessionState> {
+    const state = await sessions.find(session)
+    if (state === undefined) throw new LongtakeError('SESSION_NOT_FOUND', `there is no session ${session}`)
+    return state
+  }
+}
+
+export function assertNotDeleted(state: SessionState): void {
+  if (state.status === 'deleted') throw new LongtakeError('SESSION_DELETED', 'the session was deleted')
+}

@@ -1,0 +1,61 @@
+import { openBlobStore } from '@longtake/blob'
+import { encodeDeclaration, encodeEvent, partitionOf, TOPICS, type EncodedRecord } from '@longtake/contracts'
+import { createProducer, readTable } from '@longtake/kafka'
+import { createTokens, kafkaConnection, type ServiceDeps } from '@longtake/service'
+import { publicAddresses } from './addresses.ts'
+import { buildApp } from './app.ts'
+import { Authority } from './auth.ts'
+import type { Config } from './config.ts'
+import { SessionTable } from './session-table.ts'
+import { storedRecordings } from './stored-recordings.ts'
+
+/** Serves once it has read all statuses there are. */
+export async function start(config: Config, { logger, health, metrics, fail }: ServiceDeps): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const kafka = kafkaConnection(config, 'query', logger)
+  const producer = stack.use(createProducer({ kafka, deliveryTimeoutMs: 10_000 }))
+  const partitions = await producer.partitionCount(TOPICS.status.name)
+
+  const sessions = new SessionTable((session) => reader.waitFor(partitionOf(session, partitions)))
+  const reader = stack.use(
+    readTable({
+      kafka,
+      topic: TOPICS.status.name,
+      onRecord: ({ key, value, tombstone, headers, offset }) => {
+        const fault = sessions.apply(key, tombstone ? null : value, headers)
+        if (fault !== undefined) logger.error({ session: key, offset: String(offset), fault }, 'a status cannot be read and is left out')
+      },
+      onFatal: fail,
+    }),
+  )
+  health.add('status', () => reader.check())
+  await reader.caughtUp
+
+  const publish = async (topic: string, record: EncodedRecord): Promise<void> => {
+    await producer.send({ topic, partition: partitionOf(record.key, partitions), ...record })
+  }
+  const tokens = createTokens(config)
+  const app = await buildApp({
+    logger,
+    authority: new Authority(config.apiKey, tokens, Date.now),
+    sessions,
+    announcer: {
+      event: (event) => publish(TOPICS.events.name, encodeEvent(event)),
+      declare: (declaration) => publish(TOPICS.chunks.name, encodeDeclaration(declaration)),
+    },
+    recordings: storedRecordings(await openBlobStore(config)),
+    tokens: {
+      issue: (session, scope) => {
+        const ttlMs = scope === 'ingest' ? config.ingestTokenMs : config.watchTokenMs
+        return tokens.sign({ sub: session, scope, exp: Math.floor((Date.now() + ttlMs) / 1000) })
+      },
+    },
+    addresses: publicAddresses(config),
+    readiness: () => health.readiness(),
+    metrics,
+    now: () => new Date(),
+  })
+  stack.defer(() => app.close())
+  await app.listen({ host: config.host, port: config.port })
+  return stack.move()
+}
