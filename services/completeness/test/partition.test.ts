@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import { test } from 'node:test'
+import { decodeStatus, encodeEvent, encodeStatus, isRecordFault, type EncodedRecord, type RecordingEvent, type SessionState } from '@longtake/contracts'
+import { KafkaError, type KafkaRecord, type OutgoingRecord } from '@longtake/kafka'
+import { createLogger } from '@longtake/service'
+import { SessionsPartition } from '../src/partition.ts'
+import { Publisher } from '../src/publisher.ts'
+import { Sessions } from '../src/sessions.ts'
+import { factsOf } from './facts.ts'
+
+const topics = { events: 'events', status: 'status', resends: 'resends' }
+const logger = createLogger({ service: 'test', level: 'silent' })
+
+/** A partition between a log that the test writes and a producer that keeps what it is sent. */
+function setUp(options: { sessions?: Sessions; loadedTo?: bigint } = {}) {
+  const sent: OutgoingRecord[] = []
+  const done: bigint[] = []
+  const parked: string[] = []
+  const lost = new AbortController()
+  const broker: { failure: Error | undefined; hold: Promise<void> } = { failure: undefined, hold: Promise.resolve() }
+  const producer = {
+    async send(record: OutgoingRecord) {
+      await broker.hold
+      if (broker.failure !== undefined) throw broker.failure
+      sent.push(record)
+      return { offset: BigInt(sent.length - 1) }
+    },
+  }
+  const partition = new SessionsPartition({
+    assigned: { signal: lost.signal, done: (record) => void done.push(record.offset) },
+    sessions: options.sessions ?? new Sessions(),
+    loadedTo: options.loadedTo ?? 0n,
+    publisher: new Publisher({ writer: 'me', producer, partition: 3, topics, logger }),
+    parker: { park: (record, { reason }) => Promise.resolve(void parked.push(`${record.offset} ${reason}`)) },
+    topics,
+    logger,
+    now: Date.now,
+  })
+  let next = 0n
+  const record = (topic: string, { key, value, headers }: EncodedRecord): KafkaRecord => ({ topic, partition: 3, offset: next++, key, value: Buffer.from(value), tombstone: false, headers, timestamp: 0 })
+  const statuses = (): SessionState[] =>
+    sent.filter(({ topic }) => topic === 'status').map(({ key, value, headers }) => {
+      const state = decodeStatus({ key, value: value!, headers: { ...headers } })
+      if (isRecordFault(state)) throw new Error(state.details)
+      return state
+    })
+  return { partition, sent, done, parked, lost, broker, record, statuses, tell: (event: RecordingEvent) => partition.handle(record('events', encodeEvent(event))) }
+}
+
+const session = factsOf('s1')
+
+test('a burst of events makes one publication, and each record is done only after it', async () => {
+  const { partition, tell, broker, done, statuses } = setUp()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  broker.hold = promise
+  void tell(session.created)
+  await turn()
+  for (let number = 1; number <= 50; number++) void tell(session.committed(number, { stored: [[0, number]] }))
+  await turn()
+  assert.deepEqual(done, [])
+  resolve()
+  await partition.close('shutdown')
+  assert.deepEqual(statuses().map(({ eventsOffset }) => eventsOffset), ['0', '50'])
+  assert.equal(done.length, 51)
+})
+
+test('events are published before the state that counts them as told', async () => {
+  const { partition, tell, sent } = setUp()
+  for (const event of [session.connected(), session.committed(1, { stored: [[0, 0], [2, 2]] })]) void tell(event)
+  await partition.close('shutdown')
+  assert.deepEqual(sent.map(({ topic, headers }) => [topic, headers?.kind]), [['events', 'gap-opened'], ['resends', 'resend-requested'], ['status', 'session-state']])
+  assert.deepEqual(sent.map(({ partition: number, key }) => [number, key]), [[3, 's1'], [3, 's1'], [3, 's1']])
+})
+
+test('nothing is done while the broker refuses, and all of it once it takes it', async () => {
+  const { partition, tell, broker, done, statuses } = setUp()
+  broker.failure = new KafkaError('KAFKA_DELIVERY_TIMEOUT', 'no answer')
+  void tell(session.whole(1))
+  void tell(session.finished)
+  while (partition.fault === undefined) await turn()
+  assert.match(partition.fault, /no answer/)
+  assert.deepEqual(done, [])
+  broker.failure = undefined
+  await partition.close('shutdown')
+  assert.deepEqual(done, [0n, 1n])
+  assert.deepEqual(statuses().map(({ status, version }) => [status, version]), [['complete', 1]])
+  assert.equal(partition.fault, undefined)
+})
+
+test('a partition that is lost ends without marking anything done', async () => {
+  const { partition, tell, broker, done } = setUp()
+  broker.failure = new KafkaError('KAFKA_DELIVERY_TIMEOUT', 'no answer')
+  void tell(session.created)
+  while (partition.fault === undefined) await turn()
+  await partition.close('lost')
+  assert.deepEqual(done, [])
+})
+
+test('a state too large for Kafka stops its own session only', async () => {
+  const { partition, tell, broker, done } = setUp()
+  broker.failure = new KafkaError('KAFKA_RECORD_TOO_LARGE', 'too large')
+  void tell(session.created)
+  await partition.close('shutdown')
+  assert.deepEqual(done, [0n])
+})
+
+test('its own events come back and make no publication', async () => {
+  const { partition, tell, statuses } = setUp()
+  for (const event of [session.whole(1), session.finished]) void tell(event)
+  while (statuses().length === 0) await turn()
+  void tell({ type: 'session-completed', session: 's1', at: session.deleted.at, version: 1, status: 'complete' })
+  await partition.close('shutdown')
+  assert.equal(statuses().length, 1)
+})
+
+test('events of kinds unknown are passed over, unreadable ones are parked, and what follows goes on', async () => {
+  const { partition, record, tell, parked, done, statuses } = setUp()
+  void partition.handle(record('events', { key: 's1', value: Buffer.from('{}'), headers: { kind: 'something-new' } }))
+  void partition.handle(record('events', { key: 's1', value: Buffer.from('{'), headers: { kind: 'session-created' } }))
+  void partition.handle(record('events', { key: 'another', value: encodeEvent(session.created).value, headers: { kind: 'session-created' } }))
+  void tell(session.created)
+  await partition.close('shutdown')
+  assert.deepEqual(parked, ['1 not-json', '2 invalid'])
+  assert.deepEqual(done, [0n, 1n, 2n, 3n])
+  assert.equal(statuses().length, 1)
+})
+
+test('an older state written by a replaced owner is put right, a newer one is taken over', async () => {
+  const { partition, record, tell, statuses } = setUp()
+  for (const event of [session.created, session.whole(1)]) void tell(event)
+  while (statuses().length === 0) await turn()
+  const [mine] = statuses()
+  const foreign = (state: SessionState): KafkaRecord => record('status', { ...encodeStatus(state), headers: { kind: 'session-state', writer: 'other' } })
+  void partition.handle(foreign({ ...mine!, eventsOffset: '0', revision: 7, tracks: {} }))
+  while (statuses().length === 1) await turn()
+  assert.deepEqual({ ...statuses()[1]!, revision: 0 }, { ...mine!, revision: 0 })
+  void partition.handle(foreign({ ...mine!, eventsOffset: '90', finalizedVersion: 4 }))
+  void tell(session.connected())
+  await partition.close('shutdown')
+  assert.equal(statuses().length, 2, 'the event lies below the offset that was folded in there')
+})
+
+test('what others wrote before the load, and its own, is no surprise', async () => {
+  const sessions = new Sessions()
+  const { partition, record, tell, statuses } = setUp({ sessions, loadedTo: 2n })
+  void tell(session.created)
+  while (statuses().length === 0) await turn()
+  const [mine] = statuses()
+  for (const writer of ['other', 'me', 'me']) void partition.handle(record('status', { ...encodeStatus({ ...mine!, eventsOffset: '0', revision: 0 }), headers: { kind: 'session-state', writer } }))
+  await partition.close('shutdown')
+  assert.equal(statuses().length, 1)
+})
+
+test('an older state that ended up last in the log is put right at the load', async () => {
+  const first = setUp()
+  for (const event of [session.created, session.whole(1)]) void first.tell(event)
+  await first.partition.close('shutdown')
+  const [state] = first.statuses()
+  const sessions = new Sessions()
+  sessions.restore(state!)
+  sessions.restore({ ...state!, eventsOffset: '0', tracks: {} })
+  const second = setUp({ sessions, loadedTo: 2n })
+  await second.partition.close('shutdown')
+  assert.deepEqual(second.statuses().map(({ tracks }) => tracks), [state!.tracks])
+})
+
+test('time alone interrupts a session whose client fell silent', async () => {
+  const { partition, tell, statuses } = setUp()
+  const late = factsOf('s2', Date.now() - 149_800)
+  for (const event of [late.created, late.connected(), late.committed(1, { stored: [[0, 1]] })]) void tell(event)
+  while (statuses().at(-1)?.status !== 'interrupted') {
+    partition.tick()
+    await turn()
+  }
+  const [before, after] = statuses()
+  assert.equal(before!.status, 'recording')
+  assert.equal(after!.eventsOffset, before!.eventsOffset)
+  assert.equal(after!.revision, before!.revision + 1)
+  await partition.close('shutdown')
+})
+
+test('the consumer waits when more comes than can be published', async () => {
+  const { partition, tell, broker } = setUp()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  broker.hold = promise
+  void tell(session.created)
+  await turn()
+  let waits: Promise<void> | void = undefined
+  for (let number = 1; waits === undefined; number++) waits = tell(session.committed(number, { stored: [[0, number]] }))
+  resolve()
+  await waits
+  await partition.close('shutdown')
+})
