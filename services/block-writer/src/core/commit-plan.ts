@@ -1,0 +1,213 @@
+import { BLOBS, type EventOf } from '@longtake/contracts'
+import { buildHeader, DEFAULT_HEADER_SIZE, WebmError, type Cue } from '@longtake/webm'
+import { encodeCheckpoint } from './checkpoint.ts'
+import { blobsOf, type TrackFile } from './file.ts'
+import { partState } from './part-state.ts'
+import type { Part } from './part.ts'
+import { intoBlocks, withIds, type NewBlock, type PlannedPiece, type StoredPiece } from './piece.ts'
+import { storeRaw, type NewPendingBlob } from './raw.ts'
+import type { Run } from './run.ts'
+import type { Track } from './track.ts'
+
+export interface CommitLimits {
+  readonly maxBlockBytes: number
+  readonly headerBytes: number
+}
+
+export const COMMIT_LIMITS: CommitLimits = { maxBlockBytes: 4 * 1024 * 1024, headerBytes: DEFAULT_HEADER_SIZE }
+
+/** Names in a blob's metadata. All values are text. */
+export const METADATA = {
+  commitId: 'commitid',
+  number: 'number',
+  /** Grows only when media bytes moved: a reader's offsets are good as long as it stays. */
+  generation: 'generation',
+  /** Name of the side blob. */
+  checkpoint: 'checkpoint',
+  durationMs: 'durationms',
+} as const
+
+/** A tail above this goes into a pending blob, so that checkpoints stay small. */
+const MAX_INLINE_TAIL = 64 * 1024
+/** The same for tails that will not change soon: there may be hundreds, one at each hole. */
+const MAX_RESTING_TAIL = 64
+
+/** What a commit must write first. */
+export interface CommitPlan {
+  readonly blob: string
+  readonly blocks: readonly NewBlock[]
+  readonly pending: readonly NewPendingBlob[]
+  /** Where a committed block stands in the blob as it is. */
+  offsetOf(id: string): number
+  /** The rest, once the new blocks have their ids. Changes the track's state: call it once, and commit or throw the track away. */
+  seal(ids: readonly string[]): SealedCommit
+}
+
+export interface SealedCommit {
+  /** The first block; null for a file that has none of its own (MP4, or nothing yet). */
+  readonly header: Uint8Array | null
+  /** The blocks behind it, in order. */
+  readonly blockIds: readonly string[]
+  readonly checkpoint: { readonly name: string; readonly bytes: Uint8Array }
+  readonly contentType: string
+  readonly metadata: Record<string, string>
+  readonly event: CommitEvent
+  /** Side blobs that nothing needs once this is committed. */
+  obsolete(): string[]
+}
+
+/**
+ * Plans one commit of a file as it is now.
+ * @param commitId unique among all commits ever; names the checkpoint and pending blobs, too
+ * @param nextOffset offset in recordings.chunks below which all of the track is taken
+ */
+export function planCommit(track: Track, file: TrackFile, commitId: string, nextOffset: bigint, limits: CommitLimits = COMMIT_LIMITS): CommitPlan {
+  const parts = partsOf(track, file)
+  const blocks: NewBlock[] = []
+  const pending: NewPendingBlob[] = []
+  const planned = new Map<Run, { before: PlannedPiece[]; after: PlannedPiece[] }>()
+  for (const part of parts) {
+    const prefix = `${BLOBS.pendingPrefix(track.session, track.name)}${part.id}/`
+    for (const run of part.runs) {
+      storeRun(run, run === part.runs.at(-1), prefix, commitId, limits, pending)
+      planned.set(run, { before: intoBlocks(run.before, limits.maxBlockBytes, blocks), after: intoBlocks(run.after, limits.maxBlockBytes, blocks) })
+    }
+  }
+  const blob = BLOBS.file(track.session, track.name, file.number)
+  return { blob, blocks, pending, offsetOf: (id) => offsetIn(file, id), seal }
+
+  function seal(ids: readonly string[]): SealedCommit {
+    for (const [run, { before, after }] of planned) {
+      run.before = withIds(before, ids)
+      run.after = withIds(after, ids)
+    }
+    const media = file.parts.flatMap((part) => part.pieces as StoredPiece[])
+    const committed = media.map(({ id, length }) => ({ id, length }))
+    if (!file.committed.every(({ id }, i) => committed[i]?.id === id)) file.generation++
+    const mediaBytes = committed.reduce((sum, { length }) => sum + length, 0)
+    const durationMs = durationOf(file)
+    const header = headerOf(file, media, mediaBytes, durationMs, limits)
+    // A header that had to grow moves all media.
+    if (header !== null && file.headerBytes !== 0 && header.length !== file.headerBytes) file.generation++
+    file.headerBytes = header?.length ?? 0
+    file.committed = committed
+    file.commitNumber++
+    file.commitId = commitId
+    file.dirty = false
+    for (const part of parts) {
+      part.dirty = false
+      part.committedMedia = part.pieces.length > 0
+    }
+    const { commitNumber: number, generation, startedAt, container, headerBytes } = file
+    const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
+    const checkpoint = encodeCheckpoint({ number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, parts })
+    const contentType = contentTypeOf(file, parts)
+    return {
+      header,
+      blockIds: committed.map(({ id }) => id),
+      checkpoint: { name, bytes: checkpoint },
+      contentType,
+      metadata: {
+        [METADATA.commitId]: commitId,
+        [METADATA.number]: String(number),
+        [METADATA.generation]: String(generation),
+        [METADATA.checkpoint]: name,
+        [METADATA.durationMs]: String(durationMs),
+      },
+      event: commitEvent(track, file, contentType, String(nextOffset)),
+      obsolete: () => replaceSideBlobs(track, file, parts, name),
+    }
+  }
+}
+
+export type CommitEvent = Omit<EventOf<'blocks-committed'>, 'blocks' | 'at'>
+
+/** All that is said of a file as its last commit left it. */
+export function commitEvent(track: Track, file: TrackFile, contentType: string, nextOffset: string): CommitEvent {
+  const mediaBytes = file.committed.reduce((sum, { length }) => sum + length, 0)
+  return {
+    type: 'blocks-committed',
+    session: track.session,
+    track: track.name,
+    file: file.number,
+    blob: BLOBS.file(track.session, track.name, file.number),
+    mimeType: contentType,
+    bytes: file.headerBytes + mediaBytes,
+    durationMs: durationOf(file),
+    startedAt: file.startedAt,
+    commit: { number: file.commitNumber, id: file.commitId ?? '' },
+    generation: file.generation,
+    codecs: file.header?.tracks.map(({ codecId }) => codecId) ?? [],
+    parts: partsOf(track, file).map(partState),
+    nextOffset,
+  }
+}
+
+/** File 0 also keeps the parts that have no place yet. */
+const partsOf = (track: Track, file: TrackFile): Part[] => (file.number === 0 ? [...file.parts, ...track.unplaced] : file.parts)
+const durationOf = (file: TrackFile): number => Math.max(0, ...file.spans.map(({ endMs }) => endMs))
+
+function offsetIn(file: TrackFile, id: string): number {
+  let offset = file.headerBytes
+  for (const block of file.committed) {
+    if (block.id === id) return offset
+    offset += block.length
+  }
+  throw new Error(`no committed block ${id}`)
+}
+
+/** Puts what must outlive this process, and is not media, into pending blobs. */
+function storeRun(run: Run, isLast: boolean, prefix: string, commitId: string, limits: CommitLimits, pending: NewPendingBlob[]): void {
+  const name = (from: number, to: number): string => `${prefix}${from}-${to}-${commitId}`
+  run.raw = storeRaw(run.raw, limits.maxBlockBytes, name, pending)
+  run.unfed = storeRaw(run.unfed, limits.maxBlockBytes, name, pending)
+  const saved = run.snapshot()
+  if (saved === null || saved.tail.bytes === null) return
+  const isLarge = saved.tail.length > (isLast ? MAX_INLINE_TAIL : MAX_RESTING_TAIL)
+  if (isLarge) {
+    const blob = `${prefix}tail-${run.to}-${commitId}`
+    pending.push({ name: blob, parts: [saved.tail.bytes] })
+    run.saved = { state: saved.state, tail: { length: saved.tail.length, bytes: null, blob } }
+    run.decoder = null
+  } else if (!isLast) {
+    run.saved = saved
+    run.decoder = null
+  }
+}
+
+function headerOf(file: TrackFile, media: readonly StoredPiece[], mediaBytes: number, durationMs: number, limits: CommitLimits): Uint8Array | null {
+  if (file.header === null || media.length === 0) return null
+  const cues: Cue[] = []
+  let offset = 0
+  for (const piece of media) {
+    for (const cue of piece.cues) cues.push({ ...cue, clusterOffset: cue.clusterOffset + offset })
+    offset += piece.length
+  }
+  const input = { tracks: file.header.tracks, durationMs, cues, mediaBytes }
+  for (let size = Math.max(limits.headerBytes, file.headerBytes); ; size *= 2) {
+    try {
+      return buildHeader({ ...input, size })
+    } catch (error) {
+      // Tracks with huge CodecPrivate: rare, and the file is new then.
+      if (!(error instanceof WebmError && error.code === 'header-too-small' && size < 2 ** 24)) throw error
+    }
+  }
+}
+
+function contentTypeOf(file: TrackFile, parts: readonly Part[]): string {
+  const declared = parts.find(({ mimeType }) => mimeType !== null)?.mimeType ?? null
+  if (declared !== null) return declared
+  return file.container === 'mp4' ? 'video/mp4' : file.container === 'webm' ? 'video/webm' : 'application/octet-stream'
+}
+
+function replaceSideBlobs(track: Track, file: TrackFile, parts: readonly Part[], checkpoint: string): string[] {
+  const needed = blobsOf(parts)
+  const before = file.pendingBlobs
+  file.pendingBlobs = needed
+  // A part that has just left file 0 took its blobs along.
+  const neededBy = (name: string): boolean => track.files.some((other) => other.pendingBlobs.has(name))
+  const old = file.checkpoints.slice(0, -1)
+  // The one before stays until the next commit, for readers that have just learned its name.
+  file.checkpoints = [...file.checkpoints.slice(-1), checkpoint]
+  return [...[...before].filter((name) => !neededBy(name)), ...old]
+}

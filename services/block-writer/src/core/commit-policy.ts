@@ -1,0 +1,40 @@
+export interface CommitPolicy {
+  /** From the first byte to the first commit, so that a recording can be watched soon. */
+  readonly firstMs: number
+  /** Longest time a byte stays uncommitted while a recording is young, and from `calmAfterMs` on. */
+  readonly everyMs: number
+  readonly calmEveryMs: number
+  readonly calmAfterMs: number
+  /** So many uncommitted bytes are committed at once. */
+  readonly maxBytes: number
+}
+
+export const COMMIT_POLICY: CommitPolicy = {
+  firstMs: 2_500,
+  everyMs: 30_000,
+  calmEveryMs: 60_000,
+  calmAfterMs: 5 * 60_000,
+  maxBytes: 4 * 1024 * 1024,
+}
+
+export interface Uncommitted {
+  /** When the oldest record that no commit covers was received, ms; null when there is none. */
+  readonly since: number | null
+  readonly bytes: number
+  /** When the first chunk came of a part that no commit has media of, ms; null when there is no such part. */
+  readonly unplayableSince: number | null
+  /** How long the recording is already. */
+  readonly recordedMs: number
+  /** Something was said that is worth a commit of its own: a part closed, a session finished, its client left. */
+  readonly asked: boolean
+}
+
+/** When the next commit is due, ms; null while there is nothing to commit. A time in the past means now. */
+export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, recordedMs, asked }: Uncommitted): number | null {
+  if (since === null) return null
+  if (asked || bytes >= policy.maxBytes) return since
+  const everyMs = recordedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
+  if (unplayableSince === null) return since + everyMs
+  // Soon; ever less often where nothing becomes playable because the part's beginning is missing.
+  return since + Math.min(everyMs, Math.max(policy.firstMs, since - unplayableSince))
+}

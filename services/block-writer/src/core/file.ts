@@ -1,0 +1,79 @@
+import type { PartHeader } from '@longtake/webm'
+import type { CheckpointHead } from './checkpoint.ts'
+import { timesOf } from './part-state.ts'
+import type { Container, Part } from './part.ts'
+import { byStart, type Span } from './timeline.ts'
+
+/** One file of a track: a blob with its own commits. */
+export class TrackFile {
+  readonly number: number
+  container: Container | null = null
+  /** The header of the part that it began with; null for MP4 and while it has no media. */
+  header: PartHeader | null = null
+  /** When its media time 0 was, RFC 3339. */
+  startedAt: string | null = null
+  /** Parts with a place in it, in media order. */
+  parts: Part[] = []
+  headerBytes = 0
+  /** Of the last commit. */
+  commitNumber = 0
+  commitId: string | null = null
+  generation = 0
+  /** Names and lengths of the committed media blocks, in order. */
+  committed: readonly { readonly id: string; readonly length: number }[] = []
+  /** Side blobs that the last commit refers to, and its checkpoint and the one before. */
+  pendingBlobs: ReadonlySet<string> = new Set()
+  checkpoints: readonly string[] = []
+  /** Something other than its parts has changed: a part left it. */
+  dirty = false
+
+  constructor(number: number) {
+    this.number = number
+  }
+
+  static restore(number: number, head: CheckpointHead, parts: readonly Part[], checkpoint: string): TrackFile {
+    const file = new TrackFile(number)
+    file.container = head.container
+    file.startedAt = head.startedAt
+    file.headerBytes = head.headerBytes
+    file.parts = parts.filter((part) => part.place !== null)
+    file.header = head.header
+    file.commitNumber = head.number
+    file.commitId = head.commitId
+    file.generation = head.generation
+    file.committed = file.parts.flatMap((part) => part.pieces).flatMap((piece) => (piece.kind === 'stored' ? [{ id: piece.id, length: piece.length }] : []))
+    file.pendingBlobs = blobsOf(parts)
+    file.checkpoints = [checkpoint]
+    return file
+  }
+
+  /** Puts a part where its start says; the first one makes the file what it is. */
+  insert(part: Part): void {
+    if (this.parts.length === 0) {
+      this.container = part.container
+      this.header = part.header
+      this.startedAt = part.startedAt
+    }
+    this.parts = [...this.parts, part].toSorted((a, b) => byStart(startOf(a), startOf(b)))
+  }
+
+  /** Its parts that have media. */
+  get spans(): Span[] {
+    return this.parts.flatMap((part) => {
+      const times = timesOf(part)
+      return times === null ? [] : [{ ...startOf(part), ...times }]
+    })
+  }
+}
+
+const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: Date.parse(part.startedAt ?? '') })
+
+/** All pending blobs that these parts need. */
+export function blobsOf(parts: readonly Part[]): Set<string> {
+  const names = new Set<string>()
+  for (const run of parts.flatMap((part) => part.runs)) {
+    for (const { blob } of [...run.raw, ...run.unfed]) if (blob !== null) names.add(blob)
+    if (run.saved !== null && run.saved.tail.blob !== null) names.add(run.saved.tail.blob)
+  }
+  return names
+}

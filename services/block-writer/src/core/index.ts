@@ -1,0 +1,8 @@
+export { COMMIT_POLICY, commitDueAt, type CommitPolicy } from './commit-policy.ts'
+export { COMMIT_LIMITS, commitEvent, METADATA, planCommit, type CommitEvent, type CommitLimits, type CommitPlan, type SealedCommit } from './commit-plan.ts'
+export { decodeCheckpoint, type Checkpoint } from './checkpoint.ts'
+export { TrackFile } from './file.ts'
+export type { Taken } from './part.ts'
+export type { NewBlock } from './piece.ts'
+export { partState } from './part-state.ts'
+export { Track, type TrackDeclaration, type TrackLimits } from './track.ts'

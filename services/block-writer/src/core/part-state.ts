@@ -1,0 +1,66 @@
+import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
+import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
+import type { Part } from './part.ts'
+
+/** All that an event says of a part. */
+export function partState(part: Part): PartState {
+  const times = timesOf(part)
+  const length = Math.max(endOf(part.stored), part.closed?.chunks ?? 0)
+  const missing = length === 0 ? [] : subtractRanges([[0, length - 1]], part.stored)
+  return {
+    part: part.id,
+    client: part.client,
+    mimeType: part.mimeType,
+    startedAt: part.startedAt,
+    startMs: times?.startMs ?? null,
+    endMs: times?.endMs ?? null,
+    stored: ranges(part.stored),
+    chunks: countOf(part.stored),
+    bytes: part.bytes,
+    undecodable: timed(part, undecodable(part)),
+    missing: timed(part, missing),
+    closed: part.closed,
+    lost: part.lost,
+    rejected: part.rejected,
+  }
+}
+
+/** Where its media stands in its file; null while it has none. */
+export function timesOf(part: Part): { startMs: number; endMs: number } | null {
+  const { place } = part
+  if (place === null) return null
+  if (part.container === 'mp4') {
+    if (part.pieces.length === 0) return null
+    // Nobody reads its boxes here: it lasts from its start to its last chunk, by the recorder's clock.
+    return { startMs: place.offsetMs, endMs: place.offsetMs + Math.max(0, (part.capturedTo ?? 0) - Date.parse(part.startedAt ?? '')) }
+  }
+  let [startMs, endMs] = [Infinity, -Infinity]
+  for (const piece of part.pieces) {
+    startMs = Math.min(startMs, piece.startMs)
+    endMs = Math.max(endMs, piece.endMs)
+  }
+  return startMs === Infinity ? null : { startMs, endMs }
+}
+
+function undecodable(part: Part): Ranges {
+  return toRanges(
+    part.runs.flatMap((run, i): Ranges => {
+      if (!run.decoded) return [[run.from, run.to]]
+      const beginning: Ranges = run.wholeFrom === 0 ? [] : [[run.from, run.wholeSeq ?? run.to]]
+      // The last run's tail may yet go on.
+      const end: Ranges = i < part.runs.length - 1 && run.tailFrom <= run.to ? [[run.tailFrom, run.to]] : []
+      return [...beginning, ...end, ...run.damaged]
+    }),
+  )
+}
+
+/** Each range with the time between the last whole frame before it and the first behind it; a range inside a run has neither. */
+function timed(part: Part, of: Ranges): TimedRange[] {
+  return of.map(([from, to]) => {
+    const before = part.runs.findLast((run) => run.after.length > 0 && (run.to < from || (run.to === to && run.from < from)))
+    const behind = part.runs.find((run) => run.after.length > 0 && (run.from > from || (run.from === from && run.to > to)))
+    return { from, to, startMs: before?.after.at(-1)?.endMs ?? null, endMs: behind?.after[0]?.startMs ?? null }
+  })
+}
+
+const ranges = (of: Ranges): SeqRange[] => of.map(([from, to]) => [from, to])

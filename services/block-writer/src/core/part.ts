@@ -1,0 +1,288 @@
+import type { ChunkRecord, DeclarationOf, PartState } from '@longtake/contracts'
+import { addSeq, endOf, hasSeq, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
+import { mapTracks, packHeader, sniff, StreamReader, type PartHeader, type ReaderState } from '@longtake/webm'
+import { WebmDecoder, type Placement } from './decoder.ts'
+import { Digests } from './digests.ts'
+import { moved, type Piece } from './piece.ts'
+import { bytesOf, type LoadedBlobs, type RawPiece } from './raw.ts'
+import { Run, type Decoders } from './run.ts'
+import { VerbatimDecoder } from './verbatim.ts'
+
+export type Container = 'webm' | 'mp4'
+
+/**
+ * What became of a chunk: `taken` into a run; `held` while it is worth waiting for what is before it; `duplicate` of one that
+ * is here; `other-content` under a known identity; `refused` because the part is no recording.
+ */
+export type Taken = 'taken' | 'held' | 'duplicate' | 'other-content' | 'refused'
+
+/** Where a part stands: the file of its track and its time in it. */
+export interface Place {
+  readonly file: number
+  /** File time of the part's own time 0, frozen with the first commit. */
+  readonly offsetMs: number
+}
+
+interface HeldChunk {
+  readonly sha256: string
+  readonly piece: RawPiece
+  readonly capturedAt: number
+}
+
+/** A header of this length is none: real ones have a few hundred bytes. */
+const MAX_HEADER_BYTES = 4 * 1024 * 1024
+
+/** One run of one `MediaRecorder`: which of its chunks are here, and what has become of their bytes. */
+export class Part {
+  readonly id: string
+  client: string | null = null
+  mimeType: string | null = null
+  startedAt: string | null = null
+  closed: PartState['closed'] = null
+  lost: PartState['lost'] = []
+  rejected: PartState['rejected'] = null
+  container: Container | null = null
+  header: PartHeader | null = null
+  place: Place | null = null
+  stored: Ranges = []
+  digests = new Digests()
+  bytes = 0
+  /** The latest capture time of any chunk here, ms since the epoch. */
+  capturedTo: number | null = null
+  runs: Run[] = []
+  /** Whether a commit has something new to say about it. */
+  dirty = false
+  /** Whether the last commit had media of it. */
+  committedMedia = false
+  /** When its first chunk was taken here, ms; null before, and where an earlier owner took it. */
+  firstTakenAt: number | null = null
+  #held = new Map<number, HeldChunk>()
+  #heldSince: number | null = null
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  get held(): boolean {
+    return this.#held.size > 0
+  }
+
+  isHeld(seq: number): boolean {
+    return this.#held.has(seq)
+  }
+
+  /** When what is held was first held; null while nothing is. */
+  get heldSince(): number | null {
+    return this.#heldSince
+  }
+
+  take(chunk: ChunkRecord, now: number): Taken {
+    const { seq, sha256 } = chunk
+    if (hasSeq(this.stored, seq)) return this.digests.matches(seq, sha256) ? 'duplicate' : 'other-content'
+    const held = this.#held.get(seq)
+    if (held !== undefined) return held.sha256 === sha256 ? 'duplicate' : 'other-content'
+    if (this.rejected !== null) return 'refused'
+    this.client ??= chunk.client
+    if (this.stored.length === 0) this.firstTakenAt ??= now
+    const piece = { from: seq, lengths: [chunk.payload.length], blob: null, bytes: chunk.payload }
+    const incoming = { sha256, piece, capturedAt: chunk.capturedAt }
+    const end = endOf(this.stored)
+    if (seq > end && !this.#isLost(end, seq - 1)) {
+      this.#held.set(seq, incoming)
+      this.#heldSince ??= now
+      return 'held'
+    }
+    this.#put(seq, incoming)
+    this.#takeHeldInOrder()
+    return 'taken'
+  }
+
+  /** Takes what is held whatever is missing before it. */
+  releaseHeld(): void {
+    for (const seq of [...this.#held.keys()].toSorted((a, b) => a - b)) this.#put(seq, this.#held.get(seq)!)
+    this.#held.clear()
+    this.#heldSince = null
+  }
+
+  declareOpened(declared: DeclarationOf<'part-opened'>): void {
+    this.client = declared.client
+    this.mimeType = declared.mimeType
+    // A client that opens its part again after a reconnect says the same; should it not, the first counts: places hang on it.
+    this.startedAt ??= declared.startedAt
+    this.dirty = true
+  }
+
+  declareClosed(declared: DeclarationOf<'part-closed'>): void {
+    this.closed = { chunks: declared.chunks, clean: declared.clean }
+    this.dirty = true
+  }
+
+  declareLost({ from, to, cause }: DeclarationOf<'chunks-lost'>): void {
+    this.dirty = true
+    const same = this.lost.filter((lost) => lost.cause === cause).map((lost): [number, number] => [lost.from, lost.to])
+    const merged = toRanges([...same, [from, to]]).map(([from, to]) => ({ from, to, cause }))
+    this.lost = [...this.lost.filter((lost) => lost.cause !== cause), ...merged]
+    this.#takeHeldInOrder()
+  }
+
+  /** Finds out what the part is, from its first bytes. Needs chunk 0; does nothing once it is known. */
+  recognise(loaded: LoadedBlobs): void {
+    const first = this.runs[0]
+    if (first === undefined || first.from !== 0 || this.rejected !== null || this.place !== null) return
+    if (this.container === 'mp4' || this.header !== null) return
+    const reader = new StreamReader()
+    let prefix = new Uint8Array(0)
+    let length = 0
+    for (const piece of first.raw) {
+      const bytes = bytesOf(piece, loaded)
+      if (bytes === null) return
+      if (this.container === null) {
+        prefix = Buffer.concat([prefix, bytes.subarray(0, 4_200 - Math.min(prefix.length, 4_200))])
+        const kind = sniff(prefix)
+        if (kind === 'unknown') return this.#reject('neither WebM, Matroska nor MP4')
+        if (kind !== 'need-more') this.container = kind
+        if (kind === 'mp4') return
+      }
+      reader.push(bytes)
+      length += bytes.length
+      this.header = reader.header
+      if (this.header !== null) return
+      if (reader.failed !== null) return this.#reject(reader.failed.message)
+      if (length > MAX_HEADER_BYTES) return this.#reject(`no header within ${length} bytes`)
+    }
+  }
+
+  /** Whether it is known what it is and when it was. */
+  get placeable(): boolean {
+    return this.place === null && this.rejected === null && this.startedAt !== null && (this.container === 'mp4' || this.header !== null)
+  }
+
+  /** Decodes and joins as far as bytes are here; `fileHeader` is that of the file's first part. */
+  work(fileHeader: PartHeader | null, loaded: LoadedBlobs): void {
+    if (this.place === null) return this.#joinRaw()
+    const decoders = this.#decoders(fileHeader, this.place.offsetMs)
+    for (let i = 0; i < this.runs.length; i++) {
+      const run = this.runs[i]!
+      run.begin(decoders)
+      while (run.decode(decoders, loaded)) {
+        const next = this.runs[i + 1]
+        if (next === undefined || next.from !== run.to + 1) break
+        if (next.decoded && next.waiting && !next.decode(decoders, loaded)) break
+        if (!run.decoded) run.raw.push(...next.raw)
+        else if (!run.join(next, decoders, loaded)) break
+        run.to = next.to
+        this.runs.splice(i + 1, 1)
+      }
+    }
+    for (const run of this.runs) {
+      run.flush()
+      if (run.changed) this.dirty = true
+      run.changed = false
+    }
+  }
+
+  /** Moves all of its media in time; `work` must have been done before. */
+  move(deltaMs: number): void {
+    if (this.place === null) return
+    this.place = { ...this.place, offsetMs: this.place.offsetMs + deltaMs }
+    this.dirty = true
+    for (const run of this.runs) {
+      run.before = run.before.map((piece) => moved(piece, deltaMs))
+      run.after = run.after.map((piece) => moved(piece, deltaMs))
+      run.saved = run.snapshot()
+      run.decoder = null
+      if (run.saved?.state) {
+        const { writer, ...rest } = run.saved.state
+        const moved = {
+          lastCueMs: writer.lastCueMs === null ? null : writer.lastCueMs + deltaMs,
+          tracks: writer.tracks.map((track) => ({ ...track, lastMs: track.lastMs + deltaMs })),
+        }
+        run.saved = { ...run.saved, state: { ...rest, writer: moved } }
+      }
+    }
+  }
+
+  /** Its media in order. */
+  get pieces(): Piece[] {
+    return this.runs.flatMap((run) => [...run.before, ...run.after])
+  }
+
+  #decoders(fileHeader: PartHeader | null, offsetMs: number): Decoders {
+    if (this.container === 'mp4') {
+      return { atStart: () => new VerbatimDecoder(), behindHole: () => null, resume: () => new VerbatimDecoder() }
+    }
+    const header = this.header!
+    const reference = fileHeader ?? header
+    const place: Placement = { tracks: reference.tracks, trackMap: mapTracks(reference, header) ?? new Map(), offsetMs }
+    return {
+      atStart: () => WebmDecoder.atStart(header, place),
+      behindHole: () => WebmDecoder.behindHole(header, knownState(header), place),
+      resume: (saved, tail, whole) => WebmDecoder.resume(saved.state!, tail, header, knownState(header), place, whole),
+    }
+  }
+
+  #joinRaw(): void {
+    this.runs = this.runs.reduce<Run[]>((runs, run) => {
+      const last = runs.at(-1)
+      if (last === undefined || last.to + 1 !== run.from) return [...runs, run]
+      for (const piece of run.raw) last.append(piece)
+      return runs
+    }, [])
+  }
+
+  #put(seq: number, chunk: HeldChunk): void {
+    this.stored = addSeq(this.stored, seq)
+    this.digests.set(seq, chunk.sha256)
+    this.bytes += chunk.piece.lengths[0]!
+    this.capturedTo = Math.max(this.capturedTo ?? 0, chunk.capturedAt)
+    this.dirty = true
+    let at = this.runs.length
+    while (at > 0 && this.runs[at - 1]!.from > seq) at--
+    const left = this.runs[at - 1]
+    if (left !== undefined && left.to + 1 === seq) {
+      left.append(chunk.piece)
+    } else {
+      const run = new Run(seq, seq)
+      run.raw = [chunk.piece]
+      this.runs.splice(at, 0, run)
+    }
+  }
+
+  #takeHeldInOrder(): void {
+    for (const seq of [...this.#held.keys()].toSorted((a, b) => a - b)) {
+      const end = endOf(this.stored)
+      if (seq > end && !this.#isLost(end, seq - 1)) break
+      this.#put(seq, this.#held.get(seq)!)
+      this.#held.delete(seq)
+    }
+    if (this.#held.size === 0) this.#heldSince = null
+  }
+
+  #isLost(from: number, to: number): boolean {
+    const lost = toRanges(this.lost.filter(({ cause }) => cause !== 'already-acknowledged').map(({ from, to }): [number, number] => [from, to]))
+    return subtractRanges([[from, to]], lost).length === 0
+  }
+
+  #reject(message: string): void {
+    this.rejected = { code: 'REC_NOT_A_RECORDING', message }
+    this.dirty = true
+  }
+}
+
+/** All that a reader needs to know of a part to go on behind a hole. */
+function knownState(header: PartHeader): ReaderState {
+  return {
+    version: 1,
+    phase: 'search',
+    offset: 0,
+    skip: 0,
+    docType: header.docType,
+    timestampScale: header.timestampScale,
+    header: packHeader(header),
+    earlyTracks: null,
+    segmentEnd: null,
+    clusterEnd: null,
+    clusterStart: 0,
+    clusterTicks: null,
+  }
+}

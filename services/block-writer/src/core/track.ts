@@ -1,0 +1,179 @@
+import type { ChunkRecord, DeclarationOf } from '@longtake/contracts'
+import { compatible } from '@longtake/webm'
+import { TrackFile } from './file.ts'
+import { Part, type Taken } from './part.ts'
+import { freshLength } from './piece.ts'
+import { LoadedBlobs } from './raw.ts'
+import { makeRoom, placeInFile } from './timeline.ts'
+
+export type TrackDeclaration = DeclarationOf<'part-opened'> | DeclarationOf<'part-closed'> | DeclarationOf<'chunks-lost'>
+
+export interface TrackLimits {
+  /** How long chunks behind a hole wait for it to be filled, ms. */
+  readonly holeWaitMs: number
+  /** So many bytes behind a hole end the wait. */
+  readonly holeWaitBytes: number
+}
+
+/**
+ * One track of a session: its parts and the files they are in. Pure: chunks and declarations come in, `work` decodes and
+ * places what it can, and commit plans (`commit-plan.ts`) say what is to be written. After a commit that failed it is thrown
+ * away, loaded again, and given again whatever no commit covers.
+ */
+export class Track {
+  readonly session: string
+  readonly name: string
+  readonly files: TrackFile[] = []
+  readonly #parts = new Map<string, Part>()
+  readonly #limits: TrackLimits
+  readonly loaded = new LoadedBlobs()
+  #heldBytes = 0
+
+  constructor(session: string, name: string, limits: TrackLimits) {
+    this.session = session
+    this.name = name
+    this.#limits = limits
+  }
+
+  /** A loaded file. Files are added in order of their numbers. */
+  addFile(file: TrackFile, parts: readonly Part[]): void {
+    this.files[file.number] = file
+    for (const part of parts) {
+      const known = this.#parts.get(part.id)
+      // A part that got its place in another file may still stand unplaced in file 0: that commit had not happened yet.
+      if (known === undefined || known.place === null) this.#parts.set(part.id, part)
+      if (known !== undefined) this.files[0]!.dirty = true
+    }
+  }
+
+  get parts(): Part[] {
+    return [...this.#parts.values()]
+  }
+
+  /** Parts that have no place yet. File 0 keeps them. */
+  get unplaced(): Part[] {
+    return this.parts.filter((part) => part.place === null)
+  }
+
+  takeChunk(chunk: ChunkRecord, now: number): Taken {
+    const part = this.#part(chunk.part)
+    const taken = part.take(chunk, now)
+    if (taken === 'held') this.#heldBytes += chunk.payload.length
+    if (!part.held && !this.parts.some(({ held }) => held)) this.#heldBytes = 0
+    else if (this.#heldBytes > this.#limits.holeWaitBytes) this.releaseHeld()
+    return taken
+  }
+
+  declare(declaration: TrackDeclaration): void {
+    const part = this.#part(declaration.part)
+    switch (declaration.type) {
+      case 'part-opened':
+        return part.declareOpened(declaration)
+      case 'part-closed':
+        return part.declareClosed(declaration)
+      case 'chunks-lost':
+        return part.declareLost(declaration)
+      default:
+        declaration satisfies never
+    }
+  }
+
+  /** Whether a record that was taken is still waiting at a hole, and so is in no commit. */
+  isHeld(part: string, seq: number): boolean {
+    return this.#parts.get(part)?.isHeld(seq) ?? false
+  }
+
+  /** When the wait of what is held ends; null while nothing is held. */
+  get holdEndsAt(): number | null {
+    const since = this.parts.flatMap((part) => (part.heldSince === null ? [] : [part.heldSince]))
+    return since.length === 0 ? null : Math.min(...since) + this.#limits.holeWaitMs
+  }
+
+  /** Goes on behind holes that were waited for long enough; without a time, behind all. */
+  releaseHeld(now: number = Infinity): void {
+    for (const part of this.parts) {
+      if (part.heldSince !== null && part.heldSince + this.#limits.holeWaitMs <= now) part.releaseHeld()
+    }
+  }
+
+  /**
+   * Recognises, decodes, joins and places all that can be. Returns names of pending blobs whose bytes it needs to go on:
+   * give them to `loaded.provide` and call again. Until then everything is consistent and can be committed.
+   */
+  work(maxLoadBytes: number): string[] {
+    for (const file of this.files) for (const part of file.parts) part.work(file.header, this.loaded)
+    for (const part of this.unplaced) {
+      part.recognise(this.loaded)
+      if (part.placeable) this.#place(part)
+      part.work(this.#fileOf(part)?.header ?? null, this.loaded)
+    }
+    for (const file of this.files) this.#makeRoom(file)
+    const wanted = this.loaded.takeWanted(maxLoadBytes)
+    this.loaded.clear()
+    return wanted
+  }
+
+  /** Files with something to commit; file 0 last, since it keeps parts until the file that got them is committed. */
+  get dirtyFiles(): TrackFile[] {
+    const dirty = this.files.filter((file) => file.dirty || file.parts.some((part) => part.dirty))
+    const first = this.files[0]
+    if (this.unplaced.some((part) => part.dirty) && (first === undefined || !dirty.includes(first))) dirty.unshift(this.#file(0))
+    return dirty.toSorted((a, b) => b.number - a.number)
+  }
+
+  /** Decoded media that no commit has yet. */
+  get freshBytes(): number {
+    return this.parts.reduce((sum, part) => sum + freshLength(part.pieces), 0)
+  }
+
+  /** When the first chunk came of a part that no commit has media of; null when there is no such part. */
+  get unplayableSince(): number | null {
+    const since = this.parts.flatMap((part) => (part.firstTakenAt === null || part.committedMedia ? [] : [part.firstTakenAt]))
+    return since.length === 0 ? null : Math.min(...since)
+  }
+
+  /** How long its longest part is, by the recorder's clock. */
+  get recordedMs(): number {
+    return Math.max(0, ...this.parts.map(({ capturedTo, startedAt }) => (capturedTo === null || startedAt === null ? 0 : capturedTo - Date.parse(startedAt))))
+  }
+
+  #part(id: string): Part {
+    let part = this.#parts.get(id)
+    if (part === undefined) this.#parts.set(id, (part = new Part(id)))
+    return part
+  }
+
+  #file(number: number): TrackFile {
+    return (this.files[number] ??= new TrackFile(number))
+  }
+
+  #fileOf(part: Part): TrackFile | null {
+    return part.place === null ? null : (this.files[part.place.file] ?? null)
+  }
+
+  /** Puts a part into the first file where it fits, else into one of its own. */
+  #place(part: Part): void {
+    const startedAtMs = Date.parse(part.startedAt!)
+    const lengthMs = Math.max(0, (part.capturedTo ?? startedAtMs) - startedAtMs)
+    let number = 0
+    let offsetMs: number | null = null
+    for (; offsetMs === null; number++) {
+      const file = this.#file(number)
+      if (file.parts.length === 0) offsetMs = 0
+      else if (part.container === 'webm' && file.header !== null && compatible(file.header, part.header!).compatible) {
+        offsetMs = placeInFile(file.spans, Date.parse(file.startedAt!), { part: part.id, startedAtMs, lengthMs })
+      }
+    }
+    part.place = { file: number - 1, offsetMs }
+    part.dirty = true
+    this.#file(number - 1).insert(part)
+    // It leaves what file 0 keeps of it.
+    if (number - 1 > 0) this.#file(0).dirty = true
+  }
+
+  /** Late data may be longer than the room that was left for it: what stands behind moves on. */
+  #makeRoom(file: TrackFile): void {
+    if (file.container !== 'webm') return
+    for (const { part, deltaMs } of makeRoom(file.spans)) this.#parts.get(part)!.move(deltaMs)
+  }
+}

@@ -1,0 +1,195 @@
+import { newBlockIds, type BlobStore } from '@longtake/blob'
+import { decodeChunksRecord, isRecordFault, type DeclarationOf, type RecordingEvent } from '@longtake/contracts'
+import type { AssignedPartition, CloseReason, KafkaRecord, PartitionHandler } from '@longtake/kafka'
+import type { Logger } from '@longtake/service'
+import type { ByteBudget } from './budget.ts'
+import type { Clock } from './clock.ts'
+import { eraseSession, isErased } from './erasure.ts'
+import { TrackStorage } from './track-storage.ts'
+import { TrackWriter, type TrackContent, type WriterSettings } from './track-writer.ts'
+
+export interface HandlerSettings extends WriterSettings {
+  /** A track with so many uncommitted bytes stops its partition until they are committed. */
+  readonly maxTrackBytes: number
+  /** A track without work for so long leaves memory, ms. */
+  readonly idleMs: number
+}
+
+export interface HandlerDeps {
+  readonly store: BlobStore
+  readonly settings: HandlerSettings
+  readonly clock: Clock
+  readonly budget: ByteBudget
+  readonly logger: Logger
+  /** Resolves when the broker has it; `partition` is that of the session in every topic. */
+  publish(partition: number, event: RecordingEvent): Promise<void>
+  park(record: KafkaRecord, why: { reason: string; details: string }): Promise<void>
+}
+
+type Partition = Pick<AssignedPartition, 'partition' | 'signal' | 'done' | 'pause' | 'resume'>
+
+/** One partition of recordings.chunks: brings each record to its track's writer, and minds what concerns whole sessions. */
+export class ChunksPartition implements PartitionHandler {
+  readonly #partition: Partition
+  readonly #deps: HandlerDeps
+  readonly #newBlockId = newBlockIds()
+  readonly #sessions = new Map<string, Map<string, TrackWriter>>()
+  /** What is being done for a session as a whole, one after another. */
+  readonly #duties = new Map<string, Promise<void>>()
+  readonly #stopWatching: () => void
+  #cancelSweep: () => void
+  #paused = false
+  #closing = false
+
+  constructor(partition: Partition, deps: HandlerDeps) {
+    this.#partition = partition
+    this.#deps = deps
+    this.#stopWatching = deps.budget.onTurn(() => this.#balance())
+    this.#cancelSweep = this.#sweepLater()
+  }
+
+  /** The writers in memory, for health and balance. */
+  get writers(): TrackWriter[] {
+    return [...this.#sessions.values()].flatMap((tracks) => [...tracks.values()])
+  }
+
+  get partition(): number {
+    return this.#partition.partition
+  }
+
+  async handle(record: KafkaRecord): Promise<void> {
+    const content = decodeChunksRecord({ key: record.key, value: record.value, headers: { ...record.headers } })
+    if (isRecordFault(content)) {
+      this.#deps.logger.warn({ ...content, offset: String(record.offset) }, 'a record that cannot be read is parked')
+      await this.#deps.park(record, { reason: content.fault, details: content.details })
+      return this.#partition.done(record)
+    }
+    if ('kind' in content) return this.#toTrack(record, content)
+    switch (content.type) {
+      case 'session-finished':
+        return this.#perform(record, content.session, async () => this.#finish(record, content))
+      case 'client-left':
+        return this.#perform(record, content.session, async () => this.#leave(record, content))
+      case 'session-deleted':
+        return this.#perform(record, content.session, async () => this.#erase(record, content.session))
+      default:
+        return this.#toTrack(record, content)
+    }
+  }
+
+  async close(reason: CloseReason): Promise<void> {
+    this.#closing = true
+    this.#cancelSweep()
+    this.#stopWatching()
+    if (reason !== 'lost') {
+      await Promise.all([...this.writers.map(async (writer) => writer.settle({ behindHoles: false })), ...this.#duties.values()])
+    }
+    for (const writer of this.writers) writer.stop()
+    this.#sessions.clear()
+  }
+
+  #toTrack(record: KafkaRecord, content: TrackContent): void {
+    const writer = this.#writer(content.session, content.track)
+    writer.take(record, content)
+    this.#balance()
+  }
+
+  #writer(session: string, name: string): TrackWriter {
+    let tracks = this.#sessions.get(session)
+    if (tracks === undefined) this.#sessions.set(session, (tracks = new Map()))
+    let writer = tracks.get(name)
+    if (writer === undefined) {
+      const { store, settings, clock, budget, logger, park } = this.#deps
+      writer = new TrackWriter(session, name, {
+        storage: new TrackStorage(store, this.#newBlockId, session, name),
+        settings,
+        clock,
+        budget,
+        logger: logger.child({ session, track: name }),
+        isErased: async () => isErased(store, session),
+        publish: async (event) => this.#deps.publish(this.partition, event),
+        park: async (record, why) => park(record, why),
+        done: (record) => {
+          this.#partition.done(record)
+          this.#balance()
+        },
+        signal: this.#partition.signal,
+      })
+      tracks.set(name, writer)
+    }
+    return writer
+  }
+
+  #writersOf(session: string): TrackWriter[] {
+    return [...(this.#sessions.get(session)?.values() ?? [])]
+  }
+
+  /** Begins a duty after the session's earlier ones; the partition goes on meanwhile. */
+  #perform(record: KafkaRecord, session: string, duty: () => Promise<void>): void {
+    const before = this.#duties.get(session) ?? Promise.resolve()
+    const run = before.then(duty).catch((error: unknown) => {
+      // Its record is not done, so whoever owns the partition next does it again.
+      if (!this.#partition.signal.aborted && !this.#closing) this.#deps.logger.error({ session, offset: String(record.offset), error }, 'a session-wide duty failed')
+    })
+    this.#duties.set(session, run)
+    void run.finally(() => {
+      if (this.#duties.get(session) === run) this.#duties.delete(session)
+    })
+  }
+
+  async #finish(record: KafkaRecord, { session, parts }: DeclarationOf<'session-finished'>): Promise<void> {
+    // All that is before it in this partition has been taken; nothing that is missing there is under way.
+    await Promise.all(this.#writersOf(session).map(async (writer) => writer.settle({ behindHoles: true })))
+    if (this.#partition.signal.aborted) return
+    await this.#deps.publish(this.partition, { type: 'session-finished', session, at: this.#at(), parts, offset: String(record.offset) })
+    this.#partition.done(record)
+  }
+
+  async #leave(record: KafkaRecord, { session, client }: DeclarationOf<'client-left'>): Promise<void> {
+    const writers = this.#writersOf(session).filter((writer) => writer.hasClient(client))
+    await Promise.all(writers.map(async (writer) => writer.settle({ behindHoles: false })))
+    this.#partition.done(record)
+  }
+
+  async #erase(record: KafkaRecord, session: string): Promise<void> {
+    await Promise.all(this.#writersOf(session).map(async (writer) => writer.erase()))
+    await eraseSession(this.#deps.store, session)
+    if (this.#partition.signal.aborted) return
+    await this.#deps.publish(this.partition, { type: 'session-erased', session, at: this.#at() })
+    this.#partition.done(record)
+  }
+
+  #at(): string {
+    return new Date(this.#deps.clock.now()).toISOString()
+  }
+
+  /** Too much in memory: the largest tracks commit early, and nothing more is taken until there is room. */
+  #balance(): void {
+    if (this.#closing) return
+    const { budget, settings } = this.#deps
+    const { writers } = this
+    if (budget.exceeded) for (const writer of writers.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8)) writer.ask()
+    const shallPause = budget.exceeded || writers.some((writer) => writer.bytes > settings.maxTrackBytes)
+    if (shallPause === this.#paused) return
+    this.#paused = shallPause
+    if (shallPause) this.#partition.pause()
+    else this.#partition.resume()
+  }
+
+  /** Tracks that are idle for long leave memory; what comes later loads them again. */
+  #sweepLater(): () => void {
+    const { clock, settings } = this.#deps
+    return clock.after(settings.idleMs, () => {
+      const now = clock.now()
+      for (const [session, tracks] of this.#sessions) {
+        for (const [name, writer] of tracks) {
+          if (writer.idleSince === null || writer.idleSince + settings.idleMs > now) continue
+          writer.stop()
+          tracks.delete(name)
+        }
+        if (tracks.size === 0) this.#sessions.delete(session)
+      }
+      if (!this.#closing) this.#cancelSweep = this.#sweepLater()
+    })
+  }
+}

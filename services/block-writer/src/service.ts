@@ -1,0 +1,70 @@
+import { openBlobStore, type BlobStore } from '@longtake/blob'
+import { encodeEvent, GROUPS, TOPICS, type RecordingEvent } from '@longtake/contracts'
+import { createParker, createProducer, startConsumer } from '@longtake/kafka'
+import { kafkaConnection, type ServiceDeps } from '@longtake/service'
+import { ByteBudget } from './budget.ts'
+import { systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { COMMIT_POLICY } from './core/index.ts'
+import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
+
+/** Chunks behind a hole beyond this do not wait for it. */
+const HOLE_WAIT_BYTES = 2 * 1024 * 1024
+/** A track that cannot be written for so long makes the service unready, so that somebody looks. */
+const STUCK_MS = 60_000
+
+/** @param store another one for tests */
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, store?: BlobStore): Promise<AsyncDisposable> {
+  const { logger, health, fail, stopping } = deps
+  const kafka = kafkaConnection(config, 'block-writer', logger)
+  const blobs = store ?? (await openBlobStore(config))
+  await blobs.ensureContainer({ signal: stopping })
+  const producer = createProducer({ kafka })
+  const parker = createParker({ producer, group: GROUPS.blockWriter })
+  const budget = new ByteBudget(config.bufferBytes)
+  const settings = handlerSettings(config)
+  const partitions = new Set<ChunksPartition>()
+  const publish = async (partition: number, event: RecordingEvent): Promise<void> => {
+    await producer.send({ topic: TOPICS.events.name, partition, ...encodeEvent(event) })
+  }
+  const consumer = await startConsumer({
+    kafka,
+    group: GROUPS.blockWriter,
+    topics: [TOPICS.chunks.name],
+    signal: stopping,
+    onFatal: fail,
+    // Below the time an orderly stop has, which also has to flush the producer.
+    closeTimeoutMs: Math.min(20_000, config.shutdownTimeoutMs * 0.7),
+    assign(assigned) {
+      const handler = new ChunksPartition(assigned, { store: blobs, settings, clock: systemClock, budget, logger, publish, park: async (record, why) => parker.park(record, why) })
+      partitions.add(handler)
+      assigned.signal.addEventListener('abort', () => partitions.delete(handler), { once: true })
+      return handler
+    },
+  })
+  health.add('kafka', () => consumer.check())
+  health.add('tracks', () => {
+    const now = systemClock.now()
+    const stuck = [...partitions].flatMap(({ writers }) => writers).filter(({ failingSince }) => failingSince !== null && now - failingSince > STUCK_MS)
+    return stuck.length === 0 ? { ready: true } : { ready: false, reason: `${stuck.length} tracks cannot be written for more than ${STUCK_MS / 1000} s` }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await consumer.close()
+      await producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.2 })
+    },
+  }
+}
+
+function handlerSettings(config: Config): HandlerSettings {
+  const { firstCommitMs, commitEveryMs, commitCalmMs, blockBytes, headerBytes, holeWaitMs, idleMs } = config
+  return {
+    policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes },
+    limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES },
+    commitLimits: { maxBlockBytes: blockBytes, headerBytes },
+    retryMs: 250,
+    maxRetryMs: 15_000,
+    maxTrackBytes: 4 * blockBytes,
+    idleMs,
+  }
+}

@@ -1,0 +1,50 @@
+import { ATTRIBUTES, METRICS, SPANS } from '@longtake/contracts'
+import { traceContextOf, type KafkaRecord } from '@longtake/kafka'
+import { context, metrics, ROOT_CONTEXT, SpanStatusCode, trace, TraceFlags, type Link, type Span } from '@opentelemetry/api'
+
+const meter = metrics.getMeter('longtake.block-writer')
+const tracer = trace.getTracer('longtake.block-writer')
+
+export const instruments = {
+  commits: meter.createCounter(METRICS.commits, { description: 'commits of files by outcome: committed, read-back, superseded, failed' }),
+  commitDuration: meter.createHistogram(METRICS.commitDuration, {
+    description: 'from staging to the published event',
+    unit: 's',
+    advice: { explicitBucketBoundaries: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+  }),
+  bufferedBytes: meter.createUpDownCounter(METRICS.bufferedBytes, { description: 'bytes received that no commit covers', unit: 'By' }),
+}
+
+const MAX_LINKS = 32
+
+/**
+ * Runs a commit within a span that continues the trace of the first sampled record in it and links to others;
+ * without a span where none is sampled.
+ */
+export async function withCommitSpan<T>(session: string, track: string, records: Iterable<KafkaRecord>, commit: () => Promise<T>): Promise<T> {
+  const links: Link[] = []
+  for (const record of records) {
+    const carried = trace.getSpanContext(traceContextOf(record))
+    if (carried === undefined || (carried.traceFlags & TraceFlags.SAMPLED) === 0) continue
+    links.push({ context: carried })
+    if (links.length > MAX_LINKS) break
+  }
+  const [parent, ...others] = links
+  if (parent === undefined) return commit()
+  const attributes = { [ATTRIBUTES.session]: session, [ATTRIBUTES.track]: track }
+  const carrier = trace.setSpanContext(ROOT_CONTEXT, parent.context)
+  const span = tracer.startSpan(SPANS.commit, { attributes, links: others }, carrier)
+  return context.with(trace.setSpan(carrier, span), async () => ended(span, commit()))
+}
+
+async function ended<T>(span: Span, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    span.recordException(error instanceof Error ? error : String(error))
+    span.setStatus({ code: SpanStatusCode.ERROR })
+    throw error
+  } finally {
+    span.end()
+  }
+}

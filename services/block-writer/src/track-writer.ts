@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto'
+import type { ChunkRecord, RecordingEvent } from '@longtake/contracts'
+import type { KafkaRecord } from '@longtake/kafka'
+import type { Logger } from '@longtake/service'
+import type { ByteBudget } from './budget.ts'
+import { pause, type Clock } from './clock.ts'
+import { commitDueAt, planCommit, type CommitLimits, type CommitPolicy, type Taken, type Track, type TrackDeclaration, type TrackFile, type TrackLimits } from './core/index.ts'
+import { instruments, withCommitSpan } from './telemetry.ts'
+import { Superseded, type Committed, type TrackStorage } from './track-storage.ts'
+
+export interface WriterSettings {
+  readonly policy: CommitPolicy
+  readonly limits: TrackLimits
+  readonly commitLimits: CommitLimits
+  /** First and longest wait after a failure, ms. */
+  readonly retryMs: number
+  readonly maxRetryMs: number
+}
+
+export interface WriterDeps {
+  readonly storage: TrackStorage
+  readonly settings: WriterSettings
+  readonly clock: Clock
+  readonly budget: ByteBudget
+  readonly logger: Logger
+  /** Whether the session was deleted. */
+  isErased(): Promise<boolean>
+  /** Resolves when the broker has it. */
+  publish(event: RecordingEvent): Promise<void>
+  park(record: KafkaRecord, why: { reason: string; details: string }): Promise<void>
+  /** The record is durable in storage, or nothing is lost without it. */
+  done(record: KafkaRecord): void
+  /** Aborts when the partition is not ours any more. */
+  readonly signal: AbortSignal
+}
+
+export type TrackContent = ChunkRecord | TrackDeclaration
+
+interface Entry {
+  readonly record: KafkaRecord
+  readonly content: TrackContent
+  readonly receivedAt: number
+}
+
+interface Waiting {
+  /** Everything up to this offset shall be committed. */
+  readonly upTo: bigint
+  readonly resolve: () => void
+}
+
+/** So much is read of pending blobs, or decoded, before it is committed. */
+const WORK_BYTES = 16 * 1024 * 1024
+
+/**
+ * Owns one track while its partition is ours: takes its records one after another, commits when that is due, and says that
+ * they are done when storage has them and the event is published. After any failure it loads the track again and takes again
+ * what no commit covers: those records are kept until then.
+ */
+export class TrackWriter {
+  readonly session: string
+  readonly name: string
+  readonly #deps: WriterDeps
+  #track: Track | null = null
+  #etags = new Map<number, string>()
+  #incoming: Entry[] = []
+  #uncommitted: Entry[] = []
+  #bytes = 0
+  #lastOffset = -1n
+  #asked = false
+  #releaseHeld = false
+  #waiting: Waiting[] = []
+  #running: Promise<void> | null = null
+  #cancelTimer: (() => void) | null = null
+  #failures = 0
+  #failingSince: number | null = null
+  #erased = false
+  #stopped = false
+  #idleSince: number
+
+  constructor(session: string, name: string, deps: WriterDeps) {
+    this.session = session
+    this.name = name
+    this.#deps = deps
+    this.#idleSince = deps.clock.now()
+  }
+
+  /** Bytes received that no commit covers. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Since when nothing could be committed or loaded, ms; null while all is well. */
+  get failingSince(): number | null {
+    return this.#failingSince
+  }
+
+  /** Since when it has had nothing to do, ms; null while it has. */
+  get idleSince(): number | null {
+    return this.#running === null && this.#incoming.length === 0 && this.#uncommitted.length === 0 ? this.#idleSince : null
+  }
+
+  /** Whether a recorder of this client is known to write here. */
+  hasClient(client: string): boolean {
+    return this.#track === null || this.#track.parts.some((part) => part.client === client) || this.#incoming.length > 0
+  }
+
+  take(record: KafkaRecord, content: TrackContent): void {
+    this.#incoming.push({ record, content, receivedAt: this.#deps.clock.now() })
+    this.#count(sizeOf(content))
+    this.#run()
+  }
+
+  /** Commits as soon as possible. */
+  ask(): void {
+    if (this.#incoming.length === 0 && this.#uncommitted.length === 0) return
+    this.#asked = true
+    this.#run()
+  }
+
+  /**
+   * Resolves when all that was taken is committed and its event published, or the partition is not ours any more.
+   * @param behindHoles whether that includes what waits for a hole to be filled: nothing more is to be expected
+   */
+  async settle({ behindHoles }: { behindHoles: boolean }): Promise<void> {
+    const last = this.#incoming.at(-1) ?? this.#uncommitted.at(-1)
+    if (last === undefined || this.#stopped) return
+    if (behindHoles) this.#releaseHeld = true
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push({ upTo: last.record.offset, resolve })
+    this.#asked = true
+    this.#run()
+    await promise
+  }
+
+  /** Drops everything in memory; nothing more is done. */
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTimer?.()
+    this.#count(-this.#bytes)
+    for (const { resolve } of this.#waiting) resolve()
+    this.#waiting = []
+  }
+
+  /** The session is deleted: what is here, and what comes, is dropped and done. Resolves when nothing is being written any more. */
+  async erase(): Promise<void> {
+    this.#erased = true
+    this.#run()
+    await this.#running
+  }
+
+  #run(): void {
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = null
+      this.#idleSince = this.#deps.clock.now()
+      if (!this.#stopped) this.#arm()
+    })
+  }
+
+  async #loop(): Promise<void> {
+    // Whoever called has more to say in this very tick.
+    await Promise.resolve()
+    while (!this.#isOver()) {
+      try {
+        const isMore = this.#erased ? this.#dropAll() : await this.#step()
+        this.#failures = 0
+        this.#failingSince = null
+        if (!isMore) return
+      } catch (error) {
+        if (this.#isOver()) return
+        await this.#recover(error)
+      }
+    }
+  }
+
+  #isOver(): boolean {
+    if (this.#deps.signal.aborted && !this.#stopped) this.stop()
+    return this.#stopped
+  }
+
+  /** Loads, takes what has come, commits what is due. True when there may be more to do at once. */
+  async #step(): Promise<boolean> {
+    this.#track ??= await this.#load()
+    if (this.#erased) return true
+    const track = this.#track
+    while (this.#incoming.length > 0 && !this.#isOver()) {
+      await this.#apply(track, this.#incoming[0]!)
+      this.#incoming.shift()
+    }
+    if (this.#incoming.length > 0) return true
+    track.releaseHeld(this.#releaseHeld ? Infinity : this.#deps.clock.now())
+    this.#releaseHeld = false
+    const dueAt = this.#dueAt(track)
+    if (dueAt === null || dueAt > this.#deps.clock.now()) {
+      this.#resolveWaiting()
+      return false
+    }
+    await this.#commit(track)
+    return true
+  }
+
+  async #load(): Promise<Track> {
+    const { storage, settings, clock, isErased } = this.#deps
+    if (await isErased()) this.#erased = true
+    const { track, etags, states } = await storage.load(settings.limits, clock.now())
+    for (const state of states) await this.#publish(state)
+    this.#etags = etags
+    return track
+  }
+
+  async #apply(track: Track, entry: Entry): Promise<void> {
+    const { record, content } = entry
+    if (!isChunk(content)) {
+      track.declare(content)
+      this.#uncommitted.push(entry)
+      if (content.type === 'part-closed') this.#asked = true
+      this.#lastOffset = record.offset
+      return
+    }
+    const taken = track.takeChunk(content, entry.receivedAt)
+    const why = reasonToPark(taken)
+    if (taken === 'taken' || taken === 'held') {
+      this.#uncommitted.push(entry)
+    } else {
+      if (why !== null) await this.#deps.park(record, why)
+      // A duplicate of what is not committed yet has the lower offset before it: the group's offset stays below both.
+      this.#count(-sizeOf(content))
+      this.#deps.done(record)
+    }
+    this.#lastOffset = record.offset
+  }
+
+  #dueAt(track: Track): number | null {
+    const entries = this.#uncommitted.filter((entry) => !isHeld(track, entry))
+    const since = entries[0]?.receivedAt ?? null
+    const { unplayableSince, recordedMs } = track
+    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#bytes, unplayableSince, recordedMs, asked: this.#asked })
+  }
+
+  async #commit(track: Track): Promise<void> {
+    const covered = this.#uncommitted.filter((entry) => !isHeld(track, entry))
+    const held = this.#uncommitted.filter((entry) => isHeld(track, entry))
+    const nextOffset = held[0]?.record.offset ?? this.#lastOffset + 1n
+    const records = covered.map(({ record }) => record)
+    await withCommitSpan(this.session, this.name, records, async () => {
+      for (;;) {
+        const wanted = track.work(WORK_BYTES)
+        if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
+          for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
+        }
+        if (wanted.length === 0) break
+        for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
+      }
+    })
+    this.#uncommitted = held
+    this.#asked = false
+    this.#count(-covered.reduce((sum, { content }) => sum + sizeOf(content), 0))
+    for (const record of records) this.#deps.done(record)
+    this.#resolveWaiting()
+  }
+
+  async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {
+    const { storage, settings, logger } = this.#deps
+    const startedAt = performance.now()
+    const plan = planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits)
+    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, this.#etags.get(file.number) ?? null)
+    this.#etags.set(file.number, etag)
+    await this.#publish(state)
+    instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })
+    instruments.commitDuration.record((performance.now() - startedAt) / 1000)
+    logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
+    if (obsolete.length > 0) await storage.deleteAll(obsolete)
+  }
+
+  async #publish(state: Committed): Promise<void> {
+    await this.#deps.publish({ ...state, at: new Date(this.#deps.clock.now()).toISOString() })
+  }
+
+  /** Whatever failed, storage is the truth: forget what is in memory and take again, on top of it, what it lacks. */
+  async #recover(error: unknown): Promise<void> {
+    const { clock, settings, logger, signal } = this.#deps
+    const superseded = error instanceof Superseded
+    instruments.commits.add(1, { outcome: superseded ? 'superseded' : 'failed' })
+    this.#failures++
+    this.#failingSince ??= clock.now()
+    this.#track = null
+    this.#incoming = [...this.#uncommitted, ...this.#incoming]
+    this.#uncommitted = []
+    const waitMs = Math.min(settings.maxRetryMs, settings.retryMs * 2 ** Math.min(this.#failures - 1, 10))
+    logger.warn({ error, failures: this.#failures, waitMs }, superseded ? 'another writer was here: loading again' : 'a track could not be written: trying again')
+    await pause(clock, waitMs, signal)
+  }
+
+  #dropAll(): boolean {
+    const dropped = [...this.#uncommitted, ...this.#incoming]
+    this.#track = null
+    this.#uncommitted = []
+    this.#incoming = []
+    this.#count(-this.#bytes)
+    for (const { record } of dropped) this.#deps.done(record)
+    this.#resolveWaiting()
+    return false
+  }
+
+  #resolveWaiting(): void {
+    const open = [...this.#uncommitted, ...this.#incoming]
+    const track = this.#track
+    this.#waiting = this.#waiting.filter(({ upTo, resolve }) => {
+      // What waits at a hole is in nobody's way: its offset is not done.
+      const isOpen = open.some((entry) => entry.record.offset <= upTo && (track === null || this.#incoming.includes(entry) || !isHeld(track, entry)))
+      if (!isOpen) resolve()
+      return isOpen
+    })
+  }
+
+  #arm(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = null
+    const track = this.#track
+    if (track === null) return
+    const times = [this.#dueAt(track), track.holdEndsAt].filter((time) => time !== null)
+    if (times.length === 0) return
+    const waitMs = Math.max(0, Math.min(...times) - this.#deps.clock.now())
+    this.#cancelTimer = this.#deps.clock.after(waitMs, () => this.#run())
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    instruments.bufferedBytes.add(bytes)
+    if (bytes >= 0) this.#deps.budget.take(bytes)
+    else this.#deps.budget.give(-bytes)
+  }
+}
+
+/** What an entry holds in memory; a declaration is small, but not nothing. */
+const sizeOf = (content: TrackContent): number => (isChunk(content) ? content.payload.length : 256)
+const isChunk = (content: TrackContent): content is ChunkRecord => 'kind' in content
+const isHeld = (track: Track, { content }: Entry): boolean => isChunk(content) && track.isHeld(content.part, content.seq)
+
+function reasonToPark(taken: Taken): { reason: string; details: string } | null {
+  switch (taken) {
+    case 'other-content':
+      return { reason: 'other-content', details: 'a chunk of the same identity with another digest is stored already' }
+    case 'refused':
+      return { reason: 'not-a-recording', details: 'its part is neither WebM, Matroska nor MP4' }
+    case 'taken':
+    case 'held':
+    case 'duplicate':
+      return null
+    default:
+      return taken satisfies never
+  }
+}

@@ -1,0 +1,222 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { MemoryBlobStore, type BlobStore, type MemoryFaults } from '@longtake/blob'
+import { BLOBS, encodeChunkRecord, encodeDeclaration, type Declaration, type EventOf, type PartState, type RecordingEvent } from '@longtake/contracts'
+import type { KafkaRecord } from '@longtake/kafka'
+import { createLogger } from '@longtake/service'
+import { ByteBudget } from '../src/budget.ts'
+import type { Clock } from '../src/clock.ts'
+import { COMMIT_LIMITS, COMMIT_POLICY } from '../src/core/index.ts'
+import { ChunksPartition, type HandlerSettings } from '../src/partition-handler.ts'
+
+export const SESSION = 'session-1'
+export const STARTED_AT = Date.parse('2026-03-01T10:00:00.000Z')
+
+/** Time that stands still until it is moved. */
+export class ManualClock implements Clock {
+  #now = STARTED_AT
+  #timers = new Map<object, { at: number; callback: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const key = {}
+    this.#timers.set(key, { at: this.#now + Math.max(0, ms), callback })
+    return () => this.#timers.delete(key)
+  }
+
+  advance(ms: number): void {
+    this.#now += ms
+    for (const [key, { at, callback }] of this.#timers) {
+      if (at > this.#now) continue
+      this.#timers.delete(key)
+      callback()
+    }
+  }
+}
+
+export const SETTINGS: HandlerSettings = {
+  policy: COMMIT_POLICY,
+  limits: { holeWaitMs: 5_000, holeWaitBytes: 2 * 1024 * 1024 },
+  commitLimits: COMMIT_LIMITS,
+  retryMs: 10,
+  maxRetryMs: 1_000,
+  maxTrackBytes: 64 * 1024 * 1024,
+  idleMs: 120_000,
+}
+
+export interface TestPart {
+  readonly track: string
+  readonly part: string
+  readonly client: string
+  readonly mimeType: string
+  readonly startedAt: string
+}
+
+export function newPart(more: Partial<TestPart> = {}): TestPart {
+  return { track: 'webcam', part: randomUUID(), client: randomUUID(), mimeType: 'video/webm;codecs=vp9,opus', startedAt: new Date(STARTED_AT).toISOString(), ...more }
+}
+
+interface Owner {
+  handler: ChunksPartition
+  gone: AbortController
+  next: number
+  paused: boolean
+}
+
+/** One partition of Kafka with one storage, and block-writers that own it in turn. */
+export class World {
+  readonly clock = new ManualClock()
+  readonly memory: MemoryBlobStore
+  readonly log: KafkaRecord[] = []
+  readonly events: RecordingEvent[] = []
+  readonly parked: { offset: bigint; reason: string }[] = []
+  readonly done = new Set<bigint>()
+  readonly settings: HandlerSettings
+  #owner: Owner | null = null
+  #activity = 0
+
+  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings> } = {}) {
+    this.settings = { ...SETTINGS, ...options.settings }
+    this.memory = new MemoryBlobStore({
+      at: async (...change) => {
+        this.#activity++
+        await options.faults?.at?.(...change)
+      },
+    })
+  }
+
+  /** The offset up to which the group would have committed. */
+  get committedOffset(): number {
+    let offset = 0
+    while (this.done.has(BigInt(offset))) offset++
+    return offset
+  }
+
+  /** A new owner takes the partition over; the old one, if any, is gone without a word. */
+  own(store: BlobStore = this.memory): void {
+    this.crash()
+    const gone = new AbortController()
+    const owner = { gone, next: this.committedOffset, paused: false } as Owner
+    owner.handler = new ChunksPartition(
+      {
+        partition: 0,
+        signal: gone.signal,
+        done: (record) => {
+          this.#activity++
+          if (!gone.signal.aborted) this.done.add(record.offset)
+        },
+        pause: () => void (owner.paused = true),
+        resume: () => void (owner.paused = false),
+      },
+      {
+        store,
+        settings: this.settings,
+        clock: this.clock,
+        budget: new ByteBudget(256 * 1024 * 1024),
+        logger: createLogger({ service: 'test', level: 'silent' }),
+        publish: async (_partition, event) => {
+          this.#activity++
+          if (gone.signal.aborted) throw new Error('this process is dead')
+          this.events.push(event)
+        },
+        park: async (record, { reason }) => {
+          this.#activity++
+          this.parked.push({ offset: record.offset, reason })
+        },
+      },
+    )
+    this.#owner = owner
+  }
+
+  crash(): void {
+    this.#owner?.gone.abort()
+    this.#owner = null
+  }
+
+  async close(reason: 'revoked' | 'shutdown'): Promise<void> {
+    await this.#owner?.handler.close(reason)
+    this.crash()
+  }
+
+  get owned(): boolean {
+    return this.#owner !== null
+  }
+
+  /** Hands over what is in the log, and waits until nothing moves without time passing. */
+  async settle(): Promise<void> {
+    for (let quiet = 0; quiet < 25; quiet++) {
+      const owner = this.#owner
+      while (owner !== null && owner === this.#owner && !owner.paused && owner.next < this.log.length) {
+        quiet = 0
+        await owner.handler.handle(this.log[owner.next++]!)
+      }
+      const before = this.#activity
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#activity !== before) quiet = 0
+    }
+  }
+
+  /** Lets time pass in steps, as long as something is to be done and at most `ms`. */
+  async pass(ms: number): Promise<void> {
+    await this.settle()
+    for (let passed = 0; passed < ms; passed += 500) {
+      this.clock.advance(500)
+      await this.settle()
+    }
+  }
+
+  append(record: { key: string; value: Uint8Array; headers: Record<string, string> }): bigint {
+    const offset = BigInt(this.log.length)
+    this.log.push({ topic: 'recordings.chunks', partition: 0, offset, tombstone: false, timestamp: this.clock.now(), ...record, value: Buffer.from(record.value) })
+    return offset
+  }
+
+  declare(declaration: Declaration): bigint {
+    return this.append(encodeDeclaration(declaration))
+  }
+
+  open({ track, part, client, mimeType, startedAt }: TestPart): bigint {
+    return this.declare({ type: 'part-opened', session: SESSION, track, part, client, mimeType, startedAt, at: this.at() })
+  }
+
+  chunk({ track, part, client, startedAt }: TestPart, seq: number, payload: Uint8Array): bigint {
+    const sha256 = createHash('sha256').update(payload).digest('hex')
+    const capturedAt = Date.parse(startedAt) + (seq + 1) * 1_000
+    return this.append(encodeChunkRecord({ session: SESSION, track, part, client, seq, sha256, capturedAt, payload }))
+  }
+
+  closePart({ track, part }: TestPart, chunks: number, clean = true): bigint {
+    return this.declare({ type: 'part-closed', session: SESSION, track, part, chunks, clean, at: this.at() })
+  }
+
+  at(): string {
+    return new Date(this.clock.now()).toISOString()
+  }
+
+  async file(track = 'webcam', file = 0): Promise<Uint8Array> {
+    const read = await this.memory.readAll(BLOBS.file(SESSION, track, file))
+    if (read === null) throw new Error(`no file ${file} of ${track}`)
+    return read.bytes
+  }
+
+  async names(prefix = ''): Promise<string[]> {
+    const names: string[] = []
+    for await (const { name } of this.memory.list(prefix)) names.push(name)
+    return names
+  }
+
+  lastCommit(track = 'webcam', file = 0): EventOf<'blocks-committed'> {
+    const commits = this.events.filter((event) => event.type === 'blocks-committed').filter((event) => event.track === track && event.file === file)
+    const last = commits.toSorted((a, b) => a.commit.number - b.commit.number).at(-1)
+    if (last === undefined) throw new Error(`no commit of file ${file} of ${track}`)
+    return last
+  }
+
+  partState(part: string, track = 'webcam', file = 0): PartState {
+    const found = this.lastCommit(track, file).parts.find((state) => state.part === part)
+    if (found === undefined) throw new Error(`no part ${part} in file ${file}`)
+    return found
+  }
+}
