@@ -167,8 +167,18 @@ test('a writer goes on from its stored state as if nothing had happened', () => 
   const first = new ClusterWriter(all);
   const begun = write(first, frames.slice(0, 301));
   const second = new ClusterWriter(all, {}, JSON.parse(JSON.stringify(first.state())) as ClusterWriterState);
+  assert.ok(first.durationMs > 0);
+  assert.equal(second.durationMs, first.durationMs);
   assert.deepEqual([...begun, ...write(second, frames.slice(301))], through);
   assert.equal(second.durationMs, one.durationMs);
+});
+
+test('cues keep their distance over a stored state', () => {
+  const { header, frames } = made(key(0), key(300), key(600));
+  const first = new ClusterWriter(header.tracks);
+  write(first, frames.slice(0, 1));
+  const second = new ClusterWriter(header.tracks, {}, first.state());
+  assert.deepEqual(write(second, frames.slice(1)).flatMap((cluster) => cluster.cues.map((cue) => cue.timeMs)), [600]);
 });
 
 test('frames are copied: what was pushed may be reused once it is added', () => {

@@ -141,6 +141,8 @@ test('an unsound block is reported with its range, and its neighbours are read',
     element(0xa0, uintElement(0x9b, 3)),
     blockGroup(5, 20),
     simpleBlock(2, 30),
+    open(CLUSTER),
+    simpleBlock(2, 40),
   ]);
   const items = read(stream);
   assert.deepEqual(kinds(items), [
@@ -154,6 +156,7 @@ test('an unsound block is reported with its range, and its neighbours are read',
     'invalid-block',
     'unknown-track',
     'frame',
+    'invalid-timestamp',
   ]);
   const damages = items.filter((item) => item.kind === 'damage');
   assert.ok(damages.every((damage) => !damage.error.retryable && damage.end !== null && damage.end > damage.start));

@@ -77,6 +77,8 @@ for (const part of webmParts) {
     const all = framesOf(whole);
     // Not even the first frame is lost when nothing is: recorders start with a keyframe.
     assert.ok(all.every((frame) => gate.admits(frame)));
+    const opened = new KeyframeGate(header, JSON.parse(JSON.stringify(gate.state())));
+    assert.ok(all.every((frame) => opened.admits({ ...frame, key: false })), 'an open gate stays open over a restart');
     gate.close();
     const resumed = new KeyframeGate(header, JSON.parse(JSON.stringify(gate.state())));
     const rest = all.slice(Math.floor(all.length / 3));
