@@ -99,7 +99,7 @@ export class ChunksPartition implements PartitionHandler {
     if (tracks === undefined) this.#sessions.set(session, (tracks = new Map()))
     let writer = tracks.get(name)
     if (writer === undefined) {
-      const { store, settings, clock, budget, logger, park } = this.#deps
+      const { store, settings, clock, budget, logger } = this.#deps
       writer = new TrackWriter(session, name, {
         storage: new TrackStorage(store, this.#newBlockId, session, name),
         settings,
@@ -108,7 +108,7 @@ export class ChunksPartition implements PartitionHandler {
         logger: logger.child({ session, track: name }),
         isErased: async () => isErased(store, session),
         publish: async (event) => this.#deps.publish(this.partition, event),
-        park: async (record, why) => park(record, why),
+        park: async (record, why) => this.#deps.park(record, why),
         done: (record) => {
           this.#partition.done(record)
           this.#balance()

@@ -1,4 +1,4 @@
-import { openBlobStore, type BlobStore } from '@longtake/blob'
+import { openBlobStore } from '@longtake/blob'
 import { encodeEvent, GROUPS, TOPICS, type RecordingEvent } from '@longtake/contracts'
 import { createParker, createProducer, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
@@ -13,30 +13,32 @@ const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
 const STUCK_MS = 60_000
 
-/** @param store another one for tests */
-export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, store?: BlobStore): Promise<AsyncDisposable> {
+/** Where it reads and says things; others in tests that share a cluster. */
+const NAMES = { chunks: TOPICS.chunks.name as string, events: TOPICS.events.name as string, group: GROUPS.blockWriter as string }
+
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, names = NAMES): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
   const kafka = kafkaConnection(config, 'block-writer', logger)
-  const blobs = store ?? (await openBlobStore(config))
-  await blobs.ensureContainer({ signal: stopping })
+  const store = await openBlobStore(config)
+  await store.ensureContainer({ signal: stopping })
   const producer = createProducer({ kafka })
-  const parker = createParker({ producer, group: GROUPS.blockWriter })
+  const parker = createParker({ producer, group: names.group })
   const budget = new ByteBudget(config.bufferBytes)
   const settings = handlerSettings(config)
   const partitions = new Set<ChunksPartition>()
   const publish = async (partition: number, event: RecordingEvent): Promise<void> => {
-    await producer.send({ topic: TOPICS.events.name, partition, ...encodeEvent(event) })
+    await producer.send({ topic: names.events, partition, ...encodeEvent(event) })
   }
   const consumer = await startConsumer({
     kafka,
-    group: GROUPS.blockWriter,
-    topics: [TOPICS.chunks.name],
+    group: names.group,
+    topics: [names.chunks],
     signal: stopping,
     onFatal: fail,
     // Below the time an orderly stop has, which also has to flush the producer.
     closeTimeoutMs: Math.min(20_000, config.shutdownTimeoutMs * 0.7),
     assign(assigned) {
-      const handler = new ChunksPartition(assigned, { store: blobs, settings, clock: systemClock, budget, logger, publish, park: async (record, why) => parker.park(record, why) })
+      const handler = new ChunksPartition(assigned, { store, settings, clock: systemClock, budget, logger, publish, park: async (record, why) => parker.park(record, why) })
       partitions.add(handler)
       assigned.signal.addEventListener('abort', () => partitions.delete(handler), { once: true })
       return handler

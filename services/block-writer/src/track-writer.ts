@@ -199,8 +199,8 @@ export class TrackWriter {
   }
 
   async #load(): Promise<Track> {
-    const { storage, settings, clock, isErased } = this.#deps
-    if (await isErased()) this.#erased = true
+    const { storage, settings, clock } = this.#deps
+    if (await this.#deps.isErased()) this.#erased = true
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
     for (const state of states) await this.#publish(state)
     this.#etags = etags

@@ -147,8 +147,7 @@ export class World {
   /** Hands over what is in the log, and waits until nothing moves without time passing. */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 25; quiet++) {
-      const owner = this.#owner
-      while (owner !== null && owner === this.#owner && !owner.paused && owner.next < this.log.length) {
+      for (let owner = this.#owner; owner !== null && !owner.paused && owner.next < this.log.length; owner = this.#owner) {
         quiet = 0
         await owner.handler.handle(this.log[owner.next++]!)
       }
