@@ -53,13 +53,14 @@ function lostGaps(part: PartState): PartGap[] {
   }
 }
 
-/** Open while a hole beside it may still be filled and mend it. */
+/** Open while a hole beside it may still be filled and mend it, or the part's beginning, without which nothing can be decoded. */
 function undecodableGaps(part: PartState, lost: readonly PartGap[]): PartGap[] {
   const holes = holesOf(part)
+  const awaitsBeginning = lost[0]?.from === 0 && lost[0].state === 'open'
   return part.undecodable.flatMap(({ from, to, startMs, endMs }) =>
     subtractRanges([[from, to]], holes).map(([first, last]): PartGap => {
       const beside = spansTouching(lost, first - 1, last + 1)
-      const isOpen = beside.some((hole) => hole.state === 'open')
+      const isOpen = awaitsBeginning || beside.some((hole) => hole.state === 'open')
       const cause = isOpen ? null : (beside[0]?.cause ?? 'broken-content')
       return { from: first, to: last, startMs, endMs, kind: 'undecodable', state: isOpen ? 'open' : 'confirmed', cause }
     }),

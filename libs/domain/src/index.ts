@@ -1,7 +1,7 @@
 export { CONNECTION_STALE_MS, liveConnections } from './clients.ts'
 export { isEqual } from './equal.ts'
 export { judge, type Judgement, statusOf } from './judge.ts'
-export { type Seal, sealableFiles, toManifest } from './manifest.ts'
+export { isSealable, type Seal, toManifest } from './manifest.ts'
 export { holesOf, isSettled, isWhole, knownChunks, partsOf, type PlacedPart, unseenParts } from './parts.ts'
 export { type RecordingUrls, startOffsetMs, toPublicSession } from './public.ts'
 export * from './ranges.ts'

@@ -1,5 +1,7 @@
 import type { FileState, Manifest, SessionState } from '@longtake/contracts'
+import { partsOf, type PlacedPart } from './parts.ts'
 import { startOffsetMs } from './public.ts'
+import { filesOf } from './session.ts'
 import { instantOf } from './time.ts'
 
 /** The sealed version of one file: Azure's snapshot id, and the version it was taken of. */
@@ -8,37 +10,38 @@ export interface Seal {
   etag: string
 }
 
-/** Files that hold something; the others have no blob that could be sealed. */
-export function sealableFiles(state: Pick<SessionState, 'tracks'>): FileState[] {
-  return Object.values(state.tracks).flatMap(({ files }) => files.filter(({ bytes }) => bytes > 0))
-}
+/** Files that hold something; of the others there is nothing to seal. */
+export const isSealable = ({ bytes }: FileState): boolean => bytes > 0
 
 /**
  * The account of a completed session's version.
- * @param seals by blob name, one for each of `sealableFiles`; throws a `TypeError` if one is missing
+ * @param seals by blob name, one for each sealable file; throws a `TypeError` if one is missing
  * @param now milliseconds since the epoch
  */
 export function toManifest(state: SessionState, seals: ReadonlyMap<string, Seal>, now: number): Manifest {
   const { session, version, status, startedAt, endedAt, metadata, gaps } = state
+  const parts = Map.groupBy(partsOf(state), ({ track }) => track)
   const tracks = Object.fromEntries(
-    Object.entries(state.tracks).map(([track, { files }]) => [
-      track,
-      { files: sealableFiles({ tracks: { [track]: { files } } }).map((file) => sealedFile(state, file, seals)), parts: files.flatMap(manifestParts) },
-    ]),
+    Object.keys(state.tracks).map((track) => {
+      const files = filesOf(state, track).filter(isSealable)
+      const of = parts.get(track) ?? []
+      return [track, { files: files.map((file) => sealedFile(state, file, of, seals)), parts: of.map(manifestPart) }]
+    }),
   )
   return { format: 'longtake.manifest.v1', session, version, status, startedAt, endedAt, finalizedAt: instantOf(now), metadata, tracks, gaps }
 }
 
 type ManifestTrack = Manifest['tracks'][string]
 
-function sealedFile(state: SessionState, file: FileState, seals: ReadonlyMap<string, Seal>): ManifestTrack['files'][number] {
-  const { blob, mimeType, bytes, durationMs, commit, blocks, parts } = file
+function sealedFile(state: SessionState, file: FileState, parts: readonly PlacedPart[], seals: ReadonlyMap<string, Seal>): ManifestTrack['files'][number] {
+  const { blob, mimeType, bytes, durationMs, commit, blocks } = file
   const seal = seals.get(blob)
   if (seal === undefined) throw new TypeError(`no seal for ${blob}`)
   const { snapshot, etag } = seal
-  return { blob, snapshot, etag, mimeType, bytes, durationMs, startOffsetMs: startOffsetMs(state, file), commit, blocks, parts: parts.map(({ part }) => part) }
+  const held = parts.filter((part) => part.file === file).map(({ part }) => part.part)
+  return { blob, snapshot, etag, mimeType, bytes, durationMs, startOffsetMs: startOffsetMs(state, file), commit, blocks, parts: held }
 }
 
-function manifestParts({ parts }: FileState): ManifestTrack['parts'] {
-  return parts.map(({ part, mimeType, startedAt, chunks, bytes, stored, closed }) => ({ part, mimeType, startedAt, chunks, bytes, stored, closed }))
+function manifestPart({ part: { part, mimeType, startedAt, chunks, bytes, stored, closed } }: PlacedPart): ManifestTrack['parts'][number] {
+  return { part, mimeType, startedAt, chunks, bytes, stored, closed }
 }

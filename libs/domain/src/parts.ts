@@ -1,4 +1,5 @@
 import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import { filesOf } from './session.ts'
 import { endOf, firstSeqs, subtractRanges, toRanges } from './ranges.ts'
 
 export interface PlacedPart {
@@ -7,11 +8,30 @@ export interface PlacedPart {
   part: PartState
 }
 
-/** All known parts: by track name, then file, then in the order of the file. */
+/**
+ * All known parts: by track name, then file, then in the order of the file. A part that found its place in another file
+ * may still stand in the state of the one before; it counts once, as the state that knows most of it says.
+ */
 export function partsOf(state: Pick<SessionState, 'tracks'>): PlacedPart[] {
   return Object.keys(state.tracks)
     .sort()
-    .flatMap((track) => state.tracks[track]!.files.flatMap((file) => file.parts.map((part) => ({ track, file, part }))))
+    .flatMap((track) => {
+      const placed = filesOf(state, track).flatMap((file) => file.parts.map((part) => ({ track, file, part })))
+      const best = new Map<string, PlacedPart>()
+      for (const one of placed) {
+        const other = best.get(one.part.part)
+        if (other === undefined || knowsMore(one.part, other.part)) best.set(one.part.part, one)
+      }
+      return placed.filter((one) => best.get(one.part.part) === one)
+    })
+}
+
+/** Of two states of one part. All of these only ever grow; on a tie the later file has it. */
+function knowsMore(a: PartState, b: PartState): boolean {
+  const ranks = (part: PartState): number[] => [part.chunks, part.closed === null ? 0 : 1, part.lost.length, part.startMs === null ? 0 : 1]
+  const [of, than] = [ranks(a), ranks(b)]
+  const differing = of.findIndex((rank, i) => rank !== than[i])
+  return differing < 0 || of[differing]! > than[differing]!
 }
 
 /** How many chunks the part is known to have: by its close, by what is stored, and by what was declared lost. */

@@ -1,5 +1,5 @@
 import type { FileState, GapState, PublicSession, SessionState } from '@longtake/contracts'
-import { unseenParts } from './parts.ts'
+import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
 import { filesOf } from './session.ts'
 import { epochMs } from './time.ts'
 
@@ -21,6 +21,7 @@ export function toPublicSession(state: SessionState, urls: RecordingUrls): Publi
 }
 
 function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls): PublicTrack {
+  const parts = partsOf(state).filter((part) => part.track === track)
   const playable = filesOf(state, track).filter(({ bytes }) => bytes > 0)
   const files = playable.map((file) => ({
     url: urls.file(state.session, track, file.file, file.generation),
@@ -35,8 +36,8 @@ function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls):
     durationMs: files.reduce((sum, { durationMs }) => sum + durationMs, 0),
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     startOffsetMs: files[0]?.startOffsetMs ?? 0,
-    timeline: timelineOf(state, playable),
-    parts: publicParts(state, track),
+    timeline: timelineOf(state, parts, playable),
+    parts: publicParts(state, track, parts),
     renditions: state.renditions
       .filter((rendition) => rendition.track === track)
       .map(({ kind, version, blob, reason }) => ({ kind, version, url: blob === null ? null : urls.rendition(state.session, track, kind), reason })),
@@ -52,36 +53,30 @@ export function startOffsetMs(state: Pick<SessionState, 'startedAt'>, file: Pick
  * Where each part begins, in the track's media time (its files played one after another) and by the clock since the
  * session's start. From one point to the next both run at the same pace.
  */
-function timelineOf(state: SessionState, files: readonly FileState[]): PublicTrack['timeline'] {
+function timelineOf(state: SessionState, parts: readonly PlacedPart[], files: readonly FileState[]): PublicTrack['timeline'] {
   let playedMs = 0
   return files.flatMap((file) => {
     const base = playedMs
     playedMs += file.durationMs
     const zero = startOffsetMs(state, file)
-    return file.parts
-      .flatMap(({ startMs, startedAt }) => (startMs === null ? [] : [{ mediaMs: base + startMs, offsetMs: startOffsetOf(state, startedAt) ?? zero + startMs }]))
+    return parts
+      .flatMap(({ file: of, part: { startMs } }) => (of !== file || startMs === null ? [] : [{ mediaMs: base + startMs, offsetMs: zero + startMs }]))
       .sort((a, b) => a.mediaMs - b.mediaMs)
   })
 }
 
-function startOffsetOf(state: SessionState, startedAt: string | null): number | undefined {
-  return startedAt === null || state.startedAt === null ? undefined : epochMs(startedAt) - epochMs(state.startedAt)
-}
-
-function publicParts(state: SessionState, track: string): PublicPart[] {
+function publicParts(state: SessionState, track: string, parts: readonly PlacedPart[]): PublicPart[] {
   const gaps = Map.groupBy(state.gaps.filter((gap) => gap.track === track), ({ part }) => part)
-  const known = filesOf(state, track).flatMap(({ parts }) =>
-    parts.map(({ part, startedAt, closed, chunks, rejected }) => ({
-      part,
-      startedAt,
-      chunks: closed?.chunks ?? null,
-      stored: chunks,
-      closed: closed !== null,
-      clean: closed?.clean ?? false,
-      rejected,
-      gaps: (gaps.get(part) ?? []).map(toPublicGap),
-    })),
-  )
+  const known = parts.map(({ part: { part, startedAt, closed, chunks, rejected } }) => ({
+    part,
+    startedAt,
+    chunks: closed?.chunks ?? null,
+    stored: chunks,
+    closed: closed !== null,
+    clean: closed?.clean ?? false,
+    rejected,
+    gaps: (gaps.get(part) ?? []).map(toPublicGap),
+  }))
   const unseen = unseenParts(state).filter((part) => part.track === track)
   return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: [] }))]
 }

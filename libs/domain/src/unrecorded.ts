@@ -1,8 +1,7 @@
 import type { FileState, PartState, SessionState } from '@longtake/contracts'
 import type { Gap } from './gaps.ts'
-import { filesOf } from './session.ts'
 import { endOf } from './ranges.ts'
-import { knownChunks } from './parts.ts'
+import { knownChunks, partsOf } from './parts.ts'
 import { epochMs } from './time.ts'
 
 /** Shorter pauses are what starting another MediaRecorder takes. */
@@ -17,16 +16,14 @@ const EXPLAINING = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota'
  * the part before is in another file. Its cause is kept once known, since reports are forgotten.
  */
 export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'reports' | 'gaps'>): Gap[] {
-  return Object.keys(state.tracks)
-    .sort()
-    .flatMap((track) => {
-      const placed = filesOf(state, track).flatMap((file) => file.parts.flatMap((part) => placeOf(file, part)))
-      placed.sort((a, b) => a.startedAt - b.startedAt)
-      return placed.flatMap((next, i) => {
-        const before = placed[i - 1]
-        return before === undefined ? [] : between(state, track, before, next)
-      })
+  const tracks = Map.groupBy(partsOf(state), ({ track }) => track)
+  return [...tracks].flatMap(([track, parts]) => {
+    const placed = parts.flatMap(({ file, part }) => placeOf(file, part)).sort((a, b) => a.startedAt - b.startedAt)
+    return placed.flatMap((next, i) => {
+      const before = placed[i - 1]
+      return before === undefined ? [] : between(state, track, before, next)
     })
+  })
 }
 
 interface Placed {

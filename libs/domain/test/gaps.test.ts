@@ -162,3 +162,8 @@ test('thousands of holes are judged quickly enough to hold nobody up', () => {
   assert.equal(first.requests.length, 32)
   assert.equal(judge(fold([committed(2, [part({ stored })])], first.state), ms(6)).events.length, 0)
 })
+
+test('while the beginning of a part may still come, nothing behind it is given up', () => {
+  const state = { stored: [[1, 2], [4, 5]] as [number, number][], undecodable: [{ from: 1, to: 2, startMs: null, endMs: null }, { from: 4, to: 5, startMs: null, endMs: null }], lost: [{ from: 3, to: 3, cause: 'crash' as const }] }
+  assert.deepEqual(gapsOfPart(state), [[0, 0, 'lost', 'open', null], [1, 2, 'undecodable', 'open', null], [3, 3, 'lost', 'confirmed', 'crash'], [4, 5, 'undecodable', 'open', null]])
+})

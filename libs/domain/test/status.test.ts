@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RecordingEvent } from '@longtake/contracts'
-import { judge } from '../src/index.ts'
+import { judge, partsOf } from '../src/index.ts'
 import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
 
 const statusAt = (seconds: number, ...events: RecordingEvent[]): string => judge(fold(events), ms(seconds)).state.status
@@ -130,4 +130,11 @@ test('whoever is connected to a deleted session is sent away, and again when sti
   assert.deepEqual(judge(state, ms(75)).requests, [])
   assert.equal(live([connected(130)], state).asked.length, 1)
   assert.equal(live([disconnected(71)], state).asked.length, 0)
+})
+
+test('a part that moved to another file counts once, as the state that knows most of it says', () => {
+  const unplaced = part({ part: partB, stored: [], startMs: null, endMs: null })
+  const facts = [committed(1, [whole(5), unplaced]), committed(1, [whole(3, { part: partB })], { file: 1 }), finished({ webcam: [partA, partB] })]
+  assert.equal(statusAt(61, ...facts), 'complete')
+  assert.deepEqual(partsOf(fold(facts)).map(({ file, part: { part: id } }) => [file.file, id]), [[0, partA], [1, partB]])
 })
