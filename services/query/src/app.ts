@@ -3,10 +3,9 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { LongtakeError } from '@longtake/contracts'
 import type { RecordingUrls } from '@longtake/domain'
-import Fastify, { type FastifyError } from 'fastify'
+import Fastify, { LogController, type FastifyError } from 'fastify'
 import type { Logger, Readiness } from '@longtake/service'
 import type { Authority } from './auth.ts'
-import { pageRoutes } from './routes/pages.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { trackRoutes } from './routes/tracks.ts'
@@ -36,7 +35,7 @@ export async function buildApp(deps: AppDeps) {
   const app = Fastify({
     loggerInstance: deps.logger,
     // URLs may carry a token: the one request log line below names path and status only.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
     forceCloseConnections: true,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
@@ -64,6 +63,5 @@ export async function buildApp(deps: AppDeps) {
   await app.register(sessionRoutes, deps)
   await app.register(trackRoutes, deps)
   await app.register(operationRoutes, deps)
-  await app.register(pageRoutes)
   return app
 }

@@ -6,6 +6,7 @@ import { publicAddresses } from './addresses.ts'
 import { buildApp } from './app.ts'
 import { Authority } from './auth.ts'
 import type { Config } from './config.ts'
+import { pageRoutes } from './routes/pages.ts'
 import { SessionTable } from './session-table.ts'
 import { storedRecordings } from './stored-recordings.ts'
 
@@ -56,6 +57,7 @@ export async function start(config: Config, { logger, health, metrics, fail }: S
     now: () => new Date(),
   })
   stack.defer(() => app.close())
+  await app.register(pageRoutes)
   await app.listen({ host: config.host, port: config.port })
   return stack.move()
 }

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { sessionState, testApp, webcamFile } from './fakes.ts'
+
+const body = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251))
+const recordings = {
+  properties: async () => ({ bytes: body.length, generation: 1, commit: 4, lastModified: new Date('2026-03-01T10:00:09Z') }),
+  readPiece: async (_blob: string, offset: number, count: number) => ({
+    bytes: (async function* () {
+      yield body.subarray(offset, offset + count)
+    })(),
+    version: { generation: 1, commit: 4 },
+  }),
+}
+const recorded = () => sessionState('s1', { status: 'recording', startedAt: '2026-03-01T10:00:00Z', tracks: { webcam: { files: [webcamFile] } } })
+
+test('creating a session answers once its status exists, with tokens for recording and watching', async () => {
+  const { app, announced, admin } = await testApp({ fold: (event) => sessionState(event.session) })
+  const created = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: { id: 's1', metadata: { exam: 'B2' } } })
+  assert.equal(created.statusCode, 201)
+  assert.equal(created.headers.location, '/v1/sessions/s1')
+  assert.deepEqual(announced, [{ type: 'session-created', session: 's1', at: '2026-03-01T10:00:00.000Z', metadata: { exam: 'B2' } }])
+  const { id, ingest, watch } = created.json()
+  assert.equal(id, 's1')
+  assert.equal(ingest.url, 'wss://ingest.example.org/v1/ingest/s1')
+  const status = await app.inject({ url: '/v1/sessions/s1', headers: { authorization: `Bearer ${watch.token}` } })
+  assert.equal(status.statusCode, 200)
+  assert.equal(status.json().status, 'waiting')
+  const again = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: { id: 's1' } })
+  assert.equal(again.statusCode, 200)
+  assert.equal(announced.length, 1)
+})
+
+test('administration needs the key, watching a watch token of that very session', async () => {
+  const { app, put, sign } = await testApp({ recordings })
+  put(recorded())
+  const cases = [
+    [await app.inject({ method: 'POST', url: '/v1/sessions', payload: {} }), 401, 'UNAUTHORIZED'],
+    [await app.inject({ method: 'POST', url: '/v1/sessions', headers: { authorization: 'Bearer wrong-key-wrong-key' }, payload: {} }), 401, 'UNAUTHORIZED'],
+    [await app.inject({ url: '/v1/sessions/s1/tracks/webcam' }), 401, 'UNAUTHORIZED'],
+    [await app.inject({ url: `/v1/sessions/s1/tracks/webcam?token=${await sign('s2', 'watch')}` }), 403, 'FORBIDDEN'],
+    [await app.inject({ url: `/v1/sessions/s1/tracks/webcam?token=${await sign('s1', 'ingest')}` }), 403, 'FORBIDDEN'],
+    [await app.inject({ url: `/v1/sessions/s1/tracks/webcam?token=${await sign('s1', 'watch', -1000)}` }), 401, 'UNAUTHORIZED'],
+    [await app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: { authorization: `Bearer ${await sign('s1', 'watch')}` } }), 401, 'UNAUTHORIZED'],
+  ] as const
+  for (const [response, status, code] of cases) {
+    assert.equal(response.statusCode, status)
+    assert.match(response.headers['content-type'] ?? '', /^application\/problem\+json/)
+    assert.equal(response.json().code, code)
+  }
+  assert.equal((await app.inject({ url: `/v1/sessions/s1/tracks/webcam?token=${await sign('s1', 'watch')}` })).statusCode, 200)
+})
+
+test('a track is served whole, in part, by its head, and not behind its end', async () => {
+  const { app, put, sign } = await testApp({ recordings })
+  put(recorded())
+  const url = `/v1/sessions/s1/tracks/webcam?token=${await sign('s1', 'watch')}`
+  const whole = await app.inject({ url })
+  assert.equal(whole.statusCode, 200)
+  assert.equal(whole.headers['accept-ranges'], 'bytes')
+  assert.ok(whole.rawPayload.equals(body))
+  const part = await app.inject({ url, headers: { range: 'bytes=70000-70009' } })
+  assert.equal(part.statusCode, 206)
+  assert.equal(part.headers['content-range'], 'bytes 70000-70009/100000')
+  assert.equal(part.headers['content-length'], '10')
+  assert.ok(part.rawPayload.equals(body.subarray(70_000, 70_010)))
+  const suffix = await app.inject({ url, headers: { range: 'bytes=-5' } })
+  assert.equal(suffix.headers['content-range'], 'bytes 99995-99999/100000')
+  const behind = await app.inject({ url, headers: { range: 'bytes=100000-' } })
+  assert.equal(behind.statusCode, 416)
+  assert.equal(behind.headers['content-range'], 'bytes */100000')
+  const head = await app.inject({ method: 'HEAD', url, headers: { range: 'bytes=0-99' } })
+  assert.equal(head.statusCode, 206)
+  assert.equal(head.headers['content-length'], '100')
+  assert.equal(head.rawPayload.length, 0)
+  const stale = await app.inject({ url, headers: { range: 'bytes=0-99', 'if-range': '"g1-c3"' } })
+  assert.equal(stale.statusCode, 200)
+  const fresh = await app.inject({ url, headers: { 'if-none-match': whole.headers.etag as string } })
+  assert.equal(fresh.statusCode, 304)
+})
+
+test('what is not there is said, by one documented code each', async () => {
+  const { app, put, admin, sign } = await testApp()
+  put(recorded())
+  put(sessionState('gone', { status: 'deleted', tracks: { webcam: { files: [webcamFile] } } }))
+  const expectations: [string, number, string][] = [
+    ['/v1/sessions/none', 404, 'SESSION_NOT_FOUND'],
+    ['/v1/sessions/s1/tracks/screen', 404, 'TRACK_NOT_FOUND'],
+    ['/v1/sessions/s1/tracks/webcam', 404, 'TRACK_NOT_FOUND'],
+    ['/v1/sessions/s1/manifest', 404, 'MANIFEST_NOT_FOUND'],
+    ['/v1/sessions/s1/tracks/webcam/poster', 404, 'RENDITION_NOT_FOUND'],
+    ['/v1/sessions/gone/tracks/webcam', 410, 'SESSION_DELETED'],
+    ['/v1/sessions/a%2Fb', 400, 'INVALID_REQUEST'],
+    ['/nowhere', 404, 'NOT_FOUND'],
+  ]
+  for (const [url, status, code] of expectations) {
+    const response = await app.inject({ url, headers: admin })
+    assert.deepEqual([response.statusCode, response.json().code], [status, code], url)
+  }
+  void sign
+})
+
+test('finish and delete are declared in the chunk stream, deletion first there', async () => {
+  const { app, put, admin, announced } = await testApp({ fold: (event) => (event.type === 'session-deleted' ? sessionState('s1', { status: 'deleted', eventsOffset: '2' }) : undefined) })
+  put(recorded())
+  assert.equal((await app.inject({ method: 'POST', url: '/v1/sessions/s1/finish', headers: admin })).statusCode, 202)
+  assert.equal((await app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: admin })).statusCode, 204)
+  assert.equal((await app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: admin })).statusCode, 204)
+  assert.deepEqual(
+    announced.map(({ type }) => type),
+    ['session-finished', 'session-deleted', 'session-deleted'],
+  )
+})
+
+test('the OpenAPI document names every address of the interface', async () => {
+  const { app } = await testApp()
+  const { paths } = (await app.inject({ url: '/docs/json' })).json()
+  assert.deepEqual(Object.keys(paths).sort(), [
+    '/v1/sessions',
+    '/v1/sessions/{id}',
+    '/v1/sessions/{id}/finish',
+    '/v1/sessions/{id}/manifest',
+    '/v1/sessions/{id}/tracks/{track}',
+    '/v1/sessions/{id}/tracks/{track}/mp4',
+    '/v1/sessions/{id}/tracks/{track}/poster',
+  ])
+})

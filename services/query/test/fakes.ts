@@ -1,0 +1,87 @@
+import type { Declaration, RecordingEvent, SessionState } from '@longtake/contracts'
+import { encodeStatus } from '@longtake/contracts'
+import { createLogger, createTokens, Secret } from '@longtake/service'
+import { publicAddresses } from '../src/addresses.ts'
+import { buildApp, type AppDeps } from '../src/app.ts'
+import { Authority } from '../src/auth.ts'
+import type { Recordings } from '../src/ports.ts'
+import { SessionTable } from '../src/session-table.ts'
+
+export const API_KEY = 'a-local-key-of-tests'
+export const NOW = Date.parse('2026-03-01T10:00:00Z')
+
+/** The app over a real session table, with announcements kept and folded by `fold`. */
+export async function testApp(options: { recordings?: Partial<Recordings>; fold?: (event: RecordingEvent) => SessionState | undefined; log?: (line: string) => void } = {}) {
+  const announced: (RecordingEvent | Declaration)[] = []
+  const sessions = new SessionTable(async () => undefined)
+  const put = (state: SessionState): void => {
+    const { key, value, headers } = encodeStatus(state)
+    const fault = sessions.apply(key, value, headers)
+    if (fault !== undefined) throw new Error(fault)
+  }
+  const tokens = createTokens({ tokenSecret: new Secret('0123456789abcdef0123456789abcdef') })
+  const sign = (session: string, scope: 'ingest' | 'watch', ttlMs = 60_000): Promise<string> => tokens.sign({ sub: session, scope, exp: Math.floor((NOW + ttlMs) / 1000) })
+  const absent = async (): Promise<undefined> => undefined
+  const deps: AppDeps = {
+    logger: createLogger({ service: 'query', instance: 'test', level: options.log ? 'trace' : 'silent' }),
+    authority: new Authority(new Secret(API_KEY), tokens, () => NOW),
+    sessions,
+    announcer: {
+      event: async (event) => {
+        announced.push(event)
+        const state = options.fold?.(event)
+        if (state !== undefined) put(state)
+      },
+      declare: async (declaration) => void announced.push(declaration),
+    },
+    recordings: { properties: absent, readPiece: () => Promise.reject(new Error('not given')), manifest: absent, open: absent, ...options.recordings },
+    tokens: { issue: (session, scope) => sign(session, scope) },
+    addresses: publicAddresses({ publicUrl: 'https://recordings.example.org', gatewayPublicUrl: 'wss://ingest.example.org' }),
+    readiness: () => ({ ready: true, checks: {} }),
+    metrics: async () => '# nothing\n',
+    now: () => new Date(NOW),
+  }
+  return { app: await buildApp(deps), announced, put, sign, admin: { authorization: `Bearer ${API_KEY}` } }
+}
+
+export function sessionState(session: string, changes: Partial<SessionState> = {}): SessionState {
+  const at = new Date(NOW).toISOString()
+  return {
+    session,
+    eventsOffset: '1',
+    revision: 0,
+    status: 'waiting',
+    version: 0,
+    finalizedVersion: 0,
+    createdAt: at,
+    metadata: {},
+    startedAt: null,
+    endedAt: null,
+    activeAt: at,
+    deletedAt: null,
+    clients: [],
+    finish: null,
+    tracks: {},
+    gaps: [],
+    resends: [],
+    reports: [],
+    manifest: null,
+    renditions: [],
+    ...changes,
+  }
+}
+
+export const webcamFile = {
+  file: 0,
+  blob: 's1/webcam/0',
+  mimeType: 'video/webm',
+  bytes: 100_000,
+  durationMs: 8000,
+  startedAt: '2026-03-01T10:00:00Z',
+  commit: { number: 4, id: 'c4' },
+  generation: 1,
+  blocks: { count: 2, sha256: '00'.repeat(32) },
+  codecs: ['V_VP9'],
+  parts: [],
+  at: '2026-03-01T10:00:09Z',
+}
