@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { setImmediate as nextTick } from 'node:timers/promises'
+import { test, type TestContext } from 'node:test'
+import { partitionOf, type ClientRequest, type ServerMessage } from '@longtake/contracts'
+import { createLogger } from '@longtake/service'
+import { Gateway, type GatewayOptions } from '../src/gateway.ts'
+import { LIMITS } from '../src/limits.ts'
+import type { LiveConnection } from '../src/live-connection.ts'
+import { bytes, CLIENT, frame, openMessage, SCREEN, WEBCAM } from './conversation.ts'
+
+const OTHER = '6f8a1b54-8f0e-4a5c-9a51-3f1f5f3b7c22'
+type Sent = Parameters<GatewayOptions['send']>[0]
+
+/** A gateway with a Kafka that answers when told to, and clients whose sockets remember. */
+class Scene {
+  readonly gateway: Gateway
+  readonly kafka: { record: Sent; resolve: () => void; reject: (error: Error) => void }[] = []
+
+  constructor(context: TestContext, options: Partial<GatewayOptions> = {}) {
+    context.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'], now: Date.parse('2026-03-01T12:00:00Z') })
+    this.gateway = new Gateway({
+      instance: 'gateway-1', partitions: 12, maxConnections: 10, inFlightBytes: 1_000_000, windowBytes: 200_000, limits: LIMITS,
+      logger: createLogger({ service: 'gateway', level: 'silent' }),
+      send: (record) => new Promise((resolve, reject) => this.kafka.push({ record, resolve: () => resolve(undefined), reject })),
+      ...options,
+    })
+  }
+
+  connect(client = CLIENT, session = 's-1') {
+    const seen: { messages: ServerMessage[]; closed: number | undefined; pings: number; reads: boolean } = { messages: [], closed: undefined, pings: 0, reads: true }
+    const closed = (code: number): void => {
+      seen.closed = code
+      live.gone(code)
+    }
+    const socket = {
+      send: (text: string) => seen.reads && seen.messages.push(JSON.parse(text) as ServerMessage) > 0,
+      ping: () => void (seen.pings += 1),
+      end: closed,
+      terminate: () => closed(1006),
+      batch: (work: () => void) => work(),
+    }
+    const live: LiveConnection = this.gateway.connect(socket, { session, client, expiresAt: Date.now() + 3_600_000 })
+    return { live, seen, says: (message: object) => live.receiveText(Buffer.from(JSON.stringify(message))), sends: (seq: number, payload: Uint8Array) => live.receiveBinary(frame(0, seq, payload)) }
+  }
+
+  kinds(): string[] {
+    return this.kafka.map(({ record }) => record.headers['kind'] ?? '')
+  }
+
+  /** Kafka takes all that waits, and what follows from it has happened. */
+  async settle(): Promise<void> {
+    for (const { resolve } of this.kafka.splice(0)) resolve()
+    await nextTick()
+    await nextTick()
+  }
+}
+
+const last = (messages: ServerMessage[]): ServerMessage | undefined => messages.at(-1)
+const moved = (connection: string, at: string): ClientRequest => ({ type: 'client-moved', session: 's-1', client: CLIENT, gateway: 'gateway-2', connection, at })
+
+test('everything of a session goes to its partition, an open before its chunks', async (context) => {
+  const scene = new Scene(context)
+  const { says, sends } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  sends(1, bytes(10))
+  assert.deepEqual(scene.kinds(), ['client-moved', 'client-connected', 'part-opened', 'chunk'])
+  assert.deepEqual(scene.kafka.map(({ record }) => record.topic), ['recordings.resends', 'recordings.events', 'recordings.chunks', 'recordings.chunks'])
+  assert.ok(scene.kafka.every(({ record }) => record.partition === partitionOf('s-1', 12) && record.key === 's-1'))
+})
+
+test('a chunk is copied before its frame is reused', async (context) => {
+  const scene = new Scene(context)
+  const { live, says } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  const reused = frame(0, 1, bytes(10, 5))
+  live.receiveBinary(reused)
+  reused.fill(0)
+  assert.deepEqual(scene.kafka.at(-1)?.record.value, bytes(10, 5))
+})
+
+test('acks of one tick go out together', async (context) => {
+  const scene = new Scene(context)
+  const { says, sends, seen } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  for (const seq of [1, 2, 3]) sends(seq, bytes(10))
+  await scene.settle()
+  assert.deepEqual(seen.messages.slice(1), [{ type: 'durable', of: 'open', ...WEBCAM }, { type: 'ack', handle: 0, from: 1, to: 3 }])
+})
+
+test('what Kafka finally does not take is never acknowledged, and its client is sent away with 4429', async (context) => {
+  const scene = new Scene(context)
+  const { says, sends, seen } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  await scene.settle()
+  for (const seq of [1, 2, 3]) sends(seq, bytes(10))
+  for (const { reject } of scene.kafka.splice(0)) reject(new Error('too late'))
+  await scene.settle()
+  assert.ok(!seen.messages.some(({ type }) => type === 'ack'))
+  assert.equal(seen.closed, 4429)
+})
+
+test('when a client leaves, that is said behind its chunks', async (context) => {
+  const scene = new Scene(context)
+  const { live, says, sends, seen } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  sends(1, bytes(10))
+  live.gone(1001)
+  assert.deepEqual(scene.kinds(), ['client-moved', 'client-connected', 'part-opened', 'chunk', 'client-left', 'client-disconnected'])
+  await scene.settle()
+  assert.equal(seen.messages.length, 1, 'nothing is sent to a socket that is gone')
+})
+
+test('a newer connection of the same client takes over; other clients of the session stay', async (context) => {
+  const scene = new Scene(context)
+  const old = scene.connect()
+  const phone = scene.connect(OTHER)
+  const fresh = scene.connect()
+  assert.deepEqual([old.seen.closed, phone.seen.closed, fresh.seen.closed], [4409, undefined, undefined])
+  assert.equal(last(old.seen.messages)?.type, 'error')
+  assert.ok(!scene.kinds().includes('client-left'))
+})
+
+test('a client that moved to another gateway is closed here; old news and own news close nobody', async (context) => {
+  const scene = new Scene(context)
+  const { live, seen } = scene.connect()
+  const later = new Date(live.openedAt + 5).toISOString()
+  const earlier = new Date(live.openedAt - 5).toISOString()
+  scene.gateway.handle(moved('a', later))
+  assert.equal(seen.closed, undefined, 'the log has it before ours')
+  scene.gateway.handle(moved(live.id, new Date(live.openedAt).toISOString()))
+  scene.gateway.handle(moved('b', earlier))
+  assert.equal(seen.closed, undefined, 'a repeated announcement of an older connection')
+  scene.gateway.handle(moved('c', later))
+  assert.equal(seen.closed, 4409)
+  assert.ok(!scene.kinds().includes('client-left'), 'the client is not gone')
+})
+
+test('missing chunks are asked of who has the part open, else of all clients of the session', async (context) => {
+  const scene = new Scene(context)
+  const [laptop, phone, stranger] = [scene.connect(), scene.connect(OTHER), scene.connect(CLIENT, 's-2')]
+  laptop.says(openMessage(0, WEBCAM))
+  const asked = (): boolean[] => [laptop, phone, stranger].map(({ seen }) => seen.messages.some(({ type }) => type === 'resend'))
+  scene.gateway.handle({ type: 'resend-requested', session: 's-1', ...WEBCAM, from: 3, to: 4, at: '2026-03-01T12:00:00Z' })
+  assert.deepEqual(asked(), [true, false, false])
+  assert.deepEqual(last(laptop.seen.messages), { type: 'resend', ...WEBCAM, from: 3, to: 4 })
+  scene.gateway.handle({ type: 'resend-requested', session: 's-1', ...SCREEN, from: 0, to: 0, at: '2026-03-01T12:00:00Z' })
+  assert.deepEqual(asked(), [true, true, false])
+})
+
+test('the clients of a deleted session are closed with 4410', async (context) => {
+  const scene = new Scene(context)
+  const [laptop, phone, stranger] = [scene.connect(), scene.connect(OTHER), scene.connect(CLIENT, 's-2')]
+  scene.gateway.handle({ type: 'clients-dismissed', session: 's-1', at: '2026-03-01T12:00:00Z' })
+  assert.deepEqual([laptop, phone, stranger].map(({ seen }) => seen.closed), [4410, 4410, undefined])
+})
+
+test('while Kafka is slow windows go to 0, then senders are sent away and nobody new is taken in; all opens again after', async (context) => {
+  const scene = new Scene(context, { maxConnections: 100 })
+  const [laptop, phone] = [scene.connect(), scene.connect(OTHER)]
+  for (const { says } of [laptop, phone]) says(openMessage(0, WEBCAM))
+  await scene.settle()
+  const windows = (): number[] => phone.seen.messages.flatMap((message) => (message.type === 'window' ? [message.windowBytes] : []))
+  let held = 0
+  for (let round = 0; held < 1_000_000 && round < 100; round += 1) {
+    const client = scene.connect(`6f8a1b54-8f0e-4a5c-9a51-${String(round).padStart(12, '0')}`, 's-3')
+    client.says(openMessage(0, WEBCAM))
+    if (client.seen.closed === undefined) client.sends(1, bytes(90_000))
+    held = scene.kafka.reduce((sum, { record }) => sum + record.value.length, 0)
+    if (client.seen.closed === undefined) continue
+    assert.equal(client.seen.closed, 4429)
+    break
+  }
+  assert.deepEqual(windows(), [50_000, 0])
+  assert.ok(held <= 1_000_000, 'what is held stays below the limit')
+  assert.ok(held > 800_000)
+  await scene.settle()
+  assert.deepEqual(windows().slice(2), [50_000, 200_000])
+  assert.equal(scene.gateway.refusal(), undefined)
+})
+
+test('above its number of connections a gateway refuses', async (context) => {
+  const scene = new Scene(context, { maxConnections: 1 })
+  const { live } = scene.connect()
+  assert.equal(scene.gateway.refusal(), 'REC_OVERLOADED')
+  live.gone(1000)
+  assert.equal(scene.gateway.refusal(), undefined)
+})
+
+test('a client that does not read is cut off', async (context) => {
+  const scene = new Scene(context)
+  const { says, seen } = scene.connect()
+  seen.reads = false
+  says({ type: 'ping', t: 1 })
+  assert.equal(seen.closed, 1006)
+})
+
+test('time brings pings, news that a client is still connected, and the end of its token', async (context) => {
+  const scene = new Scene(context)
+  const { seen } = scene.connect()
+  await scene.settle()
+  const pass = (seconds: number): void => {
+    for (let second = 0; second < seconds; second += 1) context.mock.timers.tick(1000)
+  }
+  pass(60)
+  assert.equal(seen.pings, 6)
+  assert.deepEqual(scene.kinds(), ['client-connected'])
+  pass(3540)
+  assert.equal(seen.closed, 4401)
+})
+
+test('a drain refuses new clients, acks what is in flight, sends all away with 1012 and then ends', async (context) => {
+  const scene = new Scene(context)
+  const [busy, idle] = [scene.connect(), scene.connect(OTHER)]
+  busy.says(openMessage(0, WEBCAM))
+  busy.sends(1, bytes(10))
+  const drained = scene.gateway.drain(5000)
+  assert.deepEqual([busy.seen.closed, idle.seen.closed, scene.gateway.refusal()], [undefined, 1012, 'REC_RESTARTING'])
+  await scene.settle()
+  await drained
+  assert.deepEqual(busy.seen.messages.slice(1).map(({ type }) => type), ['durable', 'ack', 'error'])
+  assert.equal(busy.seen.closed, 1012)
+})
+
+test('a drain does not wait for Kafka for ever', async (context) => {
+  const scene = new Scene(context)
+  const { says, seen } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  const drained = scene.gateway.drain(5000)
+  assert.equal(seen.closed, undefined)
+  context.mock.timers.tick(5000)
+  await drained
+  assert.equal(seen.closed, 1012)
+  assert.ok(!seen.messages.some(({ type }) => type === 'durable'))
+})
