@@ -111,6 +111,13 @@ test('a Cluster is at most five seconds long and about a megabyte large', () => 
   assert.deepEqual(reread(small).map(content), frames.map(content));
 });
 
+test('frames of every size around the steps of a size field come back', () => {
+  const sizes = [0, 121, 122, 123, 124, 125, 16_377, 16_378, 16_379, 16_380, 16_381, 2_097_147, 2_097_148];
+  const { header, frames } = made(...sizes.map((size, i) => key(i, size)));
+  assert.deepEqual(frames.map((frame) => frame.data.length), sizes);
+  assert.deepEqual(reread(write(new ClusterWriter(header.tracks), frames)).map((frame) => frame.data.length), sizes);
+});
+
 test('relative times never overflow, forwards or backwards', () => {
   const { header, frames } = made(key(0));
   const frame = frames[0] as Frame;

@@ -71,7 +71,7 @@ test("the recorder's own SeekHead, Cues, Tags, Void and CRC-32 are dropped where
     simpleBlock(1, 0),
     element(VOID, new Uint8Array(3)),
     simpleBlock(1, 33),
-    element(CUES, new Uint8Array(500)),
+    element(CUES, new Uint8Array(100_000)),
     element(TAGS, new Uint8Array(20)),
   ]);
   const reader = new StreamReader();
@@ -231,6 +231,7 @@ test('without a header nothing can be read, and the reader says why', () => {
   const failures: [string, Uint8Array][] = [
     ['not-webm', concat([ebml('mp3'), open(SEGMENT)])],
     ['not-webm', concat([open(SEGMENT), cluster])],
+    ['not-webm', element(0x1a45dfa3, element(VOID, new Uint8Array(5000)))],
     ['unexpected-element', concat([ebml(), cluster])],
     ['header-missing', concat([ebml(), open(SEGMENT), info(), cluster])],
     ['invalid-header', concat([ebml(), open(SEGMENT), tracks()])],
