@@ -59,6 +59,7 @@ export const BLOBS = {
   file: (session: string, track: string, file: number) => `${session}/${track}/${file}`,
   pendingPrefix: (session: string, track: string) => `${session}/${track}/pending/`,
   checkpointPrefix: (session: string, track: string, file: number) => `${session}/${track}/checkpoints/${file}/`,
+  manifestPrefix: (session: string) => `${session}/manifests/`,
   manifest: (session: string, version: number) => `${session}/manifests/${version}.json`,
   rendition: (session: string, version: number, track: string, name: string) => `${session}/renditions/${version}/${track}/${name}`,
 } as const

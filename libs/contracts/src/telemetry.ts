@@ -6,6 +6,7 @@ export const SPANS = {
   commit: 'block-writer commit',
   stageBlock: 'blob stage block',
   commitBlocks: 'blob commit blocks',
+  finalize: 'finalizer finalize',
 } as const
 
 export const ATTRIBUTES = {
@@ -32,4 +33,5 @@ export const METRICS = {
   blobRetries: 'longtake.blob.retries',
   sessions: 'longtake.completeness.sessions',
   gaps: 'longtake.completeness.gaps',
+  finalizations: 'longtake.finalizer.finalizations',
 } as const
