@@ -1,0 +1,175 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type BlobStore, deletePrefix } from '@longtake/blob'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, type SessionState } from '@longtake/contracts'
+import { isCompleted } from '@longtake/domain'
+import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
+import type { Logger } from '@longtake/service'
+import { type Finalization, finalize } from './finalize.ts'
+import { inFinalizeSpan, instruments } from './telemetry.ts'
+
+/** Sessions worked on at the same time. */
+const AT_ONCE = 8
+/** Sessions waiting; above it the consumer waits. */
+const MAX_WAITING = 500
+/** How often a contradiction is looked at again before it is called one. */
+const LOOKS = 5
+
+/** Pauses between attempts, in milliseconds. */
+export interface Pauses {
+  firstMs: number
+  longestMs: number
+}
+
+export interface PartitionOptions {
+  assigned: Pick<AssignedPartition, 'signal' | 'done'>
+  store: BlobStore
+  producer: Pick<Producer, 'send'>
+  parker: Parker
+  eventsTopic: string
+  logger: Logger
+  pauses: Pauses
+  now: () => number
+}
+
+interface Job {
+  record: KafkaRecord
+  state: SessionState
+}
+
+/**
+ * One partition of statuses: of each session only the newest matters, and only one is worked on at a time. A record is
+ * done when its version is finalized, when nothing is to be done for it, or when it has been parked.
+ */
+export class FinalizerPartition implements PartitionHandler {
+  readonly #options: PartitionOptions
+  readonly #signal: AbortSignal
+  readonly #dropped = new AbortController()
+  /** The newest status of each session that has work to be done. */
+  readonly #waiting = new Map<string, Job>()
+  readonly #running = new Map<string, Promise<void>>()
+  readonly #faults = new Map<string, string>()
+  #room = Promise.withResolvers<void>()
+
+  constructor(options: PartitionOptions) {
+    this.#options = options
+    this.#signal = AbortSignal.any([options.assigned.signal, this.#dropped.signal])
+  }
+
+  /** Why something does not go on now; undefined while all is well. */
+  get fault(): string | undefined {
+    return this.#faults.values().next().value
+  }
+
+  async handle(record: KafkaRecord): Promise<void> {
+    if (record.tombstone) return this.#options.assigned.done(record)
+    const state = decodeStatus({ key: record.key, value: record.value, headers: { ...record.headers } })
+    if (isRecordFault(state)) {
+      await this.#park(record, state.fault, state.details)
+      return this.#options.assigned.done(record)
+    }
+    const older = this.#waiting.get(state.session)
+    if (older !== undefined) {
+      this.#waiting.delete(state.session)
+      this.#options.assigned.done(older.record)
+    }
+    if (!needsWork(state)) return this.#options.assigned.done(record)
+    this.#waiting.set(state.session, { record, state })
+    this.#startMore()
+    if (this.#waiting.size >= MAX_WAITING) await this.#room.promise
+  }
+
+  /** Another member, or this one later, does what has not been begun. */
+  async close(reason: CloseReason): Promise<void> {
+    this.#waiting.clear()
+    this.#room.resolve()
+    // What waits for storage to come back would wait for ever.
+    if (reason === 'lost' || this.#faults.size > 0) this.#dropped.abort(new Error('the partition is given up'))
+    await Promise.all(this.#running.values())
+  }
+
+  #startMore(): void {
+    for (const [session, job] of this.#waiting) {
+      if (this.#running.size >= AT_ONCE) return
+      if (this.#running.has(session)) continue
+      this.#waiting.delete(session)
+      const running = this.#run(job).finally(() => {
+        this.#running.delete(session)
+        this.#faults.delete(session)
+        this.#room.resolve()
+        this.#room = Promise.withResolvers()
+        this.#startMore()
+      })
+      this.#running.set(session, running)
+    }
+  }
+
+  async #run(job: Job): Promise<void> {
+    const { logger } = this.#options
+    const { session } = job.state
+    let looks = 0
+    for (let attempt = 1; !this.#signal.aborted; attempt++) {
+      try {
+        const outcome = await inFinalizeSpan(session, () => this.#attempt(job))
+        this.#faults.delete(session)
+        if (outcome.outcome !== 'mismatch') break
+        looks += 1
+        if (looks >= LOOKS) {
+          instruments.finalizations.add(1, { outcome: 'mismatch' })
+          logger.error({ session, version: job.state.version, reason: outcome.reason }, 'a completed session is not what storage holds: no manifest is written, its status is parked')
+          await this.#park(job.record, 'mismatch', outcome.reason)
+          break
+        }
+        logger.warn({ session, version: job.state.version, reason: outcome.reason }, 'a completed session differs from storage; looking again')
+      } catch (error) {
+        this.#faults.set(session, `finalizing fails: ${error instanceof Error ? error.message : String(error)}`)
+        if (!this.#signal.aborted && attempt % 10 === 1) logger.error({ session, attempt, error }, 'a session could not be finalized; trying again')
+      }
+      // What is newer may be the explanation, and is to be done instead.
+      if (this.#waiting.has(session)) break
+      await this.#pause(attempt)
+    }
+    if (!this.#signal.aborted) this.#options.assigned.done(job.record)
+  }
+
+  async #attempt({ state, record }: Job): Promise<Finalization | { outcome: 'forgotten' }> {
+    const { store, logger, now } = this.#options
+    const { session, version } = state
+    if (state.status === 'deleted') {
+      // Block-writer erases what it wrote; a manifest may have been written while it did.
+      const deleted = await deletePrefix(store, BLOBS.manifestPrefix(session), { signal: this.#signal })
+      if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
+      return { outcome: 'forgotten' }
+    }
+    const outcome = await finalize(store, state, now(), this.#signal)
+    if (outcome.outcome === 'superseded') logger.debug({ session, version }, 'a newer commit exists')
+    if (outcome.outcome === 'finalized') {
+      const event = encodeEvent({ type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })
+      await this.#options.producer.send({ topic: this.#options.eventsTopic, partition: record.partition, ...event })
+      logger.info({ session, version, status: state.status, manifest: outcome.manifest, reused: outcome.reused }, 'session finalized')
+    }
+    if (outcome.outcome !== 'mismatch') instruments.finalizations.add(1, { outcome: outcome.outcome })
+    return outcome
+  }
+
+  /** Rejects only when the partition is given up. */
+  async #park(record: KafkaRecord, reason: string, details: string): Promise<void> {
+    const { parker, logger } = this.#options
+    for (let failures = 1; ; failures++) {
+      try {
+        return await parker.park(record, { reason, details })
+      } catch (error) {
+        if (failures % 10 === 1) logger.error({ session: record.key, error }, 'a record could not be parked; trying again')
+        await this.#pause(failures)
+        this.#signal.throwIfAborted()
+      }
+    }
+  }
+
+  /** Ends early, without rejecting, when the partition is given up. */
+  async #pause(attempt: number): Promise<void> {
+    const { firstMs, longestMs } = this.#options.pauses
+    await delay(Math.min(longestMs, firstMs * 2 ** Math.min(attempt - 1, 20)), undefined, { signal: this.#signal }).catch(() => {})
+  }
+}
+
+const needsWork = ({ status, version, finalizedVersion }: SessionState): boolean => status === 'deleted' || (isCompleted(status) && version > finalizedVersion)

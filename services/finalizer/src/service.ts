@@ -1,0 +1,63 @@
+import { openBlobStore } from '@longtake/blob'
+import { GROUPS, TOPICS } from '@longtake/contracts'
+import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
+import type { ServiceDeps } from '@longtake/service'
+import type { Config } from './config.ts'
+import { FinalizerPartition, type Pauses } from './partition.ts'
+
+export interface Wiring {
+  topics: { events: string; status: string }
+  group: string
+  pauses: Pauses
+}
+const WIRING: Wiring = {
+  topics: { events: TOPICS.events.name, status: TOPICS.status.name },
+  group: GROUPS.finalizer,
+  pauses: { firstMs: 500, longestMs: 15_000 },
+}
+
+/** @param wiring another one for tests, which share a Kafka */
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, wiring: Wiring = WIRING): Promise<AsyncDisposable> {
+  const { logger, health, fail, stopping } = deps
+  const { topics, group, pauses } = wiring
+  const store = await openBlobStore(config)
+  const kafka = { brokers: config.kafkaBrokers, clientId: `finalizer-${config.instance}`, log: logger }
+  const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
+  const parker = createParker({ producer, group })
+  const held = new Set<FinalizerPartition>()
+
+  const consumer = await startConsumer({
+    kafka,
+    group,
+    topics: [topics.status],
+    signal: stopping,
+    onFatal: fail,
+    assign(assigned): PartitionHandler {
+      const log = logger.child({ partition: assigned.partition })
+      const partition = new FinalizerPartition({ assigned, store, producer, parker, eventsTopic: topics.events, logger: log, pauses, now: Date.now })
+      held.add(partition)
+      return {
+        handle: (record) => partition.handle(record),
+        async close(reason) {
+          held.delete(partition)
+          await partition.close(reason)
+        },
+      }
+    },
+  }).catch(async (error: unknown) => {
+    await producer.close()
+    throw error
+  })
+
+  health.add('consumer', () => consumer.check())
+  health.add('finalizing', () => {
+    const fault = [...held].map((partition) => partition.fault).find((reason) => reason !== undefined)
+    return fault === undefined ? { ready: true } : { ready: false, reason: fault }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await consumer.close()
+      await producer.close()
+    },
+  }
+}

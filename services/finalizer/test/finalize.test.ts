@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BLOBS, ManifestShape, type Manifest, type SessionState } from '@longtake/contracts'
+import { type BlobStore, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
+import { finalize, type Finalization } from '../src/finalize.ts'
+import { NOW, part, Recording } from './recording.ts'
+
+const never = new AbortController().signal
+const run = (store: BlobStore, state: SessionState): Promise<Finalization> => finalize(store, state, NOW, never)
+
+async function manifestOf(store: BlobStore, version = 1): Promise<Manifest | null> {
+  const found = await store.readAll(BLOBS.manifest('s1', version))
+  return found === null ? null : ManifestShape.parse(JSON.parse(found.bytes.toString()))
+}
+async function snapshotsOf(store: BlobStore, blob: string): Promise<string[]> {
+  const all = await Array.fromAsync(store.list(blob, { snapshots: true }))
+  return all.flatMap(({ snapshot }) => snapshot ?? [])
+}
+async function recorded(faults: MemoryFaults = {}) {
+  const store = new MemoryBlobStore(faults)
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await recording.commitWhole('screen', 3)
+  return { store, recording, state: recording.finish('webcam', 'screen') }
+}
+const mismatch = (result: Finalization): string => (result.outcome === 'mismatch' ? result.reason : assert.fail(`it was ${result.outcome}`))
+
+test('a complete session is sealed file by file, and its manifest says what is sealed', async () => {
+  const { store, state } = await recorded()
+  assert.deepEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: false })
+  const manifest = (await manifestOf(store))!
+  assert.equal(manifest.status, 'complete')
+  assert.deepEqual(Object.keys(manifest.tracks).sort(), ['screen', 'webcam'])
+  const [file] = manifest.tracks.webcam!.files
+  assert.deepEqual([file!.bytes, file!.parts, file!.commit], [state.tracks.webcam!.files[0]!.bytes, [part], { number: 1, id: 'webcam-commit-1' }])
+  const sealed = await store.readAll(file!.blob, { snapshot: file!.snapshot })
+  assert.deepEqual(sealed!.bytes, (await store.readAll(file!.blob))!.bytes)
+})
+
+test('what is sealed stays when late data changes the blob, and the next version gets its own seal', async () => {
+  const { store, recording, state } = await recorded()
+  await run(store, state)
+  const before = (await manifestOf(store))!.tracks.webcam!.files[0]!
+  const bytes = (await store.readAll(before.blob))!.bytes
+  await recording.commitWhole('webcam', 6)
+  assert.equal(recording.state.version, 2)
+  assert.equal((await run(store, recording.state)).outcome, 'finalized')
+  const after = (await manifestOf(store, 2))!.tracks.webcam!.files[0]!
+  assert.notEqual(after.snapshot, before.snapshot)
+  assert.deepEqual((await store.readAll(before.blob, { snapshot: before.snapshot }))!.bytes, bytes)
+})
+
+test('done again it finds the manifest and the seals', async () => {
+  const { store, state } = await recorded()
+  await run(store, state)
+  assert.deepEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+  assert.equal((await snapshotsOf(store, 's1/webcam/0')).length, 1)
+})
+
+test('after a failure at any write it goes on, without a second seal', async () => {
+  for (const moment of ['before', 'after'] as const) {
+    for (let failing = 1; failing <= 3; failing++) {
+      let changes = 0
+      let armed = false
+      const { store, state } = await recorded({
+        at(when) {
+          if (armed && when === moment && ++changes === failing) throw new Error('the storage broke')
+        },
+      })
+      armed = true
+      await assert.rejects(run(store, state), /the storage broke/)
+      assert.equal((await run(store, state)).outcome, 'finalized')
+      for (const blob of ['s1/webcam/0', 's1/screen/0']) assert.equal((await snapshotsOf(store, blob)).length, 1, `${moment} change ${failing}`)
+    }
+  }
+})
+
+test('a newer commit than the status supersedes it, and nothing is written', async () => {
+  const { store, recording, state } = await recorded()
+  await recording.commit('webcam', [[0, 6]])
+  assert.deepEqual(await run(store, state), { outcome: 'superseded' })
+  assert.equal(await manifestOf(store), null)
+})
+
+test('a commit between looking and sealing supersedes it, too', async () => {
+  let interfere: (() => Promise<void>) | undefined
+  const { store, recording, state } = await recorded({
+    async at(moment, change) {
+      if (moment !== 'before' || change !== 'snapshot') return
+      const once = interfere
+      interfere = undefined
+      await once?.()
+    },
+  })
+  interfere = async () => void (await recording.commit('webcam', [[0, 6]]))
+  assert.deepEqual(await run(store, state), { outcome: 'superseded' })
+  assert.equal(await manifestOf(store), null)
+})
+
+test('the same content committed anew, after the manifest was written and before that was told, is the same version', async () => {
+  const { store, recording, state } = await recorded()
+  await run(store, state)
+  await recording.commitSame('webcam')
+  assert.equal(recording.state.version, 1)
+  assert.equal(recording.state.tracks.webcam!.files[0]!.commit.number, 2)
+  assert.deepEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+})
+
+test('whatever does not fit is a mismatch and makes no manifest', async () => {
+  const { store, state } = await recorded()
+  const webcam = state.tracks.webcam!.files[0]!
+  const telling = (change: Partial<typeof webcam>): SessionState => ({ ...state, tracks: { ...state.tracks, webcam: { files: [{ ...webcam, ...change }] } } })
+  const cases: [SessionState, RegExp][] = [
+    [telling({ blob: 's1/webcam/1' }), /no such blob/],
+    [telling({ commit: { number: 2, id: 'x' } }), /at commit 1, the status at 2/],
+    [telling({ commit: { number: 1, id: 'x' } }), /its commit 1 is webcam-commit-1/],
+    [telling({ bytes: webcam.bytes + 1 }), /bytes/],
+    [telling({ mimeType: 'video/mp4' }), /it is video\/webm/],
+    [telling({ blocks: { count: 2, sha256: webcam.blocks.sha256 } }), /1 blocks, the status says 2/],
+    [telling({ blocks: { count: 1, sha256: '00'.repeat(32) } }), /block ids/],
+    [telling({ parts: [{ ...webcam.parts[0]!, chunks: 4 }] }), /stored ranges/],
+    [telling({ parts: [{ ...webcam.parts[0]!, stored: [[0, 3]], chunks: 4 }] }), /its facts interrupted/],
+    [telling({ parts: [{ ...webcam.parts[0]!, closed: { chunks: 5, clean: false } }] }), /its facts complete-with-gaps/],
+  ]
+  for (const [told, reason] of cases) assert.match(mismatch(await run(store, told)), reason)
+  assert.equal(await manifestOf(store), null)
+})
+
+test('a manifest that says something else is never replaced', async () => {
+  const { store, state } = await recorded()
+  await store.put(BLOBS.manifest('s1', 1), Buffer.from('{}'), { contentType: 'application/json', metadata: {} })
+  assert.match(mismatch(await run(store, state)), /says something else/)
+  assert.equal((await store.readAll(BLOBS.manifest('s1', 1)))!.bytes.toString(), '{}')
+})
+
+test('a session without anything recorded has an empty account', async () => {
+  const store = new MemoryBlobStore()
+  const recording = new Recording(store, 's1')
+  assert.equal((await run(store, recording.finish())).outcome, 'finalized')
+  assert.deepEqual((await manifestOf(store))!.tracks, {})
+})
+
+test('gaps and unproven tails stand in the manifest', async () => {
+  const store = new MemoryBlobStore()
+  const recording = new Recording(store, 's1')
+  recording.fold(await recording.commit('webcam', [[0, 1], [3, 3]], { closed: { chunks: 4, clean: false }, lost: [{ from: 2, to: 2, cause: 'crash' }] }))
+  assert.equal((await run(store, recording.finish('webcam'))).outcome, 'finalized')
+  const manifest = (await manifestOf(store))!
+  assert.equal(manifest.status, 'complete-with-gaps')
+  assert.deepEqual(manifest.gaps.map(({ from, to, state, cause }) => [from, to, state, cause]), [[2, 2, 'confirmed', 'crash']])
+  assert.deepEqual(manifest.tracks.webcam!.parts[0]!.closed, { chunks: 4, clean: false })
+})

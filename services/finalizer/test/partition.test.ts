@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import { test } from 'node:test'
+import { MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
+import { BLOBS, decodeEvent, encodeStatus, type RecordingEvent, type SessionState } from '@longtake/contracts'
+import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
+import { createLogger } from '@longtake/service'
+import { FinalizerPartition } from '../src/partition.ts'
+import { NOW, Recording } from './recording.ts'
+
+function setUp(faults: MemoryFaults = {}) {
+  const store = new MemoryBlobStore(faults)
+  const sent: RecordingEvent[] = []
+  const done: bigint[] = []
+  const parked: string[] = []
+  const partition = new FinalizerPartition({
+    assigned: { signal: new AbortController().signal, done: (record) => void done.push(record.offset) },
+    store,
+    producer: {
+      send({ key, value, headers }: OutgoingRecord) {
+        sent.push(decodeEvent({ key, value: value!, headers: { ...headers } }) as RecordingEvent)
+        return Promise.resolve({ offset: 0n })
+      },
+    },
+    parker: { park: (record, { reason, details }) => Promise.resolve(void parked.push(`${record.offset} ${reason}: ${details}`)) },
+    eventsTopic: 'events',
+    logger: createLogger({ service: 'test', level: 'silent' }),
+    pauses: { firstMs: 1, longestMs: 2 },
+    now: () => NOW,
+  })
+  let next = 0n
+  const raw = (fields: Partial<KafkaRecord>): Promise<void> =>
+    partition.handle({ topic: 'status', partition: 0, offset: next++, key: 's1', value: Buffer.alloc(0), tombstone: false, headers: { kind: 'session-state' }, timestamp: 0, ...fields })
+  const tell = (state: SessionState): Promise<void> => raw({ key: state.session, value: Buffer.from(encodeStatus(state).value) })
+  const settled = async (count: number): Promise<void> => {
+    while (done.length < count) await turn()
+  }
+  return { store, sent, done, parked, partition, raw, tell, settled }
+}
+
+test('a version is finalized once its status is complete, and told with its manifest', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await tell(recording.state)
+  await tell(recording.finish('webcam'))
+  await settled(2)
+  assert.deepEqual(sent, [{ type: 'session-finalized', session: 's1', at: new Date(NOW).toISOString(), version: 1, manifest: 's1/manifests/1.json' }])
+  await tell({ ...recording.state, finalizedVersion: 1 })
+  await settled(3)
+  assert.equal(sent.length, 1)
+})
+
+test('while storage fails nothing is done and readiness says why; then it goes on', async () => {
+  let broken = false
+  const { store, sent, done, partition, tell, settled } = setUp({
+    at() {
+      if (broken) throw new Error('the storage broke')
+    },
+  })
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  broken = true
+  await tell(recording.finish('webcam'))
+  while (partition.fault === undefined) await turn()
+  assert.match(partition.fault, /the storage broke/)
+  assert.deepEqual(done, [])
+  broken = false
+  await settled(1)
+  assert.equal(sent.length, 1)
+  assert.equal(partition.fault, undefined)
+})
+
+test('what keeps contradicting storage is parked with the reason, and no manifest exists', async () => {
+  const { store, sent, parked, tell, settled } = setUp()
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  const state = recording.finish('webcam')
+  await tell({ ...state, tracks: { webcam: { files: [{ ...state.tracks.webcam!.files[0]!, bytes: 1 }] } } })
+  await settled(1)
+  assert.match(parked.join(), /^0 mismatch: s1\/webcam\/0: it has \d+ bytes, the status says 1$/)
+  assert.deepEqual(sent, [])
+  assert.equal(await store.readAll(BLOBS.manifest('s1', 1)), null)
+})
+
+test('of statuses that wait only the newest is worked on, and one that fails makes way for it', async () => {
+  let broken = false
+  const { store, sent, done, partition, tell, settled } = setUp({
+    at() {
+      if (broken) throw new Error('the storage broke')
+    },
+  })
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  const first = recording.finish('webcam')
+  await recording.commitWhole('webcam', 6)
+  const second = recording.state
+  await recording.commitWhole('webcam', 7)
+  broken = true
+  for (const state of [first, second, recording.state]) await tell(state)
+  await settled(1)
+  broken = false
+  await settled(3)
+  assert.deepEqual(sent.map((event) => event.type === 'session-finalized' && event.version), [3])
+  assert.deepEqual(new Set(done), new Set([0n, 1n, 2n]))
+  await partition.close('shutdown')
+})
+
+test('given up while storage fails it ends, and leaves the record to the next', async () => {
+  for (const reason of ['lost', 'revoked'] as const) {
+    let broken = false
+    const { store, done, partition, tell } = setUp({
+      at() {
+        if (broken) throw new Error('the storage broke')
+      },
+    })
+    const recording = new Recording(store, 's1')
+    await recording.commitWhole('webcam', 5)
+    broken = true
+    await tell(recording.finish('webcam'))
+    while (partition.fault === undefined) await turn()
+    await partition.close(reason)
+    assert.deepEqual(done, [])
+  }
+})
+
+test('of a deleted session no manifest stays', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await tell(recording.finish('webcam'))
+  await settled(1)
+  await tell(recording.fold({ type: 'session-deleted', session: 's1', at: new Date(NOW).toISOString() }))
+  await settled(2)
+  assert.equal(await store.readAll(BLOBS.manifest('s1', 1)), null)
+  assert.equal(sent.length, 1)
+})
+
+test('a status that cannot be read is parked, and tombstones are passed over', async () => {
+  const { parked, done, raw } = setUp()
+  await raw({ value: Buffer.from('{}') })
+  await raw({ tombstone: true })
+  assert.equal(parked.length, 1)
+  assert.match(parked[0]!, /^0 invalid/)
+  assert.deepEqual(done, [0n, 1n])
+})
