@@ -66,6 +66,7 @@ export class HeldPartition {
   #handler: PartitionHandler | undefined
   #paused = false
   #closed = false
+  #reason: CloseReason = 'lost'
   #closing: Promise<void> | undefined
 
   /** @param after what has to end first: the close of an earlier holding of the same partition */
@@ -134,9 +135,9 @@ export class HeldPartition {
     const handler = this.#handler
     if (handler === undefined) return
     if (signal.aborted) {
-      // Too late: it was given nothing and has nothing to finish.
+      // Too late: it was given nothing; the close under way has perhaps stopped waiting for it.
       this.#handler = undefined
-      await handler.close('lost')
+      await handler.close(this.#reason)
       return
     }
     for (const topic of topics) {
@@ -180,6 +181,7 @@ export class HeldPartition {
 
   async #close(reason: CloseReason, timeoutMs: number): Promise<void> {
     const { log, group, number } = this.#options
+    this.#reason = reason
     this.#stopping.abort()
     this.#stopStreams()
     const finished = async () => {
