@@ -37,7 +37,7 @@ export interface GatewayOptions {
 const MOVED_ON = new Set([4409, 1012])
 
 /** All connections of this process, and what they share: memory, Kafka, takeovers and the end. */
-export class Gateway implements ConnectionHost {
+export class Gateway implements ConnectionHost, Disposable {
   readonly #options: GatewayOptions
   readonly #budget: Budget
   readonly #clients = new Clients<LiveConnection>()
@@ -116,6 +116,9 @@ export class Gateway implements ConnectionHost {
     }, timeoutMs)
     await empty
     clearTimeout(timeout)
+  }
+
+  [Symbol.dispose](): void {
     clearInterval(this.#timer)
   }
 

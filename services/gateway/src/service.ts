@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeClientRequest, isRecordFault, TOPICS } from '@longtake/contracts'
 import { createProducer, readTable, type KafkaRecord } from '@longtake/kafka'
-import { createTokens, type ServiceDeps } from '@longtake/service'
+import { createTokens, type Logger, type ServiceDeps } from '@longtake/service'
 import type { Config } from './config.ts'
 import { Gateway } from './gateway.ts'
 import { LIMITS, type Limits } from './limits.ts'
@@ -16,36 +16,54 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 /** @param limits other ones for tests */
-export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail'>, limits: Limits = LIMITS): Promise<RunningGateway> {
-  const { logger, health, fail } = deps
+export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, limits: Limits = LIMITS): Promise<RunningGateway> {
+  const { logger, health, fail, stopping } = deps
+  await using stack = new AsyncDisposableStack()
   const kafka = { brokers: config.kafkaBrokers, clientId: `gateway-${config.instance}`, log: logger }
   // Twice the gateway's own budget, so that this one is met first: it can tell clients to slow down.
   const producer = createProducer({ kafka, maxBufferedBytes: 2 * config.inFlightBytes, deliveryTimeoutMs: config.kafkaTimeoutMs })
-  const partitions = await producer.partitionCount(TOPICS.chunks.name)
-  const gateway = new Gateway({ ...config, partitions, limits, logger, send: (record) => producer.send(record) })
-  const onRecord = (record: KafkaRecord): void => {
-    const request = decodeClientRequest({ ...record, headers: { ...record.headers } })
-    if (!isRecordFault(request)) return gateway.handle(request)
-    instruments.unknownMessages.add(1)
-    logger.warn({ ...request, session: record.key }, 'a request that this version does not know')
-  }
+  stack.defer(() => producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.25 }))
+  const partitions = await unlessStopped(producer.partitionCount(TOPICS.chunks.name), stopping)
+
+  const gateway = stack.use(new Gateway({ ...config, partitions, limits, logger, send: (record) => producer.send(record) }))
   // Read before the first connection: a gateway must see its own announcements.
-  const requests = readTable({ kafka, topic: TOPICS.resends.name, from: 'latest', onRecord, onFatal: fail })
-  await requests.caughtUp
+  const onRecord = (record: KafkaRecord): void => handleRequest(record, gateway, logger)
+  const requests = stack.use(readTable({ kafka, topic: TOPICS.resends.name, from: 'latest', onRecord, onFatal: fail }))
+  await unlessStopped(requests.caughtUp, stopping)
+
   const server = await startServer({ ...config, gateway, tokens: createTokens(config), limits, logger })
+  stack.defer(async () => {
+    server.stopListening()
+    await gateway.drain(config.shutdownTimeoutMs * 0.5)
+    await delay(FAREWELL_MS)
+    server.close()
+  })
   health.add('requests', () => requests.check())
   health.add('kafka', () => {
     const waitingMs = producer.oldestAgeMs
     return waitingMs < limits.kafkaSilenceMs ? { ready: true } : { ready: false, reason: `Kafka has not answered for ${Math.round(waitingMs / 1000)} s` }
   })
   logger.info({ host: config.host, port: server.port, partitions }, 'listening')
-  return {
-    port: server.port,
-    async [Symbol.asyncDispose]() {
-      server.stopListening()
-      await gateway.drain(config.shutdownTimeoutMs * 0.5)
-      await Promise.all([producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.25 }), requests.close(), delay(FAREWELL_MS)])
-      server.close()
-    },
+  const running = stack.move()
+  return { port: server.port, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+function handleRequest(record: KafkaRecord, gateway: Gateway, logger: Logger): void {
+  const request = decodeClientRequest({ ...record, headers: { ...record.headers } })
+  if (!isRecordFault(request)) return gateway.handle(request)
+  instruments.unknownMessages.add(1)
+  logger.warn({ ...request, session: record.key }, 'a request that this version does not know')
+}
+
+/** Waits for Kafka only as long as the process is wanted. */
+async function unlessStopped<T>(work: Promise<T>, stopping: AbortSignal): Promise<T> {
+  stopping.throwIfAborted()
+  const { promise: stopped, reject } = Promise.withResolvers<never>()
+  const stop = (): void => reject(stopping.reason as Error)
+  stopping.addEventListener('abort', stop)
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    stopping.removeEventListener('abort', stop)
   }
 }
