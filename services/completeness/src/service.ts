@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { GROUPS, SESSION_STATUSES, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
-import type { ServiceDeps } from '@longtake/service'
+import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import type { ObservableResult } from '@opentelemetry/api'
 import type { Config } from './config.ts'
 import { loadSessions } from './load.ts'
@@ -26,7 +26,7 @@ const WIRING: Wiring = {
 export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, wiring: Wiring = WIRING): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
   const { topics, group, tickMs } = wiring
-  const kafka = { brokers: config.kafkaBrokers, clientId: `completeness-${config.instance}`, log: logger }
+  const kafka = kafkaConnection(config, 'completeness', logger)
   const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
   const parker = createParker({ producer, group })
   const held = new Map<number, { handler: SessionsPartition; sessions: Sessions }>()

@@ -1,7 +1,7 @@
 import { openBlobStore } from '@longtake/blob'
 import { GROUPS, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
-import type { ServiceDeps } from '@longtake/service'
+import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import type { Config } from './config.ts'
 import { FinalizerPartition, type Pauses } from './partition.ts'
 
@@ -21,7 +21,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const { logger, health, fail, stopping } = deps
   const { topics, group, pauses } = wiring
   const store = await openBlobStore(config)
-  const kafka = { brokers: config.kafkaBrokers, clientId: `finalizer-${config.instance}`, log: logger }
+  const kafka = kafkaConnection(config, 'finalizer', logger)
   const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
   const parker = createParker({ producer, group })
   const held = new Set<FinalizerPartition>()

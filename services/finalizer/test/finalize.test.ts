@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOBS, ManifestShape, type Manifest, type SessionState } from '@longtake/contracts'
 import { type BlobStore, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
+import { checkManifest, newLedger } from '@longtake/testkit'
 import { finalize, type Finalization } from '../src/finalize.ts'
 import { NOW, part, Recording } from './recording.ts'
 
@@ -149,4 +150,18 @@ test('gaps and unproven tails stand in the manifest', async () => {
   assert.equal(manifest.status, 'complete-with-gaps')
   assert.deepEqual(manifest.gaps.map(({ from, to, state, cause }) => [from, to, state, cause]), [[2, 2, 'confirmed', 'crash']])
   assert.deepEqual(manifest.tracks.webcam!.parts[0]!.closed, { chunks: 4, clean: false })
+})
+
+test('an independent judge, who knows what was recorded, is content with the manifest, and not with a false one', async () => {
+  const store = new MemoryBlobStore()
+  const recording = new Recording(store, 's1')
+  recording.fold(await recording.commit('webcam', [[0, 1], [3, 3]], { bytes: 30, closed: { chunks: 4, clean: true }, lost: [{ from: 2, to: 2, cause: 'quota' }] }))
+  await run(store, recording.finish('webcam'))
+  const manifest = (await manifestOf(store))!
+  const ledger = newLedger({ track: 'webcam', part, mimeType: 'video/webm', startedAt: recording.state.startedAt! })
+  for (const seq of [0, 1, 3]) for (const chunks of [ledger.made, ledger.acknowledged]) chunks.set(seq, new Uint8Array(10))
+  ledger.closed = { chunks: 4, clean: true }
+  const truth = { session: 's1', parts: [ledger], finished: true }
+  assert.deepEqual(checkManifest(manifest, truth), [])
+  assert.notDeepEqual(checkManifest({ ...manifest, gaps: [] }, truth), [])
 })
