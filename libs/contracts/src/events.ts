@@ -52,6 +52,9 @@ const ClientReport = Type.Object({
   detail: Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]),
 })
 
+/** A poster is of the whole track, an MP4 of one of its files. */
+const RenditionFile = Type.Optional(Type.Integer({ minimum: 0, description: 'which file of the track it was made of; absent: 0' }))
+
 const Gap = { track: TrackName, part: PartId, from: Seq, to: Seq }
 
 /** Every event of `recordings.events`: a closed union, told apart by `type`. */
@@ -138,6 +141,7 @@ export const Events = {
     version: Type.Integer({ minimum: 1 }),
     track: TrackName,
     kind: Type.Union([Type.Literal('poster'), Type.Literal('mp4')]),
+    file: RenditionFile,
     blob: Type.String(),
     mimeType: Type.String(),
     bytes: Count,
@@ -149,6 +153,7 @@ export const Events = {
     version: Type.Integer({ minimum: 1 }),
     track: TrackName,
     kind: Type.Union([Type.Literal('poster'), Type.Literal('mp4')]),
+    file: RenditionFile,
     reason: Type.String({ maxLength: 4000, description: "ffmpeg's own last words" }),
   }),
 } as const

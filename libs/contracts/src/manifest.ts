@@ -61,5 +61,6 @@ export const BLOBS = {
   checkpointPrefix: (session: string, track: string, file: number) => `${session}/${track}/checkpoints/${file}/`,
   manifestPrefix: (session: string) => `${session}/manifests/`,
   manifest: (session: string, version: number) => `${session}/manifests/${version}.json`,
+  renditionPrefix: (session: string) => `${session}/renditions/`,
   rendition: (session: string, version: number, track: string, name: string) => `${session}/renditions/${version}/${track}/${name}`,
 } as const

@@ -72,6 +72,7 @@ export const SessionState = Type.Object({
     Type.Object({
       track: TrackName,
       kind: Events['rendition-ready'].properties.kind,
+      file: Events['rendition-ready'].properties.file,
       version: Count,
       /** null: it failed, and `reason` says why. */
       blob: Type.Union([Type.String(), Type.Null()]),

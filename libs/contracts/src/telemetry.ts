@@ -7,6 +7,7 @@ export const SPANS = {
   stageBlock: 'blob stage block',
   commitBlocks: 'blob commit blocks',
   finalize: 'finalizer finalize',
+  render: 'remuxer render',
 } as const
 
 export const ATTRIBUTES = {
@@ -34,4 +35,6 @@ export const METRICS = {
   sessions: 'longtake.completeness.sessions',
   gaps: 'longtake.completeness.gaps',
   finalizations: 'longtake.finalizer.finalizations',
+  renditions: 'longtake.remuxer.renditions',
+  renditionDuration: 'longtake.remuxer.rendition.duration',
 } as const

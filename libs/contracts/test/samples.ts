@@ -68,7 +68,7 @@ export const events: RecordingEvent[] = [
   { type: 'session-completed', session, at, version: 1, status: 'complete' },
   { type: 'session-finalized', session, at, version: 1, manifest: `${session}/manifests/1.json` },
   { type: 'rendition-ready', session, at, version: 1, track, kind: 'poster', blob: `${session}/renditions/1/webcam/poster.jpg`, mimeType: 'image/jpeg', bytes: 9000 },
-  { type: 'rendition-failed', session, at, version: 1, track, kind: 'mp4', reason: 'moov atom not found' },
+  { type: 'rendition-failed', session, at, version: 1, track, kind: 'mp4', file: 1, reason: 'moov atom not found' },
 ]
 
 export const state: SessionState = {

@@ -6,7 +6,7 @@ import { epochMs } from './time.ts'
 /** Where clients find things; made by whoever serves them. */
 export interface RecordingUrls {
   file(session: string, track: string, file: number, generation: number): string
-  rendition(session: string, track: string, kind: 'poster' | 'mp4'): string
+  rendition(session: string, track: string, kind: 'poster' | 'mp4', file: number): string
 }
 
 type PublicTrack = PublicSession['tracks'][string]
@@ -40,7 +40,7 @@ function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls):
     parts: publicParts(state, track, parts),
     renditions: state.renditions
       .filter((rendition) => rendition.track === track)
-      .map(({ kind, version, blob, reason }) => ({ kind, version, url: blob === null ? null : urls.rendition(state.session, track, kind), reason })),
+      .map(({ kind, file = 0, version, blob, reason }) => ({ kind, version, url: blob === null ? null : urls.rendition(state.session, track, kind, file), reason })),
   }
 }
 

@@ -68,12 +68,12 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'session-finalized':
       return finalized(state, event)
     case 'rendition-ready': {
-      const { track, kind, version, blob, mimeType, bytes } = event
-      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob, mimeType, bytes, reason: null }) }
+      const { track, kind, version, blob, mimeType, bytes, file } = event
+      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob, mimeType, bytes, reason: null, ...(file === undefined ? {} : { file }) }) }
     }
     case 'rendition-failed': {
-      const { track, kind, version, reason } = event
-      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason }) }
+      const { track, kind, version, reason, file } = event
+      return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason, ...(file === undefined ? {} : { file }) }) }
     }
     case 'session-erased':
     case 'gap-opened':

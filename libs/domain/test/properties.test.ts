@@ -30,8 +30,8 @@ const anyFact: fc.Arbitrary<RecordingEvent> = fc.oneof(
   fc.tuple(seconds, fc.constantFrom('muted', 'slept')).map(([s, event]): RecordingEvent => ({ type: 'client-reported', session, at: at(s), client: laptop, report: { event, track: null, detail: null }, reportedAt: at(s) })),
   fc.tuple(fc.integer({ min: 0, max: 50 }), fc.option(fc.constantFrom<Record<string, string[]>[]>({ webcam: [partA] }, { webcam: [partA, partB] }, {}))).map(([offset, parts]): RecordingEvent => ({ type: 'session-finished', session, at: at(offset), parts, offset: String(offset) })),
   fc.integer({ min: 1, max: 4 }).map((version): RecordingEvent => ({ type: 'session-finalized', session, at: at(500), version, manifest: `m${version}` })),
-  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([version, works]): RecordingEvent => ({
-    session, at: at(500), version, track: 'webcam', kind: 'poster',
+  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.constantFrom({}, { file: 1 })).map(([version, works, file]): RecordingEvent => ({
+    session, at: at(500), version, track: 'webcam', kind: 'mp4', ...file,
     ...(works ? { type: 'rendition-ready', blob: `p${version}`, mimeType: 'image/jpeg', bytes: 3 } : { type: 'rendition-failed', reason: `no ${version}` }),
   })),
 )

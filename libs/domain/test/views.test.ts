@@ -7,7 +7,7 @@ import { at, committed, connected, created, finished, live, part, partA, partB, 
 
 const urls = {
   file: (id: string, track: string, file: number, generation: number) => `/${id}/${track}/${file}?v=${generation}`,
-  rendition: (id: string, track: string, kind: string) => `/${id}/${track}/${kind}`,
+  rendition: (id: string, track: string, kind: string, file: number) => `/${id}/${track}/${kind}${file === 0 ? '' : `/${file}`}`,
 }
 const Public = shape('public session', PublicSession)
 const partC = '00000000-0000-4000-8000-00000000000c'
@@ -20,6 +20,8 @@ const { state } = live([
   committed(1, [part({ part: partC, startMs: null, endMs: null, startedAt: at(3), closed: { chunks: 0, clean: true } })], { track: 'screen', bytes: 0, durationMs: 0, startedAt: null }),
   finished({ webcam: [partA, partB, partC], screen: [partC] }, '9', 120),
   { type: 'rendition-ready', session, at: at(130), version: 1, track: 'webcam', kind: 'poster', blob: 'p', mimeType: 'image/jpeg', bytes: 9 },
+  { type: 'rendition-failed', session, at: at(130), version: 1, track: 'webcam', kind: 'mp4', reason: 'no moov' },
+  { type: 'rendition-ready', session, at: at(131), version: 1, track: 'webcam', kind: 'mp4', file: 1, blob: 'm', mimeType: 'video/mp4', bytes: 9 },
 ])
 
 test('a session is shown with its files, its timeline and the gaps of each part', () => {
@@ -36,7 +38,11 @@ test('a session is shown with its files, its timeline and the gaps of each part'
   assert.deepEqual(webcam.timeline, [{ mediaMs: 0, offsetMs: 0 }, { mediaMs: 60_000, offsetMs: 60_000 }, { mediaMs: 65_000, offsetMs: 100_000 }])
   assert.deepEqual(webcam.parts.map(({ part: id, chunks, stored, closed }) => [id, chunks, stored, closed]), [[partA, 5, 5, true], [partB, 4, 3, true], [partC, 2, 2, true]])
   assert.deepEqual(webcam.parts[1]!.gaps.map(({ kind, from, to, cause }) => [kind, from, to, cause]), [['lost', 2, 2, 'quota'], ['not-recorded', 0, 0, 'between-parts']])
-  assert.deepEqual(webcam.renditions, [{ kind: 'poster', version: 1, url: '/exam-17/webcam/poster', reason: null }])
+  assert.deepEqual(webcam.renditions, [
+    { kind: 'mp4', version: 1, url: null, reason: 'no moov' },
+    { kind: 'mp4', version: 1, url: '/exam-17/webcam/mp4/1', reason: null },
+    { kind: 'poster', version: 1, url: '/exam-17/webcam/poster', reason: null },
+  ])
 })
 
 test('a track of which nothing can be played has no address, and a part that only finish names is shown as open', () => {

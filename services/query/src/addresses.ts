@@ -7,6 +7,6 @@ export function publicAddresses({ publicUrl, gatewayPublicUrl }: { publicUrl: st
     ingest: (session) => `${gatewayPublicUrl}/v1/ingest/${session}`,
     watch: (session) => `${publicUrl}/watch/${session}`,
     file: (session, track, file, generation) => `${sessionUrl(session)}/tracks/${track}?${file === 0 ? '' : `file=${file}&`}v=${generation}`,
-    rendition: (session, track, kind) => `${sessionUrl(session)}/tracks/${track}/${kind}`,
+    rendition: (session, track, kind, file) => `${sessionUrl(session)}/tracks/${track}/${kind}${file === 0 ? '' : `?file=${file}`}`,
   }
 }

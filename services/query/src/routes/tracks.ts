@@ -58,7 +58,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      const rendition = newestRendition(await known(id), track, 'mp4')
+      const rendition = newestRendition(await known(id), track, 'mp4', request.query.file)
       const properties = await recordings.properties(rendition.blob)
       if (properties === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', 'the rendition is gone')
       return sendRange(request, reply, { blob: rendition.blob, mimeType: rendition.mimeType }, properties)
@@ -104,7 +104,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
   }
 
   async function sendRendition(reply: FastifyReply, state: SessionState, track: string, kind: 'poster' | 'mp4'): Promise<FastifyReply> {
-    const rendition = newestRendition(state, track, kind)
+    const rendition = newestRendition(state, track, kind, 0)
     const abort = new AbortController()
     const opened = await recordings.open(rendition.blob, abort.signal)
     if (opened === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', 'the rendition is gone')
@@ -120,8 +120,8 @@ function playable(state: SessionState, track: string, number: number): { blob: s
   return file
 }
 
-function newestRendition(state: SessionState, track: string, kind: 'poster' | 'mp4'): { blob: string; mimeType: string } {
-  const all = state.renditions.filter((rendition) => rendition.track === track && rendition.kind === kind)
+function newestRendition(state: SessionState, track: string, kind: 'poster' | 'mp4', file: number): { blob: string; mimeType: string } {
+  const all = state.renditions.filter((rendition) => rendition.track === track && rendition.kind === kind && (rendition.file ?? 0) === file)
   const newest = all.reduce<(typeof all)[number] | undefined>((best, next) => (best === undefined || next.version > best.version ? next : best), undefined)
   if (newest === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', `no ${kind} of ${track} was made yet`)
   if (newest.blob === null || newest.mimeType === null) throw new LongtakeError('RENDITION_NOT_FOUND', `the ${kind} of ${track} could not be made: ${newest.reason ?? 'unknown'}`)
