@@ -131,7 +131,6 @@ interface TableStreamOptions {
 class TableStream implements FetchTarget {
   readonly topic: string
   readonly partition: number
-  readonly compacted = true
   nextOffset: bigint
   readonly #options: TableStreamOptions
   #queuedBytes = 0

@@ -11,8 +11,6 @@ export interface FetchTarget {
   readonly partition: number
   /** Where the next fetch begins; the fetcher moves it on. */
   nextOffset: bigint
-  /** Compaction may have removed all up to the end; elsewhere an empty answer never moves the offset. */
-  readonly compacted?: boolean
   /** False as long as enough is queued. */
   wants(): boolean
   accept(fetched: { records: KafkaRecord[]; highWatermark: bigint }): void
@@ -154,27 +152,24 @@ export class Fetcher {
     const args = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes, isolationLevel: READ_UNCOMMITTED, topics }
     const { errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, decodeFetchResponse)
     if (errorCode !== 0) throw createErrorFromCode(errorCode)
-    const allEmpty = partitions.every(({ batches }) => batches.length === 0)
     let stale = false
     for (const fetched of partitions) {
       const question = asked.get(keyOf(fetched))
       if (question === undefined || !this.#entries.has(question.entry)) continue
-      stale = (await this.#deliver(question.entry, question.fetchOffset, fetched, allEmpty)) || stale
+      stale = (await this.#deliver(question.entry, question.fetchOffset, fetched)) || stale
     }
     if (stale) await this.#refreshQuietly()
   }
 
   /** True when the metadata is to be asked for again. */
-  async #deliver(entry: Entry, fetchOffset: bigint, fetched: FetchedPartition, allEmpty: boolean): Promise<boolean> {
+  async #deliver(entry: Entry, fetchOffset: bigint, fetched: FetchedPartition): Promise<boolean> {
     const { target } = entry
     try {
       if (fetched.errorCode !== 0) throw createErrorFromCode(fetched.errorCode)
       const { records, nextOffset } = await decodeBatches(fetched, fetchOffset)
       if (!this.#entries.has(entry)) return false
       entry.failures = 0
-      // Nothing, though the size limit cannot be why, and yet not at the end: compaction has removed all that was there.
-      const endsHere = target.compacted === true && allEmpty && fetched.batches.length === 0 && nextOffset < fetched.highWatermark
-      target.nextOffset = endsHere ? fetched.highWatermark : nextOffset
+      target.nextOffset = nextOffset
       target.accept({ records, highWatermark: fetched.highWatermark })
       return false
     } catch (error) {
