@@ -242,12 +242,14 @@ export class TrackWriter {
     const nextOffset = held[0]?.record.offset ?? this.#lastOffset + 1n
     const records = covered.map(({ record }) => record)
     await withCommitSpan(this.session, this.name, records, async () => {
-      for (;;) {
+      for (let before: string[] = []; ; ) {
         const wanted = track.work(WORK_BYTES)
         if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
           for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
         }
         if (wanted.length === 0) break
+        if (wanted.join() === before.join()) throw new Error(`work does not go on with ${wanted.join()}`)
+        before = wanted
         for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
       }
     })

@@ -79,6 +79,10 @@ export class WebmDecoder {
     return this.#reader.tailLength
   }
 
+  get searching(): boolean {
+    return this.#reader.searching
+  }
+
   push(bytes: Uint8Array): Decoded {
     const before: FreshPiece[] = []
     const after: FreshPiece[] = []

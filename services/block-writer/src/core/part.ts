@@ -4,7 +4,7 @@ import { mapTracks, packHeader, sniff, StreamReader, type PartHeader, type Reade
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { moved, type Piece } from './piece.ts'
-import { bytesOf, type LoadedBlobs, type RawPiece } from './raw.ts'
+import { bytesOf, rawLength, type LoadedBlobs, type RawPiece } from './raw.ts'
 import { Run, type Decoders } from './run.ts'
 import { VerbatimDecoder } from './verbatim.ts'
 
@@ -130,26 +130,27 @@ export class Part {
     const first = this.runs[0]
     if (first === undefined || first.from !== 0 || this.rejected !== null || this.place !== null) return
     if (this.container === 'mp4' || this.header !== null) return
-    const reader = new StreamReader()
-    let prefix = new Uint8Array(0)
+    const start: RawPiece[] = []
     let length = 0
     for (const piece of first.raw) {
-      const bytes = bytesOf(piece, loaded)
-      if (bytes === null) return
-      if (this.container === null) {
-        prefix = Buffer.concat([prefix, bytes.subarray(0, 4_200 - Math.min(prefix.length, 4_200))])
-        const kind = sniff(prefix)
-        if (kind === 'unknown') return this.#reject('neither WebM, Matroska nor MP4')
-        if (kind !== 'need-more') this.container = kind
-        if (kind === 'mp4') return
-      }
-      reader.push(bytes)
-      length += bytes.length
-      this.header = reader.header
-      if (this.header !== null) return
-      if (reader.failed !== null) return this.#reject(reader.failed.message)
-      if (length > MAX_HEADER_BYTES) return this.#reject(`no header within ${length} bytes`)
+      if (length > MAX_HEADER_BYTES) break
+      start.push(piece)
+      length += rawLength(piece)
     }
+    const pieces = start.map((piece) => bytesOf(piece, loaded, 'at once'))
+    if (!pieces.every((bytes) => bytes !== null)) return
+    const bytes = Buffer.concat(pieces)
+    const kind = sniff(bytes)
+    if (kind === 'need-more') return
+    if (kind === 'unknown') return this.#reject('neither WebM, Matroska nor MP4')
+    this.container = kind
+    if (kind === 'mp4') return
+    const reader = new StreamReader()
+    reader.push(bytes)
+    this.header = reader.header
+    if (this.header !== null) return
+    if (reader.failed !== null) return this.#reject(reader.failed.message)
+    if (length > MAX_HEADER_BYTES) this.#reject(`no header within ${length} bytes`)
   }
 
   /** Whether it is known what it is and when it was. */
@@ -157,9 +158,19 @@ export class Part {
     return this.place === null && this.rejected === null && this.startedAt !== null && (this.container === 'mp4' || this.header !== null)
   }
 
+  /** Makes one run of those that touch; for a part that has no place yet. */
+  joinRaw(): void {
+    this.runs = this.runs.reduce<Run[]>((runs, run) => {
+      const last = runs.at(-1)
+      if (last === undefined || last.to + 1 !== run.from) return [...runs, run]
+      for (const piece of run.raw) last.append(piece)
+      return runs
+    }, [])
+  }
+
   /** Decodes and joins as far as bytes are here; `fileHeader` is that of the file's first part. */
   work(fileHeader: PartHeader | null, loaded: LoadedBlobs): void {
-    if (this.place === null) return this.#joinRaw()
+    if (this.place === null) return
     const decoders = this.#decoders(fileHeader, this.place.offsetMs)
     for (let i = 0; i < this.runs.length; i++) {
       const run = this.runs[i]!
@@ -219,15 +230,6 @@ export class Part {
       behindHole: () => WebmDecoder.behindHole(header, knownState(header), place),
       resume: (saved, tail, whole) => WebmDecoder.resume(saved.state!, tail, header, knownState(header), place, whole),
     }
-  }
-
-  #joinRaw(): void {
-    this.runs = this.runs.reduce<Run[]>((runs, run) => {
-      const last = runs.at(-1)
-      if (last === undefined || last.to + 1 !== run.from) return [...runs, run]
-      for (const piece of run.raw) last.append(piece)
-      return runs
-    }, [])
   }
 
   #put(seq: number, chunk: HeldChunk): void {

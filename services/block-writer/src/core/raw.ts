@@ -14,7 +14,7 @@ export class LoadedBlobs {
   readonly #bytes = new Map<string, Uint8Array>()
   readonly #wanted = new Map<string, number>()
 
-  /** The bytes, or null, and then they are wanted. */
+  /** The bytes, or null, and then they are wanted; a length of 0 means, whatever else is. */
   get(blob: string, length: number): Uint8Array | null {
     const bytes = this.#bytes.get(blob)
     if (bytes === undefined) this.#wanted.set(blob, length)
@@ -39,6 +39,7 @@ export class LoadedBlobs {
     return names
   }
 
+  /** Forgets what was provided: who needs it in several pieces wants them all at once. */
   clear(): void {
     this.#bytes.clear()
     this.#wanted.clear()

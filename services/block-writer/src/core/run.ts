@@ -7,6 +7,8 @@ import { bytesOf, chunksOf, lastSeq, rawLength, type LoadedBlobs, type RawPiece 
 export interface Decoder {
   readonly consumedOffset: number
   readonly tailLength: number
+  /** Whether it is looking for the next Cluster. */
+  readonly searching: boolean
   push(bytes: Uint8Array): Decoded
   flush(): Piece | null
   state(): { readonly state: DecoderState | null; readonly tail: Uint8Array }
@@ -93,7 +95,7 @@ export class Run {
     if (this.decoder !== null) return true
     if (this.saved === null) return false
     const { tail } = this.saved
-    const bytes = tail.bytes ?? loaded.get(tail.blob!, tail.length)
+    const bytes = tail.bytes ?? loaded.get(tail.blob!, 0)
     if (bytes === null) return false
     this.decoder = decoders.resume(this.saved, bytes, this.wholeFrom !== null)
     this.saved = null
@@ -139,8 +141,9 @@ export class Run {
       rest -= used
     }
     const here = this.decoder!
-    // What a decoder holds here never ended before the keyframe: bytes lie about their structure at the seam.
-    if (here.tailLength > 0) this.damaged = unionRanges(this.damaged, [[Math.min(this.tailFrom, next.wholeSeq!), next.wholeSeq!]])
+    // A search holds a Cluster's head until the first frame proves it: that keyframe. Any other element that has not ended
+    // here reaches into what the next run took for a Cluster.
+    if (here.tailLength > 0 && !here.searching) this.damaged = unionRanges(this.damaged, [[Math.min(this.tailFrom, next.wholeSeq!), next.wholeSeq!]])
     this.flush()
     if (this.wholeFrom === null) {
       this.wholeFrom = here.consumedOffset + here.tailLength

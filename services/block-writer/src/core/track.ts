@@ -103,6 +103,7 @@ export class Track {
   work(maxLoadBytes: number): string[] {
     for (const file of this.files) for (const part of file.parts) part.work(file.header, this.loaded)
     for (const part of this.unplaced) {
+      part.joinRaw()
       part.recognise(this.loaded)
       if (part.placeable) this.#place(part)
       part.work(this.#fileOf(part)?.header ?? null, this.loaded)

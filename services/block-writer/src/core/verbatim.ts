@@ -7,6 +7,7 @@ const NOTHING: Pick<Decoded, 'before' | 'wholeFrom' | 'damaged'> = { before: [],
 export class VerbatimDecoder implements Decoder {
   readonly consumedOffset = 0
   readonly tailLength = 0
+  readonly searching = false
 
   push(bytes: Uint8Array): Decoded {
     return { ...NOTHING, after: [{ kind: 'fresh', bytes, length: bytes.length, startMs: 0, endMs: 0, cues: [] }] }
