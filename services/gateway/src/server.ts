@@ -33,6 +33,9 @@ export interface ServerOptions {
 /** A frame up to this many times too large is still read, to be answered with 4413; beyond it the socket just breaks. */
 const TOLERATED_EXCESS = 4
 
+/** uWebSockets.js looks only so often, and may be that much early. */
+const IDLE_GRANULARITY_S = 4
+
 /** Listens for WebSockets; rejects when the port is taken. */
 export function startServer({ host, port, gateway, tokens, limits, logger }: ServerOptions): Promise<Server> {
   const maxFrameBytes = limits.maxChunkBytes + FRAME_HEADER_BYTES
@@ -43,7 +46,7 @@ export function startServer({ host, port, gateway, tokens, limits, logger }: Ser
     maxBackpressure: limits.maxUnreadBytes,
     closeOnBackpressureLimit: true,
     // Any byte from the client counts, so that one large frame over a slow line is no silence.
-    idleTimeout: Math.ceil(limits.silenceMs / 1000),
+    idleTimeout: Math.ceil(limits.silenceMs / 1000) + IDLE_GRANULARITY_S,
     sendPingsAutomatically: false,
     upgrade: (response, request, context) => {
       upgrade({ response, request, context, tokens }).catch((error: unknown) => logger.error({ error }, 'a request to connect could not be judged'))
