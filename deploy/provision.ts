@@ -34,7 +34,9 @@ function sasl({ kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPas
 
 if (import.meta.main) {
   await provision(process.env)
-  console.log(`topics ${Object.values(TOPICS)
-    .map(({ name }) => name)
-    .join(', ')} and the container are there`)
+  console.log(
+    `topics ${Object.values(TOPICS)
+      .map(({ name }) => name)
+      .join(', ')} and the container are there`,
+  )
 }

@@ -51,9 +51,10 @@ function readPorts(ownKafka: boolean, ownAzurite: boolean) {
 async function checkPorts(used: readonly NamedPort[], waitMs: number): Promise<void> {
   const deadline = Date.now() + waitMs
   for (const { port, what, variable } of used) {
-    while (!(await isFree(port))) {
+    for (let said = false; !(await isFree(port)); said = true) {
       if (Date.now() > deadline)
         throw new SetupError(`port ${port} (${what}) is taken: end the program that listens there, or choose another one: ${variable}=${port + 1} npm start.`)
+      if (!said) say(`waiting for what a killed run has left on port ${port} to end …`)
       await delay(200)
     }
   }

@@ -76,7 +76,6 @@ const FOREIGN = /^(LONGTAKE_|KAFKA_|AZURE_|OTEL_)/
 export async function startSystem(options: SystemOptions): Promise<System> {
   const log = options.log ?? (() => undefined)
   prepareUws(log)
-  if (options.services === undefined || options.services.includes('query')) await buildBundles(log)
   const running: { stop(): Promise<void> }[] = []
   const stop = async (): Promise<void> => {
     for (const part of running.toReversed()) await part.stop()
@@ -127,6 +126,7 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
     onRestart: options.onRestart,
   })
   running.push({ stop: () => stopServices(processes, log) })
+  if (options.services === undefined || options.services.includes('query')) await buildBundles(log)
   await Promise.all(processes.names().map((name) => processes.start(name)))
 
   return {
