@@ -119,7 +119,8 @@ export function hasSameContent(a: FileState, b: FileState): boolean {
 const content = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts })
 
 function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
-  if (state.finish !== null && !isHigherOffset(offset, state.finish.offset)) return alive(state, at)
+  // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.
+  if (!isHigherOffset(offset, state.finish?.offset ?? '-1')) return alive(state, at)
   return { ...alive(state, at), finish: { parts, at, offset } }
 }
 

@@ -113,7 +113,13 @@ export class SessionsPartition implements PartitionHandler {
 
   async #foldEvent(record: KafkaRecord, signal: AbortSignal): Promise<void> {
     const event = decodeEvent(encoded(record))
-    if (!isRecordFault(event)) return this.#options.sessions.fold(event, record.offset)
+    if (!isRecordFault(event)) {
+      try {
+        return this.#options.sessions.fold(event, record.offset)
+      } catch (error) {
+        return this.#park(record, 'not-foldable', error instanceof Error ? error.message : String(error), signal)
+      }
+    }
     if (event.fault === 'unknown-kind') {
       instruments.unknownMessages.add(1)
       this.#options.logger.warn({ session: record.key, offset: String(record.offset), details: event.details }, 'an event that this version does not know')
