@@ -3,6 +3,7 @@ import { provision } from '../provision.ts'
 import { startAzurite, type RunningAzurite } from './azurite.ts'
 import { buildBundles } from './build.ts'
 import type { Exit } from './child.ts'
+import { findJava, installKafka } from './kafka-install.ts'
 import { startKafka, type RunningKafka } from './kafka.ts'
 import { readOrMakeKeys } from './keys.ts'
 import { freePort } from './ports.ts'
@@ -157,6 +158,8 @@ async function startInfrastructure(
     ...(ports.kafkaController === undefined ? {} : { controllerPort: ports.kafkaController }),
   }
   const azuritePort = ports.azurite === undefined ? {} : { port: ports.azurite }
+  // First what may be missing on this machine, before anything runs that would have to be stopped again.
+  if (brokers === undefined) await Promise.all([findJava(), installKafka(log)])
   const [kafka, azurite] = await Promise.allSettled([
     brokers === undefined ? startKafka({ dataDir: join(dataDir, 'kafka'), logFile: join(logDir, 'kafka.log'), log, ...kafkaPorts }) : undefined,
     storage === undefined ? startAzurite({ dataDir: join(dataDir, 'azurite'), logFile: join(logDir, 'azurite.log'), ...azuritePort }) : undefined,

@@ -18,7 +18,7 @@ function tell(line: string): void {
 }
 
 function startWatchdog(): ChildProcess {
-  const child = spawn('sh', [fileURLToPath(new URL('watchdog.sh', import.meta.url))], {
+  const child = spawn('/bin/sh', [fileURLToPath(new URL('watchdog.sh', import.meta.url))], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })
