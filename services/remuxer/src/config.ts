@@ -1,0 +1,16 @@
+import { tmpdir } from 'node:os'
+import { azureSettings, bytes, type ConfigOf, duration, type Env, integer, kafkaSettings, readEnv, serviceSettings, text } from '@longtake/service'
+
+const settings = {
+  ...serviceSettings('remuxer', { healthPort: 9105 }),
+  ...kafkaSettings,
+  ...azureSettings,
+  ffmpegPath: text('FFMPEG_PATH', { help: 'the ffmpeg to use; unset: ffmpeg-static, `ffmpeg` on PATH, or the one of @ffmpeg-installer', default: undefined }),
+  searchPath: text('PATH', { help: 'where `ffmpeg` is looked for', default: '' }),
+  atOnce: integer('LONGTAKE_REMUXER_AT_ONCE', { help: 'how many ffmpegs may run at the same time', default: 2, min: 1, max: 64 }),
+  timeLimitMs: duration('LONGTAKE_REMUXER_TIME_LIMIT', { help: 'how long one run of ffmpeg may take', default: 30 * 60_000, min: 1_000 }),
+  tempDir: text('LONGTAKE_REMUXER_TEMP_DIR', { help: 'folder for recordings under work', default: tmpdir() }),
+  tempBytes: bytes('LONGTAKE_REMUXER_TEMP_BYTES', { help: 'how much all runs together may put there', default: 32 * 1024 ** 3, min: 256 * 1024 ** 2 }),
+}
+export type Config = ConfigOf<typeof settings>
+export const readConfig = (env: Env): Config => readEnv(env, settings)

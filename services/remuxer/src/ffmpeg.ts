@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants as os, setPriority } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { LongtakeError } from '@longtake/contracts'
+import { redact } from '@longtake/service'
+
+/** Bound of `rendition-failed`'s reason, in characters. */
+const MAX_WORDS = 4_000
+/** What is kept of ffmpeg's output while it runs. */
+const MAX_KEPT = 64 * 1024
+
+export interface Run {
+  /** Without the leading common options; files are named relative to `cwd`. */
+  args: readonly string[]
+  cwd: string
+  timeLimitMs: number
+  /** Ends the run; it then rejects with the signal's reason. */
+  signal: AbortSignal
+}
+
+/** `reason`: ffmpeg's last words. What it is about is the input, not this machine: a repetition would end alike. */
+export type RunOutcome = { outcome: 'done' } | { outcome: 'failed'; reason: string }
+
+const require = createRequire(import.meta.url)
+
+/** `FFMPEG_PATH`, else the one of ffmpeg-static, on PATH, of @ffmpeg-installer (of 2018: VP8, VP9, H.264 and Opus are in it). */
+export function findFfmpeg({ ffmpegPath, searchPath }: { ffmpegPath: string | undefined; searchPath: string }): string {
+  if (ffmpegPath !== undefined) {
+    if (isExecutable(ffmpegPath)) return ffmpegPath
+    throw new LongtakeError('INVALID_CONFIG', `FFMPEG_PATH is ${ffmpegPath}, which is no program`)
+  }
+  const onPath = (): string | undefined => searchPath.split(delimiter).filter((folder) => folder !== '').map((folder) => join(folder, 'ffmpeg')).find(isExecutable)
+  const places = [() => require('ffmpeg-static') as string | null, onPath, () => (require('@ffmpeg-installer/ffmpeg') as { path: string }).path]
+  for (const place of places) {
+    const path = tryPlace(place)
+    if (path && existsSync(path)) return path
+  }
+  throw new LongtakeError('INVALID_CONFIG', 'there is no ffmpeg: install one, or set FFMPEG_PATH')
+}
+
+/** These packages may be absent, and fail to load where they carry no binary: then the next place is tried. */
+function tryPlace(place: () => string | null | undefined): string | null | undefined {
+  try {
+    return place()
+  } catch {
+    return undefined
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const running = new Set<ChildProcess>()
+// Whatever ends this process, its ffmpegs end with it.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/**
+ * Runs ffmpeg at low priority, without any of this process's environment, reading nothing but local files. Rejects when
+ * it cannot be started, or is ended by the signal.
+ */
+export function runFfmpeg(path: string, { args, cwd, timeLimitMs, signal }: Run): Promise<RunOutcome> {
+  signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<RunOutcome>()
+  const child = spawn(path, ['-hide_banner', '-nostdin', '-v', 'warning', '-y', '-protocol_whitelist', 'file', ...args], { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe'] })
+  running.add(child)
+  let said = ''
+  let overTime = false
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-MAX_KEPT)
+  })
+  const end = (): void => void child.kill('SIGKILL')
+  const timer = setTimeout(() => {
+    overTime = true
+    end()
+  }, timeLimitMs)
+  signal.addEventListener('abort', end)
+  const settle = (): void => {
+    running.delete(child)
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
+  }
+  child.once('spawn', () => lowerPriority(child))
+  child.once('error', (cause) => {
+    settle()
+    reject(new Error(`ffmpeg could not be started: ${path}`, { cause }))
+  })
+  child.once('close', (code, killedBy) => {
+    settle()
+    if (signal.aborted) return reject(signal.reason as Error)
+    if (code === 0) return resolve({ outcome: 'done' })
+    const how = overTime ? `ended after ${timeLimitMs / 1000} s, its time limit` : killedBy === null ? `exit code ${code}` : `killed by ${killedBy}`
+    resolve({ outcome: 'failed', reason: lastWords(said, how) })
+  })
+  return promise
+}
+
+/** Recording goes before remuxing, where both share a machine. */
+function lowerPriority({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, os.priority.PRIORITY_LOW)
+  } catch (error) {
+    // It has ended already; nothing else is tolerated.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error
+  }
+}
+
+/** The end of what it said, as text that may leave the process. */
+export function lastWords(said: string, how: string): string {
+  const clean = redact(said)
+    .replace(/https?:\/\/\S+/gi, '[address]')
+    // Carriage returns of progress lines, terminal colours, NUL bytes out of broken files.
+    .replace(/\r/g, '\n')
+    .replace(/[^\P{C}\n]/gu, '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join('\n')
+  const suffix = `ffmpeg: ${how}`
+  if (clean === '') return suffix
+  return `${clean.slice(-(MAX_WORDS - suffix.length - 1))}\n${suffix}`
+}

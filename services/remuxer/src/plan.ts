@@ -1,0 +1,46 @@
+import { BLOBS, type FileState, type SessionState } from '@longtake/contracts'
+
+/** One thing to be made of one sealed file. */
+export interface PlannedRendition {
+  session: string
+  version: number
+  track: string
+  kind: 'poster' | 'mp4'
+  source: FileState
+  blob: string
+  mimeType: 'image/jpeg' | 'video/mp4'
+}
+
+/**
+ * What a finalized session still lacks, in the order in which it is to be made. Nothing while a newer version is on its
+ * way to be finalized: that one gets its own.
+ */
+export function missingRenditions(state: SessionState): PlannedRendition[] {
+  const { status, version, finalizedVersion, manifest } = state
+  if (status === 'deleted' || manifest === null || finalizedVersion !== version || manifest.version !== version) return []
+  const planned = Object.keys(state.tracks).sort().flatMap((track) => renditionsOf(state, track))
+  return planned.filter(({ track, kind, source }) => !state.renditions.some((made) => made.track === track && made.kind === kind && (made.file ?? 0) === fileOf(kind, source) && made.version >= version))
+}
+
+/** The number an event names: a poster is of the whole track. */
+export const fileOf = (kind: PlannedRendition['kind'], source: FileState): number => (kind === 'poster' ? 0 : source.file)
+
+function renditionsOf({ session, version, tracks }: SessionState, track: string): PlannedRendition[] {
+  const files = (tracks[track]?.files ?? []).filter(({ bytes }) => bytes > 0).sort((a, b) => a.file - b.file)
+  const pictured = files.find(hasVideo)
+  const poster: PlannedRendition[] =
+    pictured === undefined ? [] : [{ session, version, track, kind: 'poster', source: pictured, blob: BLOBS.rendition(session, version, track, 'poster.jpg'), mimeType: 'image/jpeg' }]
+  const mp4s = files.filter(wantsMp4).map((source): PlannedRendition => ({ session, version, track, kind: 'mp4', source, blob: BLOBS.rendition(session, version, track, `${source.file}.mp4`), mimeType: 'video/mp4' }))
+  return [...poster, ...mp4s]
+}
+
+const isMp4 = ({ mimeType }: FileState): boolean => /^(video|audio)\/mp4\b/i.test(mimeType)
+
+/** The codecs of MP4 are not known: there the type has to do, and ffmpeg finds out. */
+const hasVideo = ({ codecs, mimeType }: FileState): boolean => (codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : /^video\//i.test(mimeType))
+
+/** Fragmented MP4 is not seekable everywhere, and H.264 in Matroska is played by Chrome alone. */
+const wantsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.includes('V_MPEG4/ISO/AVC')
+
+/** What ffmpeg is told that the file is, so that content cannot choose its own reader. */
+export const containerOf = (file: FileState): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')

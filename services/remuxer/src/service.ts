@@ -1,0 +1,63 @@
+import { mkdir } from 'node:fs/promises'
+import { openBlobStore } from '@longtake/blob'
+import { GROUPS, TOPICS } from '@longtake/contracts'
+import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
+import { kafkaConnection, type ServiceDeps } from '@longtake/service'
+import pLimit from 'p-limit'
+import type { Config } from './config.ts'
+import { findFfmpeg } from './ffmpeg.ts'
+import { RemuxerPartition } from './partition.ts'
+import { removeLeftovers } from './workspace.ts'
+
+/** Where it reads and says things; others in tests that share a cluster. */
+const NAMES = { status: TOPICS.status.name as string, events: TOPICS.events.name as string, group: GROUPS.remuxer as string }
+
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, names = NAMES): Promise<AsyncDisposable> {
+  const { logger, health, fail, stopping } = deps
+  const { atOnce, timeLimitMs, tempDir, tempBytes } = config
+  const ffmpeg = findFfmpeg(config)
+  await mkdir(tempDir, { recursive: true })
+  const leftovers = await removeLeftovers(tempDir)
+  logger.info({ ffmpeg, tempDir, leftovers }, 'ffmpeg found')
+  const store = await openBlobStore(config)
+  const renderer = { store, ffmpeg, atOnce: pLimit(atOnce), timeLimitMs, tempDir, runBytes: Math.floor(tempBytes / atOnce) }
+  const kafka = kafkaConnection(config, 'remuxer', logger)
+  const producer = createProducer({ kafka })
+  const parker = createParker({ producer, group: names.group })
+  const held = new Set<RemuxerPartition>()
+
+  const consumer = await startConsumer({
+    kafka,
+    group: names.group,
+    topics: [names.status],
+    signal: stopping,
+    onFatal: fail,
+    assign(assigned): PartitionHandler {
+      const log = logger.child({ partition: assigned.partition })
+      const partition = new RemuxerPartition({ assigned, renderer, producer, parker, eventsTopic: names.events, logger: log, stopping, now: Date.now })
+      held.add(partition)
+      return {
+        handle: (record) => partition.handle(record),
+        close() {
+          held.delete(partition)
+          partition.close()
+        },
+      }
+    },
+  }).catch(async (error: unknown) => {
+    await producer.close()
+    throw error
+  })
+
+  health.add('consumer', () => consumer.check())
+  health.add('remuxing', () => {
+    const fault = [...held].map((partition) => partition.fault).find((reason) => reason !== undefined)
+    return fault === undefined ? { ready: true } : { ready: false, reason: fault }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await consumer.close()
+      await producer.close()
+    },
+  }
+}

@@ -1,0 +1,29 @@
+import { ATTRIBUTES, METRICS, SPANS } from '@longtake/contracts'
+import { metrics, SpanStatusCode, trace } from '@opentelemetry/api'
+
+const meter = metrics.getMeter('longtake.remuxer')
+const tracer = trace.getTracer('longtake.remuxer')
+
+export const instruments = {
+  renditions: meter.createCounter(METRICS.renditions, { description: 'renditions by kind and outcome' }),
+  renditionDuration: meter.createHistogram(METRICS.renditionDuration, {
+    description: 'from the begin of the download to the end of the upload, by kind and outcome',
+    unit: 's',
+    advice: { explicitBucketBoundaries: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800] },
+  }),
+}
+
+export function inRenderSpan<T>({ session, track, kind }: { session: string; track: string; kind: string }, work: () => Promise<T>): Promise<T> {
+  const attributes = { [ATTRIBUTES.session]: session, [ATTRIBUTES.track]: track, 'longtake.rendition': kind }
+  return tracer.startActiveSpan(SPANS.render, { attributes }, async (span) => {
+    try {
+      return await work()
+    } catch (error) {
+      span.recordException(error instanceof Error ? error : String(error))
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
