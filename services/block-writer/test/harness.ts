@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { MemoryBlobStore, type BlobStore, type MemoryFaults } from '@longtake/blob'
+import { MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { BLOBS, encodeChunkRecord, encodeDeclaration, type Declaration, type EventOf, type PartState, type RecordingEvent } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
@@ -74,10 +74,14 @@ export class World {
   readonly parked: { offset: bigint; reason: string }[] = []
   readonly done = new Set<bigint>()
   readonly settings: HandlerSettings
+  /** The most bytes that any owner held uncommitted. */
+  mostBuffered = 0
+  readonly #budgetBytes: number
   #owner: Owner | null = null
   #activity = 0
 
-  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings> } = {}) {
+  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number } = {}) {
+    this.#budgetBytes = options.budget ?? 256 * 1024 * 1024
     this.settings = { ...SETTINGS, ...options.settings }
     this.memory = new MemoryBlobStore({
       at: async (...change) => {
@@ -94,10 +98,11 @@ export class World {
     return offset
   }
 
-  /** A new owner takes the partition over; the old one, if any, is gone without a word. */
-  own(store: BlobStore = this.memory): void {
-    this.crash()
+  /** A new owner takes the partition over; the old one, if any, is gone without a word, or as a zombie goes on with what it has. */
+  own({ zombie = false } = {}): void {
+    if (!zombie) this.crash()
     const gone = new AbortController()
+    const budget = new ByteBudget(this.#budgetBytes)
     const owner = { gone, next: this.committedOffset, paused: false } as Owner
     owner.handler = new ChunksPartition(
       {
@@ -105,16 +110,17 @@ export class World {
         signal: gone.signal,
         done: (record) => {
           this.#activity++
-          if (!gone.signal.aborted) this.done.add(record.offset)
+          // The group takes offsets from its member alone.
+          if (owner === this.#owner) this.done.add(record.offset)
         },
         pause: () => void (owner.paused = true),
         resume: () => void (owner.paused = false),
       },
       {
-        store,
+        store: this.memory,
         settings: this.settings,
         clock: this.clock,
-        budget: new ByteBudget(256 * 1024 * 1024),
+        budget,
         logger: createLogger({ service: 'test', level: 'silent' }),
         publish: async (_partition, event) => {
           this.#activity++
@@ -150,6 +156,7 @@ export class World {
       for (let owner = this.#owner; owner !== null && !owner.paused && owner.next < this.log.length; owner = this.#owner) {
         quiet = 0
         await owner.handler.handle(this.log[owner.next++]!)
+        this.mostBuffered = Math.max(this.mostBuffered, owner.handler.writers.reduce((sum, { bytes }) => sum + bytes, 0))
       }
       const before = this.#activity
       await new Promise((resolve) => setImmediate(resolve))

@@ -32,6 +32,9 @@ interface HeldChunk {
 /** A header of this length is none: real ones have a few hundred bytes. */
 const MAX_HEADER_BYTES = 4 * 1024 * 1024
 
+/** What comes so soon after its capture is recorded now; what comes later was kept by its recorder. */
+const LIVE_MS = 60_000
+
 /** One run of one `MediaRecorder`: which of its chunks are here, and what has become of their bytes. */
 export class Part {
   readonly id: string
@@ -56,6 +59,8 @@ export class Part {
   committedMedia = false
   /** When its first chunk was taken here, ms; null before, and where an earlier owner took it. */
   firstTakenAt: number | null = null
+  /** How long after its capture the newest chunk came, ms; null before the first one came here. */
+  latencyMs: number | null = null
   #held = new Map<number, HeldChunk>()
   #heldSince: number | null = null
 
@@ -84,6 +89,7 @@ export class Part {
     if (this.rejected !== null) return 'refused'
     this.client ??= chunk.client
     if (this.stored.length === 0) this.firstTakenAt ??= now
+    this.latencyMs = now - chunk.capturedAt
     const piece = { from: seq, lengths: [chunk.payload.length], blob: null, bytes: chunk.payload }
     const incoming = { sha256, piece, capturedAt: chunk.capturedAt }
     const end = endOf(this.stored)
@@ -151,6 +157,12 @@ export class Part {
     if (this.header !== null) return
     if (reader.failed !== null) return this.#reject(reader.failed.message)
     if (length > MAX_HEADER_BYTES) this.#reject(`no header within ${length} bytes`)
+  }
+
+  /** How long it is as far as is known, ms: one that is being recorded now may become of any length. */
+  get lengthMs(): number {
+    if (this.closed === null && this.latencyMs !== null && this.latencyMs < LIVE_MS) return Infinity
+    return Math.max(0, (this.capturedTo ?? 0) - Date.parse(this.startedAt ?? ''))
   }
 
   /** Whether it is known what it is and when it was. */

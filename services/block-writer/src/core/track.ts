@@ -4,7 +4,7 @@ import { TrackFile } from './file.ts'
 import { Part, type Taken } from './part.ts'
 import { freshLength } from './piece.ts'
 import { LoadedBlobs } from './raw.ts'
-import { makeRoom, placeInFile } from './timeline.ts'
+import { makeRoom, placeInFile, type FoundPlace } from './timeline.ts'
 
 export type TrackDeclaration = DeclarationOf<'part-opened'> | DeclarationOf<'part-closed'> | DeclarationOf<'chunks-lost'>
 
@@ -14,6 +14,9 @@ export interface TrackLimits {
   /** So many bytes behind a hole end the wait. */
   readonly holeWaitBytes: number
 }
+
+/** A part that began before a longer file than this gets a file of its own: every block would have to be written again. */
+const MAX_SHIFTED_BYTES = 256 * 1024 * 1024
 
 /**
  * One track of a session: its parts and the files they are in. Pure: chunks and declarations come in, `work` decodes and
@@ -155,21 +158,29 @@ export class Track {
   /** Puts a part into the first file where it fits, else into one of its own. */
   #place(part: Part): void {
     const startedAtMs = Date.parse(part.startedAt!)
-    const lengthMs = Math.max(0, (part.capturedTo ?? startedAtMs) - startedAtMs)
-    let number = 0
-    let offsetMs: number | null = null
-    for (; offsetMs === null; number++) {
+    const { lengthMs } = part
+    for (let number = 0; ; number++) {
       const file = this.#file(number)
-      if (file.parts.length === 0) offsetMs = 0
-      else if (part.container === 'webm' && file.header !== null && compatible(file.header, part.header!).compatible) {
-        offsetMs = placeInFile(file.spans, Date.parse(file.startedAt!), { part: part.id, startedAtMs, lengthMs })
+      const found = file.parts.length === 0 ? { offsetMs: 0, shiftMs: 0 } : this.#placeIn(file, part, { part: part.id, startedAtMs, lengthMs })
+      if (found === null) continue
+      if (found.shiftMs > 0) {
+        for (const other of file.parts) other.move(found.shiftMs)
+        file.startedAt = part.startedAt
       }
+      part.place = { file: number, offsetMs: found.offsetMs }
+      part.dirty = true
+      file.insert(part)
+      // It leaves what file 0 keeps of it.
+      if (number > 0) this.#file(0).dirty = true
+      return
     }
-    part.place = { file: number - 1, offsetMs }
-    part.dirty = true
-    this.#file(number - 1).insert(part)
-    // It leaves what file 0 keeps of it.
-    if (number - 1 > 0) this.#file(0).dirty = true
+  }
+
+  #placeIn(file: TrackFile, part: Part, span: { part: string; startedAtMs: number; lengthMs: number }): FoundPlace | null {
+    if (part.container !== 'webm' || file.header === null || !compatible(file.header, part.header!).compatible) return null
+    const found = placeInFile(file.spans, Date.parse(file.startedAt!), span)
+    const bytes = file.committed.reduce((sum, { length }) => sum + length, 0)
+    return found !== null && found.shiftMs > 0 && bytes > MAX_SHIFTED_BYTES ? null : found
   }
 
   /** Late data may be longer than the room that was left for it: what stands behind moves on. */

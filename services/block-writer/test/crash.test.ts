@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EventOf } from '@longtake/contracts'
+import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
+import { newPart, STARTED_AT, World, type TestPart } from './harness.ts'
+
+interface Scenario {
+  readonly world: World
+  readonly parts: { part: TestPart; chunks: Uint8Array[] }[]
+}
+
+type Death = { moment: 'before' | 'after'; change: number }
+
+/** Two parts of one track, holes in the first filled while the second runs; dies at the given change in storage. */
+async function play(death: Death | null): Promise<Scenario & { changes: number }> {
+  let changes = 0
+  const world: World = new World({
+    faults: {
+      at(moment) {
+        if (moment === 'before') changes++
+        if (death === null || moment !== death.moment || changes !== death.change) return
+        death = null
+        world.crash()
+        throw new Error('killed')
+      },
+    },
+  })
+  world.own()
+  const chunks = syntheticChunks({ durationMs: 12_000, seed: 1, chunkEveryMs: 1_000 })
+  const first = newPart()
+  const second = newPart({ startedAt: new Date(STARTED_AT + 20_000).toISOString() })
+  const late = new Set([3, 4, 7])
+  const step = async (ms: number): Promise<void> => {
+    await world.pass(ms)
+    if (!world.owned) {
+      world.own()
+      await world.settle()
+    }
+  }
+  world.open(first)
+  for (const [seq, bytes] of chunks.entries()) {
+    if (!late.has(seq)) world.chunk(first, seq, bytes)
+    if (seq === 5) world.chunk(first, 1, chunks[1]!)
+    await step(1_500)
+  }
+  world.closePart(first, chunks.length)
+  const others = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: ['audio', 'video'] })
+  world.open(second)
+  for (const [seq, bytes] of others.entries()) {
+    world.chunk(second, seq, bytes)
+    if (seq === 2) world.chunk(first, 4, chunks[4]!)
+    if (seq === 6) world.chunk(first, 7, chunks[7]!)
+    if (seq === 9) world.chunk(first, 3, chunks[3]!)
+    await step(4_000)
+  }
+  world.closePart(second, others.length)
+  world.declare({ type: 'session-finished', session: 'session-1', parts: { webcam: [first.part, second.part] }, at: world.at() })
+  // A death in the very last writes is healed by the next owner alone.
+  for (let i = 0; i < 4; i++) await step(10_000)
+  return { world, parts: [{ part: first, chunks }, { part: second, chunks: others }], changes }
+}
+
+async function assertWhole({ world, parts }: Scenario, what: string): Promise<EventOf<'blocks-committed'>> {
+  const file = await world.file()
+  assertContent(checkRecording({ file, parts: parts.map(({ part, chunks }) => ({ ...part, chunks })) }).findings, what)
+  const commit = world.lastCommit()
+  assert.equal(commit.bytes, file.length, what)
+  for (const { part, chunks } of parts) {
+    const state = world.partState(part.part)
+    assert.deepEqual([state.stored, state.missing, state.undecodable, state.closed], [[[0, chunks.length - 1]], [], [], { chunks: chunks.length, clean: true }], what)
+  }
+  assert.equal(world.committedOffset, world.log.length, what)
+  assert.ok(world.events.some((event) => event.type === 'session-finished'), what)
+  return commit
+}
+
+test('killed before or after any change in storage: the same frames, times and order', async () => {
+  const undisturbed = await play(null)
+  const expected = await assertWhole(undisturbed, 'undisturbed')
+  assert.deepEqual(await undisturbed.world.names('session-1/webcam/pending/'), [])
+  const deaths = Array.from({ length: undisturbed.changes }, (_, i): Death[] => [{ moment: 'before', change: i + 1 }, { moment: 'after', change: i + 1 }]).flat()
+  assert.ok(deaths.length > 100)
+  for (const death of deaths) {
+    const what = `killed ${death.moment} change ${death.change} of ${undisturbed.changes}`
+    const commit = await assertWhole(await play(death), what)
+    assert.equal(commit.durationMs, expected.durationMs, what)
+  }
+})
