@@ -150,6 +150,13 @@ export class World {
     return this.#owner !== null
   }
 
+  /** Hands over what is in the log. */
+  async hand(): Promise<void> {
+    for (let owner = this.#owner; owner !== null && !owner.paused && owner.next < this.log.length; owner = this.#owner) {
+      await owner.handler.handle(this.log[owner.next++]!)
+    }
+  }
+
   /** Hands over what is in the log, and waits until nothing moves without time passing. */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 25; quiet++) {
