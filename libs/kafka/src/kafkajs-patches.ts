@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { createRequire, Module } from 'node:module'
 import { dirname, sep } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 
@@ -16,11 +16,13 @@ for (const path of Object.keys(requireKafkajs.cache)) {
   if (path.startsWith(root)) delete requireKafkajs.cache[path]
 }
 
+// In place before anything can ask for it: hooks into `require`, as OpenTelemetry's, keep what it gave first.
 const crcPath = requireKafkajs.resolve('kafkajs/src/protocol/recordBatch/crc32C')
-requireKafkajs(crcPath)
-const crcModule = requireKafkajs.cache[crcPath]
-if (crcModule === undefined) throw new Error('kafkajs has no CRC module where 2.2.4 has it')
+const crcModule = new Module(crcPath)
+crcModule.filename = crcPath
+crcModule.loaded = true
 crcModule.exports = (bytes: Buffer): number => crc32c(bytes)
+requireKafkajs.cache[crcPath] = crcModule
 
 interface RequestQueue {
   pending: unknown[]
