@@ -118,6 +118,8 @@ function lowerPriority({ pid }: ChildProcess): void {
 export function lastWords(said: string, how: string): string {
   const clean = redact(said)
     .replace(/https?:\/\/\S+/gi, '[address]')
+    // Where its parts lie in memory: without it the same failure has the same words.
+    .replace(/ @ 0x[0-9a-f]+/gi, '')
     // Carriage returns of progress lines, terminal colours, NUL bytes out of broken files.
     .replace(/\r/g, '\n')
     .replace(/[^\P{C}\n]/gu, '')

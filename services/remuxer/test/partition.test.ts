@@ -111,7 +111,7 @@ test('what ffmpeg cannot read is told once with its own words, and holds nothing
   ])
   const [failed] = events
   assert.ok(failed?.type === 'rendition-failed')
-  assert.match(failed.reason, /moov atom not found[^]*Invalid data found[^]*exit code 1/)
+  assert.match(failed.reason, /^\[mov,[\w,]+\] moov atom not found[^]*Invalid data found[^]*exit code 1/)
   await system.see(finalizedState(files))
   assert.equal(events.length, 3, 'a status from before the events came makes nothing anew')
   assert.equal(system.done, 2)
