@@ -43,9 +43,9 @@ test('a broker killed with -9 and started again under load: what was acknowledge
   await using producer = createProducer({ kafka })
   await table.caughtUp
 
-  let running = true
+  const enough = new AbortController()
   const sender = async (name: number): Promise<void> => {
-    for (let count = 0; running; count += 1) {
+    for (let count = 0; !enough.signal.aborted; count += 1) {
       const value = `${name}-${count}`
       const { offset } = await producer.send({ topic: TOPIC, partition: name % PARTITIONS, key: String(name), value: Buffer.from(value) })
       state.acknowledged.set(value, offset)
@@ -62,7 +62,7 @@ test('a broker killed with -9 and started again under load: what was acknowledge
     await broker.restart()
     await until('acknowledgements after the restart', () => state.acknowledged.size > atKill + 300)
   }
-  running = false
+  enough.abort()
   await Promise.all(senders)
   await until('all to be consumed', () => [...state.acknowledged.keys()].every((value) => state.consumed.has(value)))
   for (let partition = 0; partition < PARTITIONS; partition += 1) await table.waitFor(partition)
@@ -104,6 +104,7 @@ test('clients that start before their broker wait for it', { timeout: 120_000 },
     group: 'longtake.test',
     topics: [TOPIC],
     onFatal: received.reject,
+    signal: t.signal,
     assign: (partition) => ({
       handle: (record) => {
         partition.done(record)

@@ -57,12 +57,20 @@ const CONNECTION_ERRORS = new Set([
 /** Brings whatever kafkajs threw into the closed list. */
 export function toKafkaError(error: unknown, doing: string): KafkaError {
   if (error instanceof KafkaError) return error
-  const cause = error instanceof Error ? error : new Error(String(error))
+  const cause = unwrapped(error)
   const message = `${doing}: ${cause.message}`
   if (isConnectionError(cause)) return new KafkaError('KAFKA_UNREACHABLE', message, { cause })
   const retriable = (cause as KafkajsError).retriable === true || RETRIABLE_AFTER_ALL.has(protocolError(cause) ?? '')
   return new KafkaError(retriable ? 'KAFKA_BROKER' : 'KAFKA_REFUSED', message, { cause })
 }
+
+/** kafkajs wraps what it has given up on, and so hides that it passes. */
+function unwrapped(error: unknown): Error {
+  let inner = error
+  while (inner instanceof Error && inner.cause instanceof Error && WRAPPERS.has(inner.name)) inner = inner.cause
+  return inner instanceof Error ? inner : new Error(String(inner))
+}
+const WRAPPERS = new Set(['KafkaJSNonRetriableError', 'KafkaJSNumberOfRetriesExceeded', 'KafkaJSError'])
 
 /** Marked final by kafkajs, but passing when the broker recovers or another takes over (as in Java's client). */
 export const RETRIABLE_AFTER_ALL: ReadonlySet<string> = new Set(['UNKNOWN', 'BROKER_NOT_AVAILABLE', 'KAFKA_STORAGE_ERROR'])

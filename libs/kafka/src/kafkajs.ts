@@ -132,6 +132,7 @@ export function createKafkajs(config: KafkaConfig): InstanceType<typeof Kafka> {
     ...(config.sasl === undefined ? {} : { sasl: config.sasl }),
     connectionTimeout: config.connectTimeoutMs ?? 3000,
     requestTimeout: config.requestTimeoutMs ?? 15_000,
+    retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2000 },
     socketFactory,
     logCreator: () => forward(config),
   })
