@@ -16,8 +16,8 @@ export interface PlannedRendition {
  * way to be finalized: that one gets its own.
  */
 export function missingRenditions(state: SessionState): PlannedRendition[] {
-  const { status, version, finalizedVersion, manifest } = state
-  if (status === 'deleted' || manifest === null || finalizedVersion !== version || manifest.version !== version) return []
+  const { status, version, manifest } = state
+  if (status === 'deleted' || manifest?.version !== version) return []
   const planned = Object.keys(state.tracks).sort().flatMap((track) => renditionsOf(state, track))
   return planned.filter(({ track, kind, source }) => !state.renditions.some((made) => made.track === track && made.kind === kind && (made.file ?? 0) === fileOf(kind, source) && made.version >= version))
 }

@@ -188,7 +188,7 @@ test('a stop ends the run under way, and leaves the record to the next', async (
   using folder = setUp()
   using system = setUp({ ffmpeg: program(folder, 'kill -HUP $PPID; exec sleep 600') })
   const started = once(process, 'SIGHUP')
-  const handled = seen(system, [recordingFile('chrome-screen-vp9', ['V_VP9'])])
+  const handled = seen(system, [recordingFile('chrome-screen-vp9', ['V_VP9'], 0)])
   await started
   system.stopping.abort()
   await handled
