@@ -1,0 +1,97 @@
+/** What users of the library see; nothing here depends on anything else, so that its types stand alone. */
+
+export interface RecorderOptions {
+  ingest: {
+    /** `ingest.url` as the query service gave it: `wss://…/v1/ingest/{session}`. */
+    url: string
+    /** `ingest.token`, or a function that gets one. The function is asked before every connection, so expired tokens renew themselves. */
+    token: string | (() => string | Promise<string>)
+  }
+  /** By name: `webcam`, `screen`, or any `[a-z0-9-]{1,32}`. May be empty; `addTrack` adds more. */
+  tracks: Record<string, TrackOptions>
+}
+
+export interface TrackOptions {
+  /** Stays yours: the recorder never stops its tracks. */
+  stream: MediaStream
+  /** Bits per second; default 2,500,000. */
+  videoBitsPerSecond?: number
+  /** Bits per second; default 64,000. */
+  audioBitsPerSecond?: number
+}
+
+/**
+ * - `recording` and `stopping` (no more is recorded, what waits is still sent)
+ * - `stopped`: everything is durable
+ * - `failed`: nothing can be sent any more; the `error` event said why
+ */
+export type RecorderPhase = 'recording' | 'stopping' | 'stopped' | 'failed'
+/** `offline`: waiting until the next try. */
+export type ConnectionState = 'connecting' | 'connected' | 'offline'
+
+export interface RecorderState {
+  phase: RecorderPhase
+  connection: ConnectionState
+}
+
+export interface Amount {
+  chunks: number
+  bytes: number
+}
+
+export interface TrackProgress {
+  /** All that was made so far: acknowledged + waiting + lost. */
+  recorded: Amount
+  /** Sent at least once. */
+  sent: Amount
+  /** Durable on the server, and no longer kept here. */
+  acknowledged: Amount
+  /** Kept here until the server acknowledges it. */
+  waiting: Amount
+  /** Given up for good: refused by the server twice, or this device had no space for it. */
+  lost: Amount
+}
+
+/** By track. */
+export type RecorderProgress = Record<string, TrackProgress>
+
+/** A track's `MediaRecorder` came to its end: by `stop`, or because its sources ended (a device was unplugged, a screen is no longer shared). */
+export interface TrackEnded {
+  track: string
+}
+
+export interface RecorderEvents {
+  /** At most five times a second. */
+  progress: RecorderProgress
+  state: RecorderState
+  'track-ended': TrackEnded
+  error: RecorderError
+}
+
+export const RECORDER_ERROR_CODES = {
+  'invalid-options': { retryable: false, means: 'the options are wrong; the message says which' },
+  'unsupported-browser': { retryable: false, means: 'no MediaRecorder, IndexedDB or WebCrypto here; the latter two want a secure context' },
+  'unsupported-media': { retryable: false, means: 'the browser can record the stream in no format that Longtake takes' },
+  'capture-failed': { retryable: false, means: 'a MediaRecorder failed; what it gave until then is kept and sent' },
+  'spool-failed': { retryable: true, means: 'the browser store did not do what it should; a chunk that it could not keep is declared lost' },
+  'token-failed': { retryable: true, means: 'the token function failed; it is asked again' },
+  refused: { retryable: true, means: "the server refused something and closed; the message begins with the server's own code" },
+  'taken-over': { retryable: false, means: 'another recorder of the same client took over: nothing is sent any more' },
+  deleted: { retryable: false, means: 'the session was deleted: recording ended and the spool was cleared' },
+} as const
+export type RecorderErrorCode = keyof typeof RECORDER_ERROR_CODES
+
+export class RecorderError extends Error {
+  readonly code: RecorderErrorCode
+
+  constructor(code: RecorderErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'RecorderError'
+    this.code = code
+  }
+
+  /** Whether the recorder goes on by itself. */
+  get retryable(): boolean {
+    return RECORDER_ERROR_CODES[this.code].retryable
+  }
+}

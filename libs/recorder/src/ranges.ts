@@ -1,0 +1,24 @@
+import type { SeqRange } from '@longtake/contracts'
+
+/** Adds `from`–`to` to ascending, disjoint, non-adjacent ranges and returns such ranges again; the argument stays as it is. */
+export function addRange(ranges: readonly SeqRange[], from: number, to: number): SeqRange[] {
+  const before = ranges.filter((range) => range[1] < from - 1)
+  const touched = ranges.filter((range) => range[1] >= from - 1 && range[0] <= to + 1)
+  const behind = ranges.filter((range) => range[0] > to + 1)
+  return [...before, [Math.min(from, ...touched.map(([low]) => low)), Math.max(to, ...touched.map(([, high]) => high))], ...behind]
+}
+
+export function contains(ranges: readonly SeqRange[], seq: number): boolean {
+  return ranges.some(([from, to]) => from <= seq && seq <= to)
+}
+
+/** Ascending seqs as runs. */
+export function runsOf(seqs: Iterable<number>): SeqRange[] {
+  const runs: SeqRange[] = []
+  for (const seq of seqs) {
+    const last = runs.at(-1)
+    if (last !== undefined && last[1] === seq - 1) last[1] = seq
+    else runs.push([seq, seq])
+  }
+  return runs
+}

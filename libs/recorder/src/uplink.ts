@@ -1,0 +1,181 @@
+import type { ServerMessageOf } from '@longtake/contracts'
+import { encodeChunkFrame } from '@longtake/contracts/frame'
+import { RecorderError, type ConnectionState, type RecorderOptions } from './api.ts'
+import { retryDelay } from './retry-policy.ts'
+import { parseServerMessage } from './server-message.ts'
+import type { Spool } from './spool.ts'
+import { Transport } from './transport.ts'
+import type { Action, UploadSession } from './upload-session.ts'
+import type { Cancel, WorkerTimers } from './worker-timers.ts'
+
+const TICK_MS = 2000
+
+export interface UplinkOptions {
+  /** With session and client. */
+  url: string
+  token: RecorderOptions['ingest']['token']
+  session: UploadSession
+  spool: Spool
+  timers: WorkerTimers
+}
+
+export interface UplinkEvents {
+  connection(state: ConnectionState): void
+  /** Something was sent, acknowledged or lost. */
+  progressed(): void
+  error(error: RecorderError): void
+  settled(): void
+  ended(cause: 'taken-over' | 'deleted'): void
+}
+
+type ChunkJob = Extract<Action, { do: 'send-chunk' }> & { connection: number }
+
+/** Carries out what the upload session says: connects, sends from the spool, and connects again. */
+export class Uplink {
+  readonly #options: UplinkOptions
+  readonly #events: UplinkEvents
+  /** Of the current connection, or of the attempt at one; what belongs to an older one is void. */
+  #connection = 0
+  #transport: Transport | null = null
+  #cancelRetry: Cancel | null = null
+  readonly #outbox: ChunkJob[] = []
+  #sending = false
+  readonly #onWake = (): void => this.#wake()
+
+  constructor(options: UplinkOptions, events: UplinkEvents) {
+    this.#options = options
+    this.#events = events
+  }
+
+  start(): void {
+    this.#options.timers.every(TICK_MS, () => this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0)))
+    addEventListener('online', this.#onWake)
+    document.addEventListener('visibilitychange', this.#onWake)
+    void this.#connect()
+  }
+
+  /** Ends the connection for good. */
+  stop(): void {
+    removeEventListener('online', this.#onWake)
+    document.removeEventListener('visibilitychange', this.#onWake)
+    this.#cancelRetry?.()
+    this.#cancelRetry = null
+    this.#dropConnection()
+  }
+
+  perform(actions: Action[]): void {
+    for (const action of actions) this.#perform(action)
+    if (actions.length > 0) this.#events.progressed()
+  }
+
+  #perform(action: Action): void {
+    switch (action.do) {
+      case 'send':
+        return this.#transport?.send(JSON.stringify(action.message))
+      case 'send-chunk':
+        this.#outbox.push({ ...action, connection: this.#connection })
+        return void this.#sendOutbox()
+      case 'forget-chunks':
+        return void this.#forget(action)
+      case 'disconnect':
+        return this.#dropConnection()
+      case 'reconnect':
+        this.#dropConnection()
+        this.#events.connection('offline')
+        this.#cancelRetry = this.#options.timers.after(retryDelay(action, Math.random()), () => void this.#connect())
+        return
+      case 'refusal':
+        return this.#events.error(new RecorderError('refused', describeRefusal(action.message)))
+      case 'end':
+        return this.#events.ended(action.cause)
+      case 'settled':
+        return this.#events.settled()
+      default:
+        return action satisfies never
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#cancelRetry = null
+    const connection = ++this.#connection
+    const { url, token, session } = this.#options
+    session.connecting(Date.now())
+    this.#events.connection('connecting')
+    try {
+      const current = typeof token === 'function' ? await token() : token
+      if (connection !== this.#connection) return
+      this.#transport = new Transport(url, current, {
+        text: (frame) => this.#receive(frame),
+        closed: (code) => this.perform(session.disconnected(code)),
+      })
+    } catch (cause) {
+      if (connection !== this.#connection) return
+      this.#events.error(new RecorderError('token-failed', 'there is no token to connect with', { cause }))
+      this.perform(session.disconnected(null))
+    }
+  }
+
+  #receive(frame: string): void {
+    const { session } = this.#options
+    const message = parseServerMessage(frame)
+    if (message === 'unknown') return
+    if (message === 'malformed') {
+      this.#events.error(new RecorderError('refused', 'the server sent a frame that is not of the protocol'))
+      this.#dropConnection()
+      return this.perform(session.disconnected(null))
+    }
+    this.perform(session.message(message, Date.now()))
+    if (message.type === 'welcome') this.#events.connection('connected')
+  }
+
+  /** One chunk at a time, so that memory holds what the socket buffers and one more. */
+  async #sendOutbox(): Promise<void> {
+    if (this.#sending) return
+    this.#sending = true
+    for (let job = this.#outbox.shift(); job !== undefined; job = this.#outbox.shift()) await this.#sendChunk(job)
+    this.#sending = false
+  }
+
+  async #sendChunk({ connection, handle, part, seq, capturedAt }: ChunkJob): Promise<void> {
+    if (connection !== this.#connection) return
+    const { session, spool } = this.#options
+    try {
+      const chunk = await spool.readChunk(part, seq)
+      if (connection !== this.#connection) return
+      if (chunk === undefined) this.perform(session.chunkMissing(part, seq))
+      else this.#transport?.send(encodeChunkFrame({ handle, seq, capturedAt, sha256: chunk.sha256, payload: new Uint8Array(chunk.payload) }))
+    } catch (cause) {
+      if (connection !== this.#connection) return
+      this.#events.error(new RecorderError('spool-failed', `chunk ${seq} of part ${part} cannot be read now`, { cause }))
+      // By the next connection it is read again.
+      this.#dropConnection()
+      this.perform(session.disconnected(null))
+    }
+  }
+
+  async #forget({ part, from, to, acknowledged }: Extract<Action, { do: 'forget-chunks' }>): Promise<void> {
+    try {
+      await this.#options.spool.forgetChunks(part, from, to, acknowledged)
+    } catch (cause) {
+      this.#events.error(new RecorderError('spool-failed', 'chunks that are durable on the server could not be removed from this computer', { cause }))
+    }
+  }
+
+  #dropConnection(): void {
+    this.#connection += 1
+    this.#transport?.close()
+    this.#transport = null
+  }
+
+  /** The network is back, or someone looks at the page again: a moment at which waiting longer helps nobody. */
+  #wake(): void {
+    if (this.#cancelRetry === null || document.visibilityState === 'hidden') return
+    this.#cancelRetry()
+    void this.#connect()
+  }
+}
+
+function describeRefusal({ code, message, track, seq }: ServerMessageOf<'error'>): string {
+  const place = track === undefined ? '' : ` (${track}${seq === undefined ? '' : `, chunk ${seq}`})`
+  return `${code}: ${message}${place}`
+}

@@ -1,0 +1,342 @@
+import type { ClientMessage, ServerMessage, ServerMessageOf } from '@longtake/contracts'
+import { CLOSE_CODES, DEFAULT_MAX_CHUNK_BYTES, MAX_HANDLE, type LostCause } from '@longtake/contracts/protocol'
+import type { RecorderProgress } from './api.ts'
+import type { SpooledChunk } from './chunk-queue.ts'
+import { ServerClock } from './clock.ts'
+import { Liveness } from './liveness.ts'
+import { OutgoingPart, type NewPart } from './outgoing-part.ts'
+import { progressByTrack } from './progress.ts'
+import { runsOf } from './ranges.ts'
+
+/** What the session's edge has to do, in this order. */
+export type Action =
+  | { do: 'send'; message: ClientMessage }
+  /** Read it from the spool and send it, on this connection only. `capturedAt` is in the server's time. */
+  | { do: 'send-chunk'; handle: number; part: string; seq: number; capturedAt: number }
+  /** These leave the spool. `acknowledged` false: they are declared lost, durably. */
+  | { do: 'forget-chunks'; part: string; from: number; to: number; acknowledged: boolean }
+  | { do: 'disconnect' }
+  /** The connection is gone; `fruitless` counts those in a row by which nothing became durable. */
+  | { do: 'reconnect'; code: number | null; fruitless: number }
+  | { do: 'refusal'; message: ServerMessageOf<'error'> }
+  /** No connection may be made any more. */
+  | { do: 'end'; cause: 'taken-over' | 'deleted' }
+  /** Finished, and everything is durable. */
+  | { do: 'settled' }
+
+export interface Report {
+  event: string
+  track?: string
+  /** Milliseconds since the epoch by this device's clock. */
+  at: number
+}
+
+/** From the start of a connection to `welcome`. */
+export const CONNECT_TIMEOUT_MS = 20_000
+/** A welcome cannot say 0, so a window of one byte says it: nothing may be sent. Wider ones let a chunk pass alone. */
+const CLOSED_WINDOW_BYTES = 1
+/** Servers bound the number of unsettled messages, too, whatever their size. */
+const MAX_IN_FLIGHT_CHUNKS = 1024
+const MAX_QUEUED_REPORTS = 100
+/** Codes that are about one chunk or part, not about the connection. */
+const REFUSALS: ReadonlySet<string> = new Set(['REC_DIGEST_MISMATCH', 'REC_NOT_A_RECORDING', 'REC_TOO_LARGE'])
+
+type Link =
+  | { state: 'down' }
+  | { state: 'connecting'; since: number }
+  | { state: 'up'; liveness: Liveness; fruitful: boolean }
+
+/**
+ * The client's half of wire protocol v1 as pure rules: what the recorder made, what the server says, the state of the
+ * connection and the time go in; actions come out. Times are milliseconds since the epoch by this device's clock.
+ */
+export class UploadSession {
+  readonly #parts = new Map<string, OutgoingPart>()
+  readonly #clock = new ServerClock()
+  #link: Link = { state: 'down' }
+  #handles = new Map<number, OutgoingPart>()
+  #windowBytes = 0
+  #maxChunkBytes = DEFAULT_MAX_CHUNK_BYTES
+  #fruitless = 0
+  #reports: Report[] = []
+  #finish: 'not-asked' | 'asked' | 'durable' = 'not-asked'
+  #over = false
+
+  /** Chunks must not be larger. */
+  get maxChunkBytes(): number {
+    return this.#maxChunkBytes
+  }
+
+  get isUp(): boolean {
+    return this.#link.state === 'up'
+  }
+
+  openPart(part: NewPart): Action[] {
+    this.#parts.set(part.part, new OutgoingPart(part))
+    return this.#goOn()
+  }
+
+  /** The chunk is in the spool; chunks of a part come in the order of their seq. */
+  chunkSpooled(part: string, chunk: SpooledChunk): Action[] {
+    this.#known(part).spooled(chunk)
+    return this.#goOn()
+  }
+
+  /** The chunk could not be put into the spool. */
+  chunkNotKept(part: string, chunk: SpooledChunk, cause: LostCause): Action[] {
+    this.#known(part).notKept(chunk, cause)
+    return this.#goOn()
+  }
+
+  /** The spool does not have a chunk that was to be sent. */
+  chunkMissing(part: string, seq: number): Action[] {
+    this.#known(part).giveUp(seq, 'spool-cleared')
+    return this.#goOn()
+  }
+
+  /** The part has exactly the chunks 0 … chunks-1. */
+  closePart(part: string, chunks: number, clean: boolean): Action[] {
+    const closing = this.#known(part)
+    closing.close(chunks, clean)
+    const message = closing.closeMessage()
+    return this.isUp && message !== null ? [{ do: 'send', message }, ...this.#goOn()] : this.#goOn()
+  }
+
+  /** The session is over, with the parts opened here. Nothing may be opened afterwards. */
+  finish(): Action[] {
+    this.#finish = 'asked'
+    return this.isUp ? [this.#finishMessage(), ...this.#goOn()] : this.#goOn()
+  }
+
+  report(report: Report): Action[] {
+    if (this.isUp) return [this.#reportMessage(report)]
+    this.#reports = [...this.#reports, report].slice(-MAX_QUEUED_REPORTS)
+    return []
+  }
+
+  connecting(now: number): void {
+    this.#link = { state: 'connecting', since: now }
+  }
+
+  /** A text frame of the server, read. */
+  message(message: ServerMessage, now: number): Action[] {
+    if (this.#link.state === 'down' || this.#over) return []
+    if (message.type === 'welcome') return this.#welcome(message, now)
+    if (this.#link.state !== 'up') return message.type === 'error' ? this.#error(message) : []
+    this.#link.liveness.sign(now)
+    switch (message.type) {
+      case 'window':
+        this.#windowBytes = message.windowBytes
+        return this.#goOn()
+      case 'ack':
+        return this.#ack(message)
+      case 'durable':
+        return this.#durable(message)
+      case 'resend': {
+        // What is not of this recorder is for another one to answer.
+        const part = this.#parts.get(message.part)
+        const answers = part?.track === message.track ? part.answer(message.from, message.to) : []
+        return answers.map((answer) => ({ do: 'send', message: answer }))
+      }
+      case 'pong':
+        this.#link.liveness.pong(now)
+        return []
+      case 'error':
+        return this.#error(message)
+      default:
+        return message satisfies never
+    }
+  }
+
+  /** @param code the WebSocket's close code; null when no socket came about */
+  disconnected(code: number | null): Action[] {
+    if (this.#link.state === 'down' || this.#over) return []
+    this.#fruitless = this.#link.state === 'up' && this.#link.fruitful ? 0 : this.#fruitless + 1
+    this.#down()
+    switch (code) {
+      case CLOSE_CODES.takenOver:
+        return this.#end('taken-over')
+      case CLOSE_CODES.deleted:
+        return this.#end('deleted')
+      default:
+        return [{ do: 'reconnect', code, fruitless: this.#fruitless }]
+    }
+  }
+
+  /**
+   * To be called every few seconds: keeps the connection alive and finds out that it is dead.
+   * @param bufferedBytes what the socket has not yet handed to the network
+   */
+  tick(now: number, bufferedBytes: number): Action[] {
+    if (this.#link.state === 'connecting') return now - this.#link.since >= CONNECT_TIMEOUT_MS ? this.#abandon() : []
+    if (this.#link.state === 'down') return []
+    const verdict = this.#link.liveness.check(now, bufferedBytes)
+    switch (verdict) {
+      case 'alive':
+        return []
+      case 'ping':
+        return [{ do: 'send', message: { type: 'ping', t: now } }]
+      case 'dead':
+        return this.#abandon()
+      default:
+        return verdict satisfies never
+    }
+  }
+
+  progress(): RecorderProgress {
+    return progressByTrack(this.#parts.values())
+  }
+
+  /** The parts of each track, in the order in which they were opened. */
+  partsByTrack(): Record<string, string[]> {
+    const tracks: Record<string, string[]> = {}
+    for (const { track, part } of this.#parts.values()) (tracks[track] ??= []).push(part)
+    return tracks
+  }
+
+  #welcome({ serverTime, maxChunkBytes, windowBytes, heartbeatMs }: ServerMessageOf<'welcome'>, now: number): Action[] {
+    if (this.#link.state !== 'connecting') return []
+    this.#clock.learn(serverTime, now)
+    this.#maxChunkBytes = maxChunkBytes
+    this.#windowBytes = windowBytes
+    this.#link = { state: 'up', liveness: new Liveness(heartbeatMs, now), fruitful: false }
+    const closes = [...this.#parts.values()].flatMap((part) => part.closeMessage() ?? [])
+    const reports = this.#reports.splice(0)
+    // Chunks first need their handles, and those who declare early let the server know what it waits for.
+    return [
+      ...this.#openParts(),
+      ...closes.map((message): Action => ({ do: 'send', message })),
+      ...(this.#finish === 'asked' ? [this.#finishMessage()] : []),
+      ...reports.map((report) => this.#reportMessage(report)),
+      ...this.#goOn(),
+    ]
+  }
+
+  #ack({ handle, from, to }: ServerMessageOf<'ack'>): Action[] {
+    const part = this.#handles.get(handle)
+    const chunks = part?.acknowledge(from, to) ?? []
+    if (part === undefined || chunks.length === 0) return []
+    this.#fruitful()
+    const forget = runsOf(chunks.map(({ seq }) => seq)).map(([first, last]): Action => ({ do: 'forget-chunks', part: part.part, from: first, to: last, acknowledged: true }))
+    return [...forget, ...this.#goOn()]
+  }
+
+  #durable({ of, part: name }: ServerMessageOf<'durable'>): Action[] {
+    this.#fruitful()
+    if (of === 'finish') {
+      if (this.#finish === 'asked') this.#finish = 'durable'
+      return this.#goOn()
+    }
+    const part = this.#parts.get(name ?? '')
+    const lost = part?.durable(of) ?? []
+    return [...lost.map(([from, to]): Action => ({ do: 'forget-chunks', part: name ?? '', from, to, acknowledged: false })), ...this.#goOn()]
+  }
+
+  /** Said just before a close, which decides what becomes of the connection. */
+  #error(message: ServerMessageOf<'error'>): Action[] {
+    if (REFUSALS.has(message.code)) this.#parts.get(message.part ?? '')?.refuse(message.seq)
+    return [{ do: 'refusal', message }]
+  }
+
+  #goOn(): Action[] {
+    if (this.#over) return []
+    const actions = this.isUp ? [...this.#openParts(), ...this.#sendChunks(), ...this.#sayLosses()] : []
+    if (this.#finish === 'durable' && this.#allSettled()) {
+      this.#over = true
+      return [...actions, { do: 'settled' }]
+    }
+    return this.isUp && this.#outOfHandles() ? [...actions, ...this.#abandon()] : actions
+  }
+
+  #openParts(): Action[] {
+    const actions: Action[] = []
+    for (const part of this.#parts.values()) {
+      if (!part.wantsHandle || this.#handles.size > MAX_HANDLE) continue
+      const handle = this.#handles.size
+      this.#handles.set(handle, part)
+      actions.push({ do: 'send', message: part.openMessage(handle, this.#clock.toServerIso(part.startedAt)) })
+    }
+    return actions
+  }
+
+  /** Oldest first, over all tracks, as far as the window goes. */
+  #sendChunks(): Action[] {
+    const actions: Action[] = []
+    for (let part = this.#oldest(); part !== undefined; part = this.#oldest()) {
+      const next = part.waiting.first()!
+      if (next.bytes > this.#maxChunkBytes) {
+        part.giveUp(next.seq, 'too-large')
+        continue
+      }
+      if (!this.#fits(next.bytes)) break
+      part.send()
+      actions.push({ do: 'send-chunk', handle: part.handle!, part: part.part, seq: next.seq, capturedAt: this.#clock.toServer(next.capturedAt) })
+    }
+    return actions
+  }
+
+  #oldest(): OutgoingPart | undefined {
+    let oldest: OutgoingPart | undefined
+    for (const part of this.#handles.values()) {
+      const first = part.waiting.first()
+      if (first !== undefined && first.capturedAt < (oldest?.waiting.first()?.capturedAt ?? Infinity)) oldest = part
+    }
+    return oldest
+  }
+
+  #fits(bytes: number): boolean {
+    const inFlight = [...this.#handles.values()].map((part) => part.inFlight)
+    const chunks = inFlight.reduce((sum, amount) => sum + amount.chunks, 0)
+    if (this.#windowBytes <= CLOSED_WINDOW_BYTES || chunks >= MAX_IN_FLIGHT_CHUNKS) return false
+    return chunks === 0 || inFlight.reduce((sum, amount) => sum + amount.bytes, bytes) <= this.#windowBytes
+  }
+
+  #sayLosses(): Action[] {
+    return [...this.#parts.values()].flatMap((part) => part.lostMessages()).map((message) => ({ do: 'send', message }))
+  }
+
+  #fruitful(): void {
+    this.#fruitless = 0
+    if (this.#link.state === 'up') this.#link.fruitful = true
+  }
+
+  /** Handles are bound for a connection's life: when all are used up by parts that are done, another connection has new ones. */
+  #outOfHandles(): boolean {
+    if (this.#handles.size <= MAX_HANDLE) return false
+    const wanting = [...this.#parts.values()].some((part) => part.wantsHandle)
+    return wanting && [...this.#handles.values()].some((part) => part.settled)
+  }
+
+  #allSettled(): boolean {
+    return [...this.#parts.values()].every((part) => part.settled)
+  }
+
+  #abandon(): Action[] {
+    return [{ do: 'disconnect' }, ...this.disconnected(null)]
+  }
+
+  #down(): void {
+    this.#link = { state: 'down' }
+    this.#handles = new Map()
+    for (const part of this.#parts.values()) part.disconnected()
+  }
+
+  #end(cause: 'taken-over' | 'deleted'): Action[] {
+    this.#over = true
+    return [{ do: 'end', cause }]
+  }
+
+  #finishMessage(): Action {
+    return { do: 'send', message: { type: 'finish', parts: this.partsByTrack() } }
+  }
+
+  #reportMessage({ event, track, at }: Report): Action {
+    return { do: 'send', message: { type: 'report', event, at: this.#clock.toServerIso(at), ...(track === undefined ? {} : { track }) } }
+  }
+
+  #known(part: string): OutgoingPart {
+    const known = this.#parts.get(part)
+    if (known === undefined) throw new Error(`part ${part} was never opened`)
+    return known
+  }
+}
