@@ -1,7 +1,7 @@
 import { openBlobStore } from '@longtake/blob'
 import { DEFAULT_PARTITIONS, TOPICS } from '@longtake/contracts'
-import { ensureTopics, type KafkaConfig } from '@longtake/kafka'
-import { azureSettings, type ConfigOf, type Env, integer, kafkaSettings, readEnv } from '@longtake/service'
+import { ensureTopics } from '@longtake/kafka'
+import { azureSettings, createLogger, type Env, integer, kafkaConnection, kafkaSettings, readEnv } from '@longtake/service'
 
 const settings = {
   ...kafkaSettings,
@@ -13,23 +13,9 @@ const settings = {
 /** Creates the topics and the container that are missing, and checks the topics' settings. Needed once before the services. */
 export async function provision(env: Env): Promise<void> {
   const config = readEnv(env, settings)
-  const kafka: KafkaConfig = { brokers: config.kafkaBrokers, clientId: 'provision', ssl: config.kafkaTls, ...sasl(config) }
+  const kafka = kafkaConnection({ ...config, instance: String(process.pid) }, 'provision', createLogger({ service: 'provision', level: 'warn' }))
   const store = await openBlobStore(config)
   await Promise.all([ensureTopics(kafka, config), store.ensureContainer()])
-}
-
-function sasl({ kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPassword }: ConfigOf<typeof kafkaSettings>): Pick<KafkaConfig, 'sasl'> {
-  if (!mechanism || !username || !kafkaPassword) return {}
-  const password = kafkaPassword.reveal()
-  // One branch each: kafkajs types every mechanism apart.
-  switch (mechanism) {
-    case 'plain':
-      return { sasl: { mechanism, username, password } }
-    case 'scram-sha-256':
-      return { sasl: { mechanism, username, password } }
-    case 'scram-sha-512':
-      return { sasl: { mechanism, username, password } }
-  }
 }
 
 if (import.meta.main) {

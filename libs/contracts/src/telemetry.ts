@@ -1,8 +1,6 @@
-/** Names of spans and metrics. Session ids stand on spans and logs, never on metrics. */
+/** Names of spans and metrics; spans of Kafka are named by topic: `recordings.chunks publish`, `… process`. Session ids stand on spans and logs, never on metrics. */
 export const SPANS = {
   receiveChunk: 'gateway receive chunk',
-  publish: 'kafka publish',
-  process: 'kafka process',
   commit: 'block-writer commit',
   stageBlock: 'blob stage block',
   commitBlocks: 'blob commit blocks',

@@ -11,6 +11,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { trackRoutes } from './routes/tracks.ts'
 import type { Announcer, Recordings, Sessions, TokenIssuer } from './ports.ts'
 import { sendProblem } from './problem.ts'
+import { traceRequests } from './telemetry.ts'
 
 export interface Addresses extends RecordingUrls {
   ingest(session: string): string
@@ -43,6 +44,7 @@ export async function buildApp(deps: AppDeps) {
 
   app.setErrorHandler<FastifyError | LongtakeError>((error, request, reply) => sendProblem(error, request, reply))
   app.setNotFoundHandler((request, reply) => sendProblem(new LongtakeError('NOT_FOUND', 'there is nothing at this address'), request, reply))
+  traceRequests(app)
   app.addHook('onResponse', async (request, reply) => {
     request.log.debug({ method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered')
   })
