@@ -30,6 +30,8 @@ export interface ConnectionSettings {
   windowGraceMs: number
   /** Lower-case hex. */
   sha256(this: void, bytes: Uint8Array): string
+  /** Whether the process has memory for another record of this size. */
+  fits(this: void, bytes: number): boolean
 }
 
 export interface AcceptedChunk {
@@ -253,6 +255,7 @@ export class Connection {
     if (this.#inFlight >= this.#settings.maxInFlightRecords) {
       return this.end('REC_WINDOW_EXCEEDED', `more than ${this.#settings.maxInFlightRecords} chunks and declarations at once`)
     }
+    if (!this.#settings.fits(shipment.bytes)) return this.end('REC_OVERLOADED')
     this.#inFlight += 1
     return [{ do: 'publish', shipment }]
   }

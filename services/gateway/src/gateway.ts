@@ -64,7 +64,7 @@ export class Gateway implements ConnectionHost, Disposable {
   connect(socket: Socket, identity: { session: string; client: string; expiresAt: number }): LiveConnection {
     const { limits } = this.#options
     const now = Date.now()
-    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256 }
+    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes) }
     const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs })
     const before = this.#clients.add(connection)
     instruments.connections.add(1)
@@ -120,10 +120,6 @@ export class Gateway implements ConnectionHost, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
-  }
-
-  fits(bytes: number): boolean {
-    return this.#budget.fits(bytes)
   }
 
   ship(connection: LiveConnection, shipment: Shipment): void {

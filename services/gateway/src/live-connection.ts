@@ -15,8 +15,6 @@ export interface Socket {
 }
 
 export interface ConnectionHost {
-  /** Whether a record of this size may be taken in. */
-  fits(bytes: number): boolean
   /** Settles by `connection.settled`, never rejects. Copies the payload before it returns. */
   ship(connection: LiveConnection, shipment: Shipment): void
   /** Called once. */
@@ -58,13 +56,11 @@ export class LiveConnection {
   }
 
   receiveText(frame: Uint8Array): void {
-    if (!this.#host.fits(frame.length)) return this.end('REC_OVERLOADED')
     const text = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString()
     this.#take(this.#core.receiveText(text, Date.now()))
   }
 
   receiveBinary(frame: Uint8Array): void {
-    if (!this.#host.fits(frame.length)) return this.end('REC_OVERLOADED')
     this.#take(this.#core.receiveBinary(frame, Date.now()))
   }
 

@@ -166,6 +166,13 @@ test('the number of chunks and declarations at once is bounded, too', () => {
   assert.equal(talk.sends(0, 3).error, 'REC_WINDOW_EXCEEDED')
 })
 
+test('without memory for it nothing is taken in, but a ping is still answered', () => {
+  const talk = new Conversation({ fits: () => false }).says({ type: 'ping', t: 1 })
+  assert.deepEqual(talk.sent, [{ type: 'pong', t: 1 }])
+  assert.equal(talk.says(openMessage(0, WEBCAM)).error, 'REC_OVERLOADED')
+  assert.deepEqual([talk.closedWith, talk.shipped], [4429, []])
+})
+
 test('a draining connection takes nothing new, acks what is in flight, and then closes with 1012', () => {
   const talk = Conversation.withOpen().sends(0, 1).sends(0, 2)
   talk.take(talk.connection.drain()).sends(0, 3).says({ type: 'ping', t: 1 })
