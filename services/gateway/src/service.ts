@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeClientRequest, isRecordFault, TOPICS } from '@longtake/contracts'
 import { createProducer, readTable, type KafkaRecord } from '@longtake/kafka'
-import { createTokens, type Logger, type ServiceDeps } from '@longtake/service'
+import { createTokens, kafkaConnection, type Logger, type ServiceDeps } from '@longtake/service'
 import type { Config } from './config.ts'
 import { Gateway } from './gateway.ts'
 import { LIMITS, type Limits } from './limits.ts'
@@ -19,7 +19,7 @@ export interface RunningGateway extends AsyncDisposable {
 export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, limits: Limits = LIMITS): Promise<RunningGateway> {
   const { logger, health, fail, stopping } = deps
   await using stack = new AsyncDisposableStack()
-  const kafka = { brokers: config.kafkaBrokers, clientId: `gateway-${config.instance}`, log: logger }
+  const kafka = kafkaConnection(config, 'gateway', logger)
   // Twice the gateway's own budget, so that this one is met first: it can tell clients to slow down.
   const producer = createProducer({ kafka, maxBufferedBytes: 2 * config.inFlightBytes, deliveryTimeoutMs: config.kafkaTimeoutMs })
   stack.defer(() => producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.25 }))
