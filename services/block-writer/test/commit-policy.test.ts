@@ -23,6 +23,11 @@ test('given a young recording, its oldest byte waits 30 s; given one of five min
   assert.equal(commitDueAt(policy, given({ recordedMs: 300_000 })), START + 60_000)
 })
 
+test('given a recording that has just begun, no more is unplayable than is playable', () => {
+  const waits = [1_000, 2_500, 5_000, 10_000, 29_000].map((recordedMs) => commitDueAt(policy, given({ recordedMs }))! - START)
+  assert.deepEqual(waits, [2_500, 2_500, 5_000, 10_000, 29_000])
+})
+
 test('given a full block, or a reason of its own, it is due at once', () => {
   assert.equal(commitDueAt(policy, given({ bytes: 4 * 1024 * 1024 })), START)
   assert.equal(commitDueAt(policy, given({ asked: true })), START)

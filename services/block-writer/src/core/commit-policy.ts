@@ -33,8 +33,10 @@ export interface Uncommitted {
 export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, recordedMs, asked }: Uncommitted): number | null {
   if (since === null) return null
   if (asked || bytes >= policy.maxBytes) return since
-  const everyMs = recordedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
+  const longestMs = recordedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
+  // At most half of a young recording is not playable yet: commits at about 2.5, 5, 10, 20 and 40 s.
+  const everyMs = Math.min(longestMs, Math.max(policy.firstMs, recordedMs))
   if (unplayableSince === null) return since + everyMs
   // Soon; ever less often where nothing becomes playable because the part's beginning is missing.
-  return since + Math.min(everyMs, Math.max(policy.firstMs, since - unplayableSince))
+  return since + Math.min(longestMs, Math.max(policy.firstMs, since - unplayableSince))
 }
