@@ -3,7 +3,7 @@ import { decodeChunksRecord, isRecordFault, type DeclarationOf, type RecordingEv
 import type { AssignedPartition, CloseReason, KafkaRecord, PartitionHandler } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
-import type { Clock } from './clock.ts'
+import { pause, type Clock } from './clock.ts'
 import { eraseSession, isErased } from './erasure.ts'
 import { TrackStorage } from './track-storage.ts'
 import { TrackWriter, type TrackContent, type WriterSettings } from './track-writer.ts'
@@ -39,7 +39,7 @@ export class ChunksPartition implements PartitionHandler {
   readonly #stopWatching: () => void
   #cancelSweep: () => void
   #paused = false
-  #closing = false
+  readonly #closing = new AbortController()
 
   constructor(partition: Partition, deps: HandlerDeps) {
     this.#partition = partition
@@ -78,7 +78,7 @@ export class ChunksPartition implements PartitionHandler {
   }
 
   async close(reason: CloseReason): Promise<void> {
-    this.#closing = true
+    this.#closing.abort()
     this.#cancelSweep()
     this.#stopWatching()
     if (reason !== 'lost') {
@@ -127,14 +127,25 @@ export class ChunksPartition implements PartitionHandler {
   /** Begins a duty after the session's earlier ones; the partition goes on meanwhile. */
   #perform(record: KafkaRecord, session: string, duty: () => Promise<void>): void {
     const before = this.#duties.get(session) ?? Promise.resolve()
-    const run = before.then(duty).catch((error: unknown) => {
-      // Its record is not done, so whoever owns the partition next does it again.
-      if (!this.#partition.signal.aborted && !this.#closing) this.#deps.logger.error({ session, offset: String(record.offset), error }, 'a session-wide duty failed')
-    })
+    const run = before.then(async () => this.#untilDone(record, duty))
     this.#duties.set(session, run)
     void run.finally(() => {
       if (this.#duties.get(session) === run) this.#duties.delete(session)
     })
+  }
+
+  /** Tries again until it is done or somebody else's: an end or a deletion that is passed over would be missed for ever. */
+  async #untilDone(record: KafkaRecord, duty: () => Promise<void>): Promise<void> {
+    const { clock, settings, logger } = this.#deps
+    const signal = AbortSignal.any([this.#partition.signal, this.#closing.signal])
+    for (let waitMs = settings.retryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, settings.maxRetryMs)) {
+      try {
+        return await duty()
+      } catch (error) {
+        logger.warn({ session: record.key, offset: String(record.offset), error, waitMs }, 'what concerns a whole session could not be done: trying again')
+        await pause(clock, waitMs, signal)
+      }
+    }
   }
 
   async #finish(record: KafkaRecord, { session, parts }: DeclarationOf<'session-finished'>): Promise<void> {
@@ -165,7 +176,7 @@ export class ChunksPartition implements PartitionHandler {
 
   /** Too much in memory: the largest tracks commit early, and nothing more is taken until there is room. */
   #balance(): void {
-    if (this.#closing) return
+    if (this.#closing.signal.aborted) return
     const { budget, settings } = this.#deps
     const { writers } = this
     if (budget.exceeded) for (const writer of writers.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8)) writer.ask()
@@ -189,7 +200,7 @@ export class ChunksPartition implements PartitionHandler {
         }
         if (tracks.size === 0) this.#sessions.delete(session)
       }
-      if (!this.#closing) this.#cancelSweep = this.#sweepLater()
+      if (!this.#closing.signal.aborted) this.#cancelSweep = this.#sweepLater()
     })
   }
 }

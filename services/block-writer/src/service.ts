@@ -13,26 +13,33 @@ const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
 const STUCK_MS = 60_000
 
-/** Where it reads and says things; others in tests that share a cluster. */
-const NAMES = { chunks: TOPICS.chunks.name as string, events: TOPICS.events.name as string, group: GROUPS.blockWriter as string }
+/** Where it reads and says things, and how soon the group misses it; others in tests that share a cluster. */
+export interface Place {
+  readonly chunks: string
+  readonly events: string
+  readonly group: string
+  readonly sessionTimeoutMs?: number
+}
+const PLACE: Place = { chunks: TOPICS.chunks.name, events: TOPICS.events.name, group: GROUPS.blockWriter }
 
-export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, names = NAMES): Promise<AsyncDisposable> {
+export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, place: Place = PLACE): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
   const kafka = kafkaConnection(config, 'block-writer', logger)
   const store = await openBlobStore(config)
   await store.ensureContainer({ signal: stopping })
   const producer = createProducer({ kafka })
-  const parker = createParker({ producer, group: names.group })
+  const parker = createParker({ producer, group: place.group })
   const budget = new ByteBudget(config.bufferBytes)
   const settings = handlerSettings(config)
   const partitions = new Set<ChunksPartition>()
   const publish = async (partition: number, event: RecordingEvent): Promise<void> => {
-    await producer.send({ topic: names.events, partition, ...encodeEvent(event) })
+    await producer.send({ topic: place.events, partition, ...encodeEvent(event) })
   }
   const consumer = await startConsumer({
     kafka,
-    group: names.group,
-    topics: [names.chunks],
+    group: place.group,
+    topics: [place.chunks],
+    ...(place.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: place.sessionTimeoutMs }),
     signal: stopping,
     onFatal: fail,
     // Below the time an orderly stop has, which also has to flush the producer.

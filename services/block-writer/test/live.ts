@@ -5,14 +5,14 @@ import { createProducer, ensureTopics, readTable, type KafkaConfig, type Produce
 import { createLogger, Health, Secret } from '@longtake/service'
 import { Conditions, testAzurite, testKafka } from '@longtake/testkit'
 import { readConfig, type Config } from '../src/config.ts'
-import { start } from '../src/service.ts'
+import { start, type Place } from '../src/service.ts'
 import type { TestPart } from './harness.ts'
 
 const PARTITIONS = 4
 
 /** Real Kafka and Azurite with topics, a group and a container of its own. */
 export class Live implements AsyncDisposable {
-  readonly names: { chunks: string; events: string; group: string }
+  readonly place: Place
   readonly kafka: KafkaConfig
   readonly producer: Producer
   readonly store: BlobStore
@@ -22,7 +22,7 @@ export class Live implements AsyncDisposable {
   #reader: ReturnType<typeof readTable> | null = null
 
   private constructor(id: string, store: BlobStore) {
-    this.names = { chunks: `test.${id}.chunks`, events: `test.${id}.events`, group: `test.${id}` }
+    this.place = { chunks: `test.${id}.chunks`, events: `test.${id}.events`, group: `test.${id}`, sessionTimeoutMs: 3_000 }
     this.kafka = { brokers: [testKafka()], clientId: `test-${id}` }
     this.producer = createProducer({ kafka: this.kafka })
     this.container = `t${id}`
@@ -33,12 +33,12 @@ export class Live implements AsyncDisposable {
     const id = randomUUID().slice(0, 8)
     const store = await openBlobStore({ azureConnectionString: new Secret(testAzurite()), azureAccountUrl: undefined, azureContainer: `t${id}` })
     const live = new Live(id, store)
-    const specs = [{ ...TOPICS.chunks, name: live.names.chunks }, { ...TOPICS.events, name: live.names.events }]
+    const specs = [{ ...TOPICS.chunks, name: live.place.chunks }, { ...TOPICS.events, name: live.place.events }]
     await ensureTopics(live.kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)
     await store.ensureContainer()
     live.#reader = readTable({
       kafka: live.kafka,
-      topic: live.names.events,
+      topic: live.place.events,
       onRecord: (record) => {
         const event = decodeEvent({ ...record, headers: { ...record.headers } })
         if (isRecordFault(event)) throw new Error(`${event.fault}: ${event.details}`)
@@ -73,11 +73,11 @@ export class Live implements AsyncDisposable {
     const fail = (error: unknown): void => {
       throw error
     }
-    return start(config, { logger: createLogger({ service: 'block-writer', level: config.logLevel }), health: new Health(), fail, stopping: new AbortController().signal }, this.names)
+    return start(config, { logger: createLogger({ service: 'block-writer', level: config.logLevel }), health: new Health(), fail, stopping: new AbortController().signal }, this.place)
   }
 
   async send(session: string, record: { key: string; value: Uint8Array; headers: Record<string, string> }): Promise<void> {
-    await this.producer.send({ topic: this.names.chunks, partition: partitionOf(session, PARTITIONS), ...record })
+    await this.producer.send({ topic: this.place.chunks, partition: partitionOf(session, PARTITIONS), ...record })
   }
 
   async declare(declaration: Declaration): Promise<void> {

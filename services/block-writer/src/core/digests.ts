@@ -1,10 +1,10 @@
 import type { Ranges } from '@longtake/domain'
 
 /**
- * Bytes kept of each chunk's SHA-256: enough to tell another payload under the same identity, which no honest client makes,
- * and small enough that hours of chunks fit into a checkpoint.
+ * Bytes kept of each chunk's SHA-256. They only tell a repeated chunk from another payload under its identity, which no sound
+ * client makes: one in four billion of those is taken for a repetition. And a day of chunks is to fit into a checkpoint.
  */
-export const DIGEST_BYTES = 6
+export const DIGEST_BYTES = 4
 const PAGE = 256
 
 /** Digest prefixes by seq. */
