@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isConnectionError, KafkaError, protocolError, toKafkaError } from './errors.ts'
-import { createBroker, createErrorFromCode, logOf, sendChecked, sendRaw, type ApiName, type Broker, type KafkaConfig, type Log } from './kafkajs.ts'
+import { createBroker, createErrorFromCode, logOf, sendChecked, sendRaw, type ApiName, type Broker, type Instead, type KafkaConfig, type Log } from './kafkajs.ts'
 
 /** Leaves the broker time between two questions for the same thing. */
 const REFRESH_PAUSE_MS = 100
@@ -107,8 +107,8 @@ export class Cluster {
   }
 
   /** Sends to one node; error codes stay in the answer, for each partition to be judged by itself. */
-  raw<T>(nodeId: number, api: ApiName, args: object, decode?: (bytes: Buffer) => Promise<T>): Promise<T> {
-    return this.#send(nodeId, 'data', (broker) => sendRaw(broker, api, args, decode), api === 'Fetch' ? 1 : 0)
+  raw<T>(nodeId: number, api: ApiName, args: object, instead?: Instead<T>): Promise<T> {
+    return this.#send(nodeId, 'data', (broker) => sendRaw(broker, api, args, instead), api === 'Fetch' ? 1 : 0)
   }
 
   /** Sends to a group's coordinator; error codes stay in the answer. */

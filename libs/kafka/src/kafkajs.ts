@@ -20,6 +20,7 @@ export const { MemberMetadata, MemberAssignment } = requireKafkajs('kafkajs/src/
   }
 }
 export const decodeRecordBatch = requireKafkajs('kafkajs/src/protocol/recordBatch/v0/decoder') as (decoder: unknown) => Promise<{ records: RawRecord[] }>
+const Encoder = requireKafkajs('kafkajs/src/protocol/encoder') as new (size: number) => object
 export const Decoder = requireKafkajs('kafkajs/src/protocol/decoder') as new (bytes: Buffer) => {
   offset: number
   readInt16(): number
@@ -42,7 +43,7 @@ export interface RawRecord {
 }
 
 interface ProtocolRequest {
-  request: { apiKey: number }
+  request: { apiKey: number; encode: () => Promise<unknown> }
   response: { decode: (bytes: Buffer) => Promise<unknown>; parse: (decoded: unknown) => Promise<unknown> }
 }
 
@@ -109,9 +110,16 @@ export function createBroker(config: KafkaConfig, address: { host: string; port:
   return new BrokerClass({ connectionPool, logger, nodeId, allowAutoTopicCreation: false })
 }
 
+/** Where kafkajs's own way does not do: another decoder for the answer, or the body of the request ready made. */
+export interface Instead<T> {
+  decode?: (bytes: Buffer) => Promise<T>
+  body?: Buffer
+}
+
 /** Sends one request and returns the decoded answer with its error codes still in it. */
-export async function sendRaw<T>(broker: Broker, api: ApiName, args: object, decode?: (bytes: Buffer) => Promise<T>): Promise<T> {
+export async function sendRaw<T>(broker: Broker, api: ApiName, args: object, { decode, body }: Instead<T> = {}): Promise<T> {
   const made = request(broker, api, args)
+  if (body !== undefined) made.request.encode = () => Promise.resolve(Object.assign(new Encoder(1), { buf: body, offset: body.length }))
   const response = { decode: decode ?? made.response.decode, parse: (decoded: unknown) => Promise.resolve(decoded) }
   return (await broker.connectionPool.send({ ...made, response })) as T
 }

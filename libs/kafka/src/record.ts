@@ -27,8 +27,11 @@ export interface OutgoingRecord {
   readonly timestamp?: number | undefined
 }
 
+/** What is encoded of a record; where it goes stands around its batch. */
+export type RecordContent = Omit<OutgoingRecord, 'topic' | 'partition'>
+
 /** Upper bound of what the record takes in a batch, in bytes. */
-export function recordBytes(record: OutgoingRecord): number {
+export function recordBytes(record: RecordContent): number {
   let bytes = RECORD_OVERHEAD + Buffer.byteLength(record.key) + (record.value?.byteLength ?? 0)
   for (const name in record.headers) bytes += HEADER_OVERHEAD + Buffer.byteLength(name) + Buffer.byteLength(record.headers[name] ?? '')
   return bytes

@@ -150,7 +150,7 @@ export class Fetcher {
       partitions: entries.map(({ target }) => ({ partition: target.partition, fetchOffset: String(target.nextOffset), maxBytes: maxBytesPerPartition })),
     }))
     const args = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes, isolationLevel: READ_UNCOMMITTED, topics }
-    const { errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, decodeFetchResponse)
+    const { errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, { decode: decodeFetchResponse })
     if (errorCode !== 0) throw createErrorFromCode(errorCode)
     let stale = false
     for (const fetched of partitions) {

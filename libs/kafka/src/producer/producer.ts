@@ -7,7 +7,8 @@ import { instruments } from '../metrics.ts'
 import { recordBytes, type OutgoingRecord } from '../record.ts'
 import { failSpan, injectTrace } from '../trace.ts'
 import { Lane, type Parcel } from './lane.ts'
-import { produce, type Batch, type Outcome } from './produce.ts'
+import type { Batch } from './encode.ts'
+import { produce, type Outcome } from './produce.ts'
 
 export interface ProducerOptions {
   kafka: KafkaConfig
@@ -31,6 +32,11 @@ type LaneState = 'idle' | 'offered' | 'under-way' | 'waiting'
 interface LaneEntry {
   readonly lane: Lane
   state: LaneState
+}
+
+interface SentBatch extends Batch {
+  readonly entry: LaneEntry
+  readonly bytes: number
 }
 
 /** Sends records and says, one by one, when the broker has them (`acks=all`). See the README for what it guarantees. */
@@ -209,7 +215,7 @@ export class Producer implements AsyncDisposable {
   #pump(nodeId: number): void {
     const offered = this.#offered.get(nodeId) ?? new Set<LaneEntry>()
     while (offered.size > 0 && (this.#inFlight.get(nodeId) ?? 0) < REQUESTS_IN_FLIGHT) {
-      const batches: (Batch & { entry: LaneEntry })[] = []
+      const batches: SentBatch[] = []
       let total = 0
       for (const entry of offered) {
         if (batches.length > 0 && total + this.#options.maxBatchBytes > this.#options.maxRequestBytes) break
@@ -229,15 +235,15 @@ export class Producer implements AsyncDisposable {
     }
   }
 
-  async #send(nodeId: number, batches: (Batch & { entry: LaneEntry })[]): Promise<void> {
+  async #send(nodeId: number, batches: SentBatch[]): Promise<void> {
     this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1)
     const outcomes = await produce(this.#cluster, nodeId, batches, this.#ackTimeoutMs)
     this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 1) - 1)
-    batches.forEach((batch, index) => this.#settle(batch.entry, batch, outcomes[index]!))
+    batches.forEach((batch, index) => this.#settle(batch, outcomes[index]!))
     this.#pumpSoon(nodeId)
   }
 
-  #settle(entry: LaneEntry, { topic, records, bytes }: Batch, outcome: Outcome): void {
+  #settle({ entry, topic, records, bytes }: SentBatch, outcome: Outcome): void {
     const { lane } = entry
     if ('offset' in outcome) {
       const { batchBytes, batchRecords } = instruments()
