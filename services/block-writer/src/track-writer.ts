@@ -232,8 +232,8 @@ export class TrackWriter {
   #dueAt(track: Track): number | null {
     const entries = this.#uncommitted.filter((entry) => !isHeld(track, entry))
     const since = entries[0]?.receivedAt ?? null
-    const { unplayableSince, recordedMs } = track
-    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#bytes, unplayableSince, recordedMs, asked: this.#asked })
+    const { unplayableSince, committedMs } = track
+    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#bytes, unplayableSince, committedMs, asked: this.#asked })
   }
 
   async #commit(track: Track): Promise<void> {

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import { COMMIT_POLICY as policy, commitDueAt, type Uncommitted } from '../src/core/commit-policy.ts'
 
 const START = 1_000_000
-const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, recordedMs: 10_000, asked: false, ...more })
+const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, committedMs: 10_000, asked: false, ...more })
 
 test('given nothing uncommitted, nothing is due, whatever is asked', () => {
   assert.equal(commitDueAt(policy, given({ since: null, asked: true })), null)
 })
 
 test('given the first chunk of a part, it is committed soon enough to be watched within five seconds', () => {
-  assert.equal(commitDueAt(policy, given({ unplayableSince: START, recordedMs: 0 })), START + 2_500)
+  assert.equal(commitDueAt(policy, given({ unplayableSince: START, committedMs: 0 })), START + 2_500)
 })
 
 test('given a part that does not become playable, commits become rarer up to the usual distance', () => {
@@ -19,12 +19,12 @@ test('given a part that does not become playable, commits become rarer up to the
 })
 
 test('given a young recording, its oldest byte waits 30 s; given one of five minutes, 60 s', () => {
-  assert.equal(commitDueAt(policy, given({ recordedMs: 299_999 })), START + 30_000)
-  assert.equal(commitDueAt(policy, given({ recordedMs: 300_000 })), START + 60_000)
+  assert.equal(commitDueAt(policy, given({ committedMs: 299_999 })), START + 30_000)
+  assert.equal(commitDueAt(policy, given({ committedMs: 300_000 })), START + 60_000)
 })
 
 test('given a recording that has just begun, no more is unplayable than is playable', () => {
-  const waits = [1_000, 2_500, 5_000, 10_000, 29_000].map((recordedMs) => commitDueAt(policy, given({ recordedMs }))! - START)
+  const waits = [1_000, 2_500, 5_000, 10_000, 29_000].map((committedMs) => commitDueAt(policy, given({ committedMs }))! - START)
   assert.deepEqual(waits, [2_500, 2_500, 5_000, 10_000, 29_000])
 })
 

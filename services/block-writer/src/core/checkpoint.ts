@@ -129,6 +129,7 @@ function loadPart(saved: SavedPart, binary: BinaryReader): Part {
   part.digests = Digests.unpack(saved.stored, binary.take(digestBytes))
   part.runs = runs.map((run) => loadRun(run, binary))
   part.committedMedia = part.pieces.length > 0
+  part.committedTo = part.capturedTo
   return part
 }
 

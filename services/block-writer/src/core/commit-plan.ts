@@ -97,6 +97,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     for (const part of parts) {
       part.dirty = false
       part.committedMedia = part.pieces.length > 0
+      part.committedTo = part.capturedTo
     }
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`

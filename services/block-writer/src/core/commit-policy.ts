@@ -23,19 +23,19 @@ export interface Uncommitted {
   readonly bytes: number
   /** When the first chunk came of a part that no commit has media of, ms; null when there is no such part. */
   readonly unplayableSince: number | null
-  /** How long the recording is already. */
-  readonly recordedMs: number
+  /** How much of the recording is committed already. */
+  readonly committedMs: number
   /** Something was said that is worth a commit of its own: a part closed, a session finished, its client left. */
   readonly asked: boolean
 }
 
 /** When the next commit is due, ms; null while there is nothing to commit. A time in the past means now. */
-export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, recordedMs, asked }: Uncommitted): number | null {
+export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, committedMs, asked }: Uncommitted): number | null {
   if (since === null) return null
   if (asked || bytes >= policy.maxBytes) return since
-  const longestMs = recordedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
+  const longestMs = committedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
   // At most half of a young recording is not playable yet: commits at about 2.5, 5, 10, 20 and 40 s.
-  const everyMs = Math.min(longestMs, Math.max(policy.firstMs, recordedMs))
+  const everyMs = Math.min(longestMs, Math.max(policy.firstMs, committedMs))
   if (unplayableSince === null) return since + everyMs
   // Soon; ever less often where nothing becomes playable because the part's beginning is missing.
   return since + Math.min(longestMs, Math.max(policy.firstMs, since - unplayableSince))

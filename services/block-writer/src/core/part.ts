@@ -57,6 +57,8 @@ export class Part {
   dirty = false
   /** Whether the last commit had media of it. */
   committedMedia = false
+  /** `capturedTo` as of the last commit. */
+  committedTo: number | null = null
   /** When its first chunk was taken here, ms; null before, and where an earlier owner took it. */
   firstTakenAt: number | null = null
   /** How long after its capture the newest chunk came, ms; null before the first one came here. */

@@ -136,9 +136,9 @@ export class Track {
     return since.length === 0 ? null : Math.min(...since)
   }
 
-  /** How long its longest part is, by the recorder's clock. */
-  get recordedMs(): number {
-    return Math.max(0, ...this.parts.map(({ capturedTo, startedAt }) => (capturedTo === null || startedAt === null ? 0 : capturedTo - Date.parse(startedAt))))
+  /** How much of its longest part is committed, by the recorder's clock. */
+  get committedMs(): number {
+    return Math.max(0, ...this.parts.map(({ committedTo, startedAt }) => (committedTo === null || startedAt === null ? 0 : committedTo - Date.parse(startedAt))))
   }
 
   #part(id: string): Part {
