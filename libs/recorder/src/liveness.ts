@@ -30,13 +30,14 @@ export class Liveness {
     // A clock that was set back must not make a link immortal.
     this.#lastLife = Math.min(this.#lastLife, now)
     this.#lastPing = Math.min(this.#lastPing, now)
+    if (this.#unansweredPing !== null) this.#unansweredPing = Math.min(this.#unansweredPing, now)
     if (bufferedBytes < this.#bufferedBytes) this.#lastLife = now
     this.#bufferedBytes = bufferedBytes
     // Measured from a ping on: after a sleep the silence is this device's own.
     if (this.#unansweredPing !== null && now - Math.max(this.#lastLife, this.#unansweredPing) >= LINK_SILENCE_MS) return 'dead'
     if (now - this.#lastPing < this.#heartbeatMs) return 'alive'
     this.#lastPing = now
-    this.#unansweredPing = Math.min(this.#unansweredPing ?? now, now)
+    this.#unansweredPing ??= now
     return 'ping'
   }
 }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { cut } from '../src/cut.ts'
+import { ingestUrlOf } from '../src/ingest-url.ts'
+import { chooseMimeType } from '../src/media-type.ts'
+
+describe('cutting what the browser hands over', () => {
+  const bytes = new Uint8Array(2500).map((_, index) => index % 251)
+  for (const [size, pieces] of [
+    [0, []],
+    [1, [1]],
+    [999, [999]],
+    [1000, [1000]],
+    [1001, [1000, 1]],
+    [2500, [1000, 1000, 500]],
+  ] as const) {
+    it(`${size} bytes give ${pieces.length} chunks, with every byte in its place`, async () => {
+      const chunks = [...cut(new Blob([bytes.subarray(0, size)]), 1000)]
+      assert.deepEqual(chunks.map((chunk) => chunk.size), pieces)
+      assert.deepEqual(new Uint8Array(await new Blob(chunks).arrayBuffer()), bytes.subarray(0, size))
+    })
+  }
+})
+
+describe('the format', () => {
+  const chrome = (type: string): boolean => type.startsWith('video/webm') || type.startsWith('audio/webm') || type === 'video/mp4'
+  const firefox = (type: string): boolean => (type.includes('webm') && !type.includes('vp9')) || false
+  const safari = (type: string): boolean => type === 'video/mp4' || type === 'audio/mp4'
+  it('is VP9 and Opus where the browser can', () => {
+    assert.equal(chooseMimeType({ video: true, audio: true }, chrome), 'video/webm;codecs=vp9,opus')
+    assert.equal(chooseMimeType({ video: true, audio: false }, chrome), 'video/webm;codecs=vp9')
+    assert.equal(chooseMimeType({ video: false, audio: true }, chrome), 'audio/webm;codecs=opus')
+  })
+  it('else VP8, else MP4', () => {
+    assert.equal(chooseMimeType({ video: true, audio: true }, firefox), 'video/webm;codecs=vp8,opus')
+    assert.equal(chooseMimeType({ video: true, audio: false }, safari), 'video/mp4')
+    assert.equal(chooseMimeType({ video: false, audio: true }, safari), 'audio/mp4')
+  })
+  it('is none where the browser has none', () => assert.equal(chooseMimeType({ video: true, audio: true }, () => false), undefined))
+})
+
+describe('the ingest address', () => {
+  const client = '11111111-1111-4111-8111-111111111111'
+  it('names the session, and where this client connects', () => {
+    assert.deepEqual(ingestUrlOf('ws://127.0.0.1:8081/v1/ingest/exam_7-b', client), { session: 'exam_7-b', url: `ws://127.0.0.1:8081/v1/ingest/exam_7-b?client=${client}` })
+  })
+  it('may lie behind a path, and be written as https', () => {
+    assert.equal(ingestUrlOf('https://rec.example/in/v1/ingest/a', client).url, `wss://rec.example/in/v1/ingest/a?client=${client}`)
+  })
+  for (const wrong of ['', 'nonsense', 'ws://host/v1/ingest/', 'ws://host/v1/ingest/a/b', 'ws://host/v1/ingest/a%20b', 'ftp://host/v1/ingest/a']) {
+    it(`${JSON.stringify(wrong)} is refused`, () => assert.throws(() => ingestUrlOf(wrong, client), { code: 'invalid-options' }))
+  }
+})

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { ClientMessage, ServerMessage } from '@longtake/contracts'
+import { UploadSession, type Action } from '../src/upload-session.ts'
+
+const PARTS = ['webcam', 'screen', 'phone'].map((track, index) => ({
+  track,
+  part: `00000000-0000-4000-8000-00000000000${index}`,
+  mimeType: 'video/webm',
+  startedAt: 1000 + index,
+}))
+const CODES = [null, 1006, 1012, 4400, 4401, 4413, 4422, 4429] as const
+const id = (part: string, seq: number): string => `${part}/${seq}`
+
+/** A server that takes what it gets, in its own time, and may drop the connection at any moment. */
+class ModelServer {
+  readonly durable = new Set<string>()
+  readonly declaredLost = new Set<string>()
+  readonly opens = new Set<string>()
+  readonly closes = new Map<string, number>()
+  finished: string[][] | null = null
+  windowBytes: number
+  /** What was received and is not durable yet, in no order that a client may rely on. */
+  pipeline: { message?: ClientMessage; chunk?: { handle: number; part: string; seq: number; bytes: number } }[] = []
+  toClient: ServerMessage[] = []
+  readonly #handles = new Map<number, string>()
+  readonly #corrupt: ReadonlySet<string>
+
+  constructor(windowBytes: number, corrupt: ReadonlySet<string>) {
+    this.windowBytes = windowBytes
+    this.#corrupt = corrupt
+  }
+
+  connect(): void {
+    this.toClient = [{ type: 'welcome', session: 's', serverTime: new Date(5000).toISOString(), maxChunkBytes: 200, windowBytes: this.windowBytes, heartbeatMs: 10_000 }]
+  }
+
+  receive(message: ClientMessage): void {
+    if (message.type === 'open') {
+      assert.ok(!this.#handles.has(message.handle), 'a handle is bound once')
+      this.#handles.set(message.handle, message.part)
+    }
+    this.pipeline.push({ message })
+  }
+
+  receiveChunk(chunk: { handle: number; part: string; seq: number; bytes: number }): 'taken' | 'refused' {
+    assert.equal(this.#handles.get(chunk.handle), chunk.part, 'a chunk comes on the handle of its part')
+    const held = this.pipeline.reduce((sum, entry) => sum + (entry.chunk?.bytes ?? 0), 0)
+    assert.ok(held === 0 || held + chunk.bytes <= this.windowBytes, 'the window is obeyed')
+    if (this.#corrupt.has(id(chunk.part, chunk.seq))) {
+      const track = PARTS.find(({ part }) => part === chunk.part)!.track
+      this.toClient.push({ type: 'error', code: 'REC_DIGEST_MISMATCH', message: '', track, part: chunk.part, seq: chunk.seq })
+      return 'refused'
+    }
+    this.pipeline.push({ chunk })
+    return 'taken'
+  }
+
+  /** Makes one of what was received durable; `answered` false: the connection ends before the answer is sent. */
+  settle(which: number, answered = true): void {
+    const [entry] = this.pipeline.splice(which % Math.max(1, this.pipeline.length), 1)
+    if (entry?.chunk !== undefined) {
+      const { handle, part, seq } = entry.chunk
+      this.durable.add(id(part, seq))
+      if (answered) this.toClient.push({ type: 'ack', handle, from: seq, to: seq })
+    }
+    if (entry?.message !== undefined) this.#settleMessage(entry.message, answered)
+  }
+
+  cut(kept: boolean): void {
+    if (kept) while (this.pipeline.length > 0) this.settle(0, false)
+    this.pipeline = []
+    this.toClient = []
+    this.#handles.clear()
+  }
+
+  #settleMessage(message: ClientMessage, answered: boolean): void {
+    switch (message.type) {
+      case 'open':
+        this.opens.add(message.part)
+        break
+      case 'close':
+        this.closes.set(message.part, message.chunks)
+        break
+      case 'lost':
+        if (message.cause === 'already-acknowledged') for (let seq = message.from; seq <= message.to; seq++) assert.ok(this.durable.has(id(message.part, seq)), 'what is called acknowledged is durable')
+        else for (let seq = message.from; seq <= message.to; seq++) this.declaredLost.add(id(message.part, seq))
+        break
+      case 'finish':
+        this.finished = Object.values(message.parts)
+        break
+      default:
+    }
+    if (!answered || message.type === 'ping' || message.type === 'report') return
+    if (message.type === 'finish') this.toClient.push({ type: 'durable', of: 'finish' })
+    else this.toClient.push({ type: 'durable', of: message.type, track: message.track, part: message.part })
+  }
+}
+
+/** The session with a model spool and a model of its edge, whose reads take their time. */
+class World {
+  readonly session = new UploadSession()
+  readonly server: ModelServer
+  readonly spool = new Map<string, number>()
+  readonly recorded = new Map<string, number>()
+  connected = false
+  settled = 0
+  #reads: Extract<Action, { do: 'send-chunk' }>[] = []
+  #refused = false
+
+  constructor(windowBytes: number, corrupt: ReadonlySet<string>) {
+    this.server = new ModelServer(windowBytes, corrupt)
+    for (const part of PARTS) {
+      this.run(this.session.openPart(part))
+      this.recorded.set(part.part, 0)
+    }
+  }
+
+  capture(index: number, bytes: number, kept: boolean): void {
+    const { part } = PARTS[index]!
+    const seq = this.recorded.get(part)!
+    this.recorded.set(part, seq + 1)
+    const chunk = { seq, bytes, capturedAt: seq * 10 }
+    if (kept) this.spool.set(id(part, seq), bytes)
+    this.run(kept ? this.session.chunkSpooled(part, chunk) : this.session.chunkNotKept(part, chunk, 'quota'))
+  }
+
+  run(actions: Action[]): void {
+    for (const action of actions) {
+      switch (action.do) {
+        case 'send':
+          assert.ok(this.connected, 'only a connection can be written to')
+          this.server.receive(action.message)
+          break
+        case 'send-chunk':
+          this.#reads.push(action)
+          break
+        case 'forget-chunks':
+          for (let seq = action.from; seq <= action.to; seq++) {
+            const key = id(action.part, seq)
+            assert.ok(action.acknowledged ? this.server.durable.has(key) : this.server.declaredLost.has(key), `${key} is forgotten but not durable`)
+            this.spool.delete(key)
+          }
+          break
+        case 'settled':
+          this.settled += 1
+          break
+        case 'reconnect':
+        case 'disconnect':
+          this.connected = false
+          // What was to be sent on that connection is void.
+          this.#reads = []
+          break
+        case 'refusal':
+          break
+        case 'end':
+          assert.fail('no such code was sent')
+          break
+        default:
+          action satisfies never
+      }
+    }
+  }
+
+  connect(): void {
+    if (this.connected) return
+    this.connected = true
+    this.#refused = false
+    this.server.connect()
+    this.session.connecting(5000)
+    this.deliver()
+  }
+
+  /** One read of the spool comes back, and its chunk is sent. */
+  read(): void {
+    const action = this.#reads.shift()
+    if (action === undefined || this.#refused) return
+    const bytes = this.spool.get(id(action.part, action.seq))
+    if (bytes === undefined) return this.run(this.session.chunkMissing(action.part, action.seq))
+    this.#refused = this.server.receiveChunk({ ...action, bytes }) === 'refused'
+  }
+
+  deliver(): void {
+    const message = this.server.toClient.shift()
+    if (message !== undefined && this.connected) this.run(this.session.message(message, 5000))
+    if (message?.type === 'error') this.cut(4422, true)
+  }
+
+  cut(code: number | null, kept: boolean): void {
+    if (!this.connected) return
+    this.server.cut(kept)
+    this.run(this.session.disconnected(code))
+  }
+
+  resend(index: number, from: number, to: number): void {
+    if (this.connected) this.server.toClient.push({ type: 'resend', ...PARTS[index]!, from, to })
+  }
+
+  /** Everything is well again until nothing moves any more. */
+  heal(): void {
+    for (const { part } of PARTS) this.run(this.session.closePart(part, this.recorded.get(part)!, true))
+    this.run(this.session.finish())
+    for (let round = 0; this.settled === 0; round++) {
+      assert.ok(round < 20_000, 'it settles')
+      this.connect()
+      this.read()
+      this.server.settle(0)
+      this.deliver()
+    }
+  }
+}
+
+const smallIndex = fc.nat({ max: PARTS.length - 1 })
+const steps = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('capture' as const), part: smallIndex, bytes: fc.integer({ min: 1, max: 260 }), kept: fc.integer({ min: 0, max: 9 }).map((roll) => roll > 0) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('connect' as const) }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('read' as const) }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const), which: fc.nat({ max: 20 }) }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('deliver' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const), code: fc.constantFrom(...CODES), kept: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('resend' as const), part: smallIndex, from: fc.nat({ max: 10 }), length: fc.nat({ max: 10 }) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), part: smallIndex, seq: fc.nat({ max: 15 }) }) },
+  ),
+  { maxLength: 300, size: 'max' },
+)
+
+test('whatever is cut, delayed, refused and asked again: all is durable or declared lost, and nothing else is forgotten', () => {
+  fc.assert(
+    fc.property(steps, fc.integer({ min: 60, max: 1000 }), fc.uniqueArray(fc.tuple(smallIndex, fc.nat({ max: 10 })), { maxLength: 3 }), (history, windowBytes, corrupt) => {
+      const corruptIds = new Set(corrupt.map(([part, seq]) => id(PARTS[part]!.part, seq)))
+      const world = new World(windowBytes, corruptIds)
+      const excused = new Set(corruptIds)
+      const tooLarge = new Set<string>()
+      for (const step of history) {
+        switch (step.do) {
+          case 'capture': {
+            const { part } = PARTS[step.part]!
+            const key = id(part, world.recorded.get(part)!)
+            if (!step.kept) excused.add(key)
+            if (step.bytes > 200) tooLarge.add(key)
+            world.capture(step.part, step.bytes, step.kept)
+            break
+          }
+          case 'connect':
+            world.connect()
+            break
+          case 'read':
+            world.read()
+            break
+          case 'settle':
+            world.server.settle(step.which)
+            break
+          case 'deliver':
+            world.deliver()
+            break
+          case 'cut':
+            world.cut(step.code, step.kept)
+            break
+          case 'resend':
+            world.resend(step.part, step.from, step.from + step.length)
+            break
+          case 'clear': {
+            const key = id(PARTS[step.part]!.part, step.seq)
+            if (world.spool.delete(key)) excused.add(key)
+            break
+          }
+          default:
+            step satisfies never
+        }
+      }
+      world.heal()
+      assert.equal(world.settled, 1)
+      assert.equal(world.spool.size, 0, 'the spool is empty')
+      for (const { part } of PARTS) {
+        const recorded = world.recorded.get(part)!
+        assert.ok(world.server.opens.has(part))
+        assert.equal(world.server.closes.get(part), recorded)
+        for (let seq = 0; seq < recorded; seq++) {
+          const key = id(part, seq)
+          assert.ok(world.server.durable.has(key) || world.server.declaredLost.has(key), `${key} is neither durable nor lost`)
+          if (!excused.has(key) && !tooLarge.has(key)) assert.ok(world.server.durable.has(key), `${key} was given up without need`)
+        }
+      }
+      assert.deepEqual(world.server.finished?.flat().toSorted(), PARTS.map(({ part }) => part).toSorted())
+    }),
+    { numRuns: 1000 },
+  )
+})
