@@ -110,7 +110,7 @@ async function main(): Promise<void> {
     console.log(`
 longtake is ready after ${((performance.now() - beginning) / 1000).toFixed(1)} s.
 
-  record     ${system.queryUrl}/record?key=${encodeURIComponent(system.apiKey)}
+  record     ${system.queryUrl}/record#key=${encodeURIComponent(system.apiKey)}
   API        ${system.queryUrl}/docs   (Authorization: Bearer ${system.apiKey})
   gateway    ${system.gatewayUrl}
   Kafka      ${system.brokers}

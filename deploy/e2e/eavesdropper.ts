@@ -1,0 +1,55 @@
+import { decodeChunkFrame, isWireFault, parseClientMessage, parseServerMessage } from '@longtake/contracts'
+import { newLedger, type PartLedger } from '@longtake/testkit'
+import type { Page, WebSocket } from 'playwright-core'
+
+/** Listens to the sockets of a page and keeps, part by part, what its recorder sent and what was acknowledged. */
+export class Eavesdropper {
+  readonly #ledgers = new Map<string, PartLedger>()
+
+  constructor(page: Page) {
+    page.on('websocket', (socket) => this.#listen(socket))
+  }
+
+  get parts(): PartLedger[] {
+    return [...this.#ledgers.values()]
+  }
+
+  #listen(socket: WebSocket): void {
+    const handles = new Map<number, PartLedger>()
+    socket.on('framesent', ({ payload }) => {
+      if (typeof payload === 'string') this.#declared(payload, handles)
+      else this.#sent(payload, handles)
+    })
+    socket.on('framereceived', ({ payload }) => {
+      if (typeof payload !== 'string') return
+      const message = parseServerMessage(payload)
+      if (isWireFault(message) || message.type !== 'ack') return
+      const ledger = handles.get(message.handle)
+      for (let seq = message.from; seq <= message.to; seq++) {
+        const bytes = ledger?.made.get(seq)
+        if (bytes === undefined) throw new Error(`an ack of chunk ${seq}, which was not sent on this connection`)
+        ledger?.acknowledged.set(seq, bytes)
+      }
+    })
+  }
+
+  #declared(text: string, handles: Map<number, PartLedger>): void {
+    const message = parseClientMessage(text)
+    if (isWireFault(message)) throw new Error(`the recorder sent ${text}: ${message.details}`)
+    if (message.type === 'open') {
+      const known = this.#ledgers.get(message.part) ?? newLedger(message)
+      this.#ledgers.set(message.part, known)
+      handles.set(message.handle, known)
+    } else if (message.type === 'close') {
+      const ledger = this.#ledgers.get(message.part)
+      if (ledger !== undefined) ledger.closed = { chunks: message.chunks, clean: message.clean }
+    }
+  }
+
+  #sent(bytes: Buffer, handles: Map<number, PartLedger>): void {
+    const frame = decodeChunkFrame(bytes)
+    if (typeof frame === 'string') throw new Error(`the recorder sent a frame that is ${frame}`)
+    // A copy: the decoded payload is a view.
+    handles.get(frame.handle)?.made.set(frame.seq, Uint8Array.from(frame.payload))
+  }
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PublicSession } from '@longtake/contracts'
+import { assertContent, checkSession, describeSummary, downloadSession, readRecordedPart } from '@longtake/testkit'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium } from '../e2e/chromium.ts'
+import { Eavesdropper } from '../e2e/eavesdropper.ts'
+import { probe } from '../e2e/ffprobe.ts'
+import type { System } from '../local/system.ts'
+import { disposableSystem, finalized, untilStatus } from './sessions.ts'
+
+const TRACKS = ['screen', 'webcam'] as const
+
+test('a real browser records webcam, microphone and screen; both play while recording and, complete, after', async (t) => {
+  await using system = await disposableSystem()
+  const browser = await launchChromium()
+  t.after(() => browser.close())
+  const page = await browser.newPage()
+  const recorder = new Eavesdropper(page)
+  const problems = listenForProblems(page)
+
+  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await page.click('#start')
+  await page.waitForSelector('#state[data-state=recording]')
+  const session = (await page.getAttribute('#state', 'data-session')) ?? ''
+  const token = new URL((await page.getAttribute('#watch', 'href')) ?? '').hash.slice('#token='.length)
+  const trackUrl = (track: string): string => `${system.queryUrl}/v1/sessions/${session}/tracks/${track}?token=${token}`
+
+  await recordedFor(page, '0:12')
+  for (const track of TRACKS) {
+    const live = await probe(trackUrl(track))
+    assert.deepEqual(live.warnings, [], `${track} while it records`)
+    assert.ok(live.durationMs >= 5000, `${track} has ${live.durationMs} ms after 12 s`)
+    t.diagnostic(`${track} at 12 s: ${Math.round(live.durationMs)} ms playable`)
+  }
+
+  await recordedFor(page, '0:25')
+  await page.click('#stop')
+  await page.waitForSelector('#state[data-state=stopped]')
+  const stopped = performance.now()
+  const status = await untilStatus(system, session, ({ status }) => status !== 'recording' && status !== 'interrupted')
+  t.diagnostic(`complete ${Math.round(performance.now() - stopped)} ms after stop() had resolved`)
+  assert.equal(status.status, 'complete')
+  await untilStatus(system, session, finalized)
+
+  const verdict = checkSession({ session, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session, token)) })
+  assertContent(verdict.findings)
+  t.diagnostic(describeSummary(verdict.summary))
+  assert.deepEqual(problems, [])
+
+  for (const track of TRACKS) {
+    const recordedMs = durationOf(recorder, track)
+    const { durationMs, warnings } = await probe(trackUrl(track))
+    assert.deepEqual(warnings, [], track)
+    assert.ok(Math.abs(durationMs - recordedMs) < 300, `${track}: ${durationMs} ms of ${recordedMs} recorded`)
+    const seek = await seekInChromium(browser, system, trackUrl(track))
+    t.diagnostic(`${track}: ${Math.round(durationMs)} ms; Chromium sought to 80 % in ${seek.ms} ms with ${seek.requests} requests in all`)
+    assert.ok(Math.abs(seek.duration * 1000 - recordedMs) < 300, `${track}: Chromium says ${seek.duration} s`)
+    assert.ok(seek.requests <= 3, `${track}: ${seek.requests} requests`)
+  }
+  await postersShow(system, session)
+})
+
+/** Waits until the page's own clock shows that the recording has lasted so long. */
+async function recordedFor(page: Page, clock: string): Promise<void> {
+  await page.waitForFunction(`document.querySelector('#elapsed').textContent >= ${JSON.stringify(clock)}`, undefined, { timeout: 60_000 })
+}
+
+function listenForProblems(page: Page): string[] {
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text())
+  })
+  return problems
+}
+
+/** By the recorder's own bytes: from time 0 of the part to the end of its last frame, its length being that of the one before. */
+function durationOf(recorder: Eavesdropper, track: string): number {
+  const ledger = recorder.parts.find((part) => part.track === track)
+  assert.ok(ledger !== undefined)
+  const times = readRecordedPart(ledger.acknowledged).frames.map(({ timeMs }) => timeMs)
+  return Math.max(...times) + 33
+}
+
+/** Opens the track as any page would, and seeks. */
+async function seekInChromium(browser: Browser, system: System, url: string): Promise<{ duration: number; requests: number; ms: number }> {
+  const page = await browser.newPage()
+  let requests = 0
+  page.on('request', (request) => {
+    if (request.url() === url) requests += 1
+  })
+  await page.goto(`${system.queryUrl}/healthz`)
+  const { duration, ms } = await page.evaluate<{ duration: number; ms: number }>(seekScript(url))
+  await page.close()
+  return { duration, requests, ms }
+}
+
+// Runs in the page, hence as text: this project's types are those of Node.
+const seekScript = (url: string): string => `(async (url) => {
+  const once = (video, event) => new Promise((resolve, reject) => {
+    video.addEventListener(event, resolve, { once: true })
+    video.addEventListener('error', () => reject(new Error(video.error?.message ?? 'error')), { once: true })
+  })
+  const video = document.createElement('video')
+  video.preload = 'metadata'
+  video.muted = true
+  document.body.append(video)
+  const loaded = once(video, 'loadedmetadata')
+  video.src = url
+  await loaded
+  const began = performance.now()
+  const seeked = once(video, 'seeked')
+  video.currentTime = video.duration * 0.8
+  await seeked
+  return { duration: video.duration, ms: Math.round(performance.now() - began) }
+})(${JSON.stringify(url)})`
+
+async function postersShow(system: System, session: string): Promise<void> {
+  const posters = ({ tracks }: PublicSession): boolean => TRACKS.every((track) => tracks[track]?.renditions.some(({ kind, url }) => kind === 'poster' && url !== null))
+  const { tracks } = await untilStatus(system, session, posters)
+  assert.ok(Object.values(tracks).every(({ renditions }) => renditions.every(({ reason }) => reason === null)))
+  for (const track of TRACKS) {
+    const response = await fetch(`${system.queryUrl}/v1/sessions/${session}/tracks/${track}/poster`, { headers: { authorization: `Bearer ${system.apiKey}` } })
+    assert.equal(response.headers.get('content-type'), 'image/jpeg')
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    assert.deepEqual([...bytes.slice(0, 3)], [0xff, 0xd8, 0xff])
+  }
+}
