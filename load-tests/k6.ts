@@ -14,7 +14,7 @@ export async function findK6(log: (line: string) => void): Promise<string> {
   const found = folders.map((folder) => join(folder, process.platform === 'win32' ? 'k6.exe' : 'k6')).find(isProgram)
   if (found !== undefined) return found
   if (spawnSync('go', ['version']).status !== 0) {
-    throw new SetupError('k6 is not on PATH, and neither is Go (1.24 or later) to build it with: install k6 (https://grafana.com/docs/k6/latest/set-up/install-k6/) or Go.')
+    throw new SetupError('k6 is not on PATH, and neither is Go to build it with: install k6 (https://grafana.com/docs/k6/latest/set-up/install-k6/) or Go.')
   }
   log(`building k6 (go install ${MODULE}) into ${bin}: this takes some minutes, once …`)
   mkdirSync(bin, { recursive: true })

@@ -79,9 +79,8 @@ async function session() {
         violations.add(1)
         console.error(`${id}: ${text}`)
       },
-      reconnected(code) {
+      reconnected() {
         reconnects.add(1)
-        console.warn(`${id}: connects again after ${code}`)
       },
     },
   })

@@ -9,7 +9,7 @@ const digests = new Map()
 
 /**
  * A recorder on the wire, protocol v1: keeps within the window, forgets a chunk only when it is acknowledged, connects
- * again and sends the rest anew. `on` is told `acknowledged(ms, bytes)`, `violation(text)` and `reconnected(code)`.
+ * again and sends the rest anew. `on` is told `acknowledged(ms, bytes)`, `violation(text)` and `reconnected()`.
  */
 export class WireClient {
   constructor({ url, token, on }) {
@@ -87,7 +87,7 @@ export class WireClient {
     clearInterval(this.pinging)
     if (!RECONNECT.includes(code) || this.reconnects >= MAX_RECONNECTS) return this.fail(`the connection ended with ${code} (${this.lastError ?? 'no reason'})`)
     this.reconnects += 1
-    this.on.reconnected(code)
+    this.on.reconnected()
     setTimeout(() => this.ended || this.dial(), code === 1012 ? 0 : Math.min(10_000, 250 * 2 ** this.reconnects))
   }
 
