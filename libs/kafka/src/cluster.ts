@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { pause } from './backoff.ts'
 import { isConnectionError, KafkaError, protocolError, toKafkaError } from './errors.ts'
 import { createBroker, createErrorFromCode, logOf, sendChecked, sendRaw, type ApiName, type Broker, type Instead, type KafkaConfig, type Log } from './kafkajs.ts'
 
 /** Leaves the broker time between two questions for the same thing. */
 const REFRESH_PAUSE_MS = 100
+const CLOSE_WITHIN_MS = 1000
 
 interface Metadata {
   brokers: { nodeId: number; host: string; port: number }[]
@@ -63,8 +64,9 @@ export class Cluster {
   }
 
   async #refresh(): Promise<void> {
-    const pause = this.#refreshedAt + REFRESH_PAUSE_MS - performance.now()
-    if (pause > 0) await delay(pause)
+    const soonest = this.#refreshedAt + REFRESH_PAUSE_MS - performance.now()
+    if (soonest > 0) await pause(soonest)
+    if (this.#closed) throw new KafkaError('KAFKA_CLOSED', 'the Kafka client is closed')
     const metadata = await this.#askAny()
     this.#addresses = new Map(metadata.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
     for (const { topicErrorCode, topic, partitionMetadata } of metadata.topicMetadata) {
@@ -143,7 +145,11 @@ export class Cluster {
     this.#closed = true
     const brokers = [...this.#brokers.values()]
     this.#brokers.clear()
-    await Promise.all(brokers.map((broker) => broker.disconnect()))
+    const enough = new AbortController()
+    await Promise.race([Promise.all(brokers.map((broker) => broker.disconnect())), pause(CLOSE_WITHIN_MS, enough.signal)])
+    enough.abort()
+    // A broker that hangs would hold the process until its requests time out.
+    for (const { connectionPool } of brokers) for (const { socket } of connectionPool.pool) socket?.destroy()
   }
 
   async #send<T>(nodeId: number, purpose: Purpose, send: (broker: Broker) => Promise<T>, connection = 0): Promise<T> {

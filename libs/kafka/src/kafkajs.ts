@@ -50,6 +50,7 @@ interface ProtocolRequest {
 interface Connection {
   isConnected(): boolean
   connect(): Promise<unknown>
+  socket?: net.Socket
 }
 
 interface ConnectionPool {

@@ -21,7 +21,7 @@ export interface ConsumerOptions {
   from?: 'earliest' | 'latest'
   /** Without a sign of life for this long the group gives our partitions away. Default 15,000. */
   sessionTimeoutMs?: number
-  /** Default a fifth of the session timeout. */
+  /** Members learn of a rebalance by it. Default 1,000, or a fifth of a shorter session timeout. */
   heartbeatMs?: number
   /** How long the group waits for members to join again. Default 60,000. */
   rebalanceTimeoutMs?: number
@@ -65,7 +65,7 @@ export class Consumer implements AsyncDisposable {
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 20_000
     this.#cluster = new Cluster(kafka)
     this.#fetcher = new Fetcher(this.#cluster, options.fetch)
-    const heartbeatMs = options.heartbeatMs ?? sessionTimeoutMs / 5
+    const heartbeatMs = options.heartbeatMs ?? Math.min(1000, sessionTimeoutMs / 5)
     this.#membership = new Membership(this.#cluster, { group, topics, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs }, this.#owner())
   }
 
