@@ -1,6 +1,7 @@
 import { ATTRIBUTES, METRICS, SPANS } from '@longtake/contracts'
 import { traceContextOf, type KafkaRecord } from '@longtake/kafka'
-import { context, metrics, ROOT_CONTEXT, SpanStatusCode, trace, TraceFlags, type Link, type Span } from '@opentelemetry/api'
+import { inSpan } from '@longtake/service'
+import { metrics, ROOT_CONTEXT, trace, TraceFlags, type Link } from '@opentelemetry/api'
 
 const meter = metrics.getMeter('longtake.block-writer')
 const tracer = trace.getTracer('longtake.block-writer')
@@ -34,17 +35,5 @@ export async function withCommitSpan<T>(session: string, track: string, records:
   const attributes = { [ATTRIBUTES.session]: session, [ATTRIBUTES.track]: track }
   const carrier = trace.setSpanContext(ROOT_CONTEXT, parent.context)
   const span = tracer.startSpan(SPANS.commit, { attributes, links: others }, carrier)
-  return context.with(trace.setSpan(carrier, span), async () => ended(span, commit()))
-}
-
-async function ended<T>(span: Span, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    span.recordException(error instanceof Error ? error : String(error))
-    span.setStatus({ code: SpanStatusCode.ERROR })
-    throw error
-  } finally {
-    span.end()
-  }
+  return inSpan(span, commit, carrier)
 }

@@ -1,5 +1,6 @@
 import { ATTRIBUTES, METRICS, SPANS } from '@longtake/contracts'
-import { metrics, SpanStatusCode, trace } from '@opentelemetry/api'
+import { inSpan } from '@longtake/service'
+import { metrics, trace } from '@opentelemetry/api'
 
 const meter = metrics.getMeter('longtake.finalizer')
 const tracer = trace.getTracer('longtake.finalizer')
@@ -10,15 +11,5 @@ export const instruments = {
 }
 
 export function inFinalizeSpan<T>(session: string, work: () => Promise<T>): Promise<T> {
-  return tracer.startActiveSpan(SPANS.finalize, { attributes: { [ATTRIBUTES.session]: session } }, async (span) => {
-    try {
-      return await work()
-    } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error))
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      throw error
-    } finally {
-      span.end()
-    }
-  })
+  return inSpan(tracer.startSpan(SPANS.finalize, { attributes: { [ATTRIBUTES.session]: session } }), work)
 }

@@ -1,5 +1,6 @@
 import type { Declaration, RecordingEvent, SessionState } from '@longtake/contracts'
 import { encodeStatus } from '@longtake/contracts'
+import { initialState } from '@longtake/domain'
 import { createLogger, createTokens, Secret } from '@longtake/service'
 import { publicAddresses } from '../src/addresses.ts'
 import { buildApp, type AppDeps } from '../src/app.ts'
@@ -44,32 +45,10 @@ export async function testApp(options: { recordings?: Partial<Recordings>; fold?
   return { app: await buildApp(deps), announced, put, sign, admin: { authorization: `Bearer ${API_KEY}` } }
 }
 
-export function sessionState(session: string, changes: Partial<SessionState> = {}): SessionState {
-  const at = new Date(NOW).toISOString()
-  return {
-    session,
-    eventsOffset: '1',
-    revision: 0,
-    status: 'waiting',
-    version: 0,
-    finalizedVersion: 0,
-    createdAt: at,
-    metadata: {},
-    startedAt: null,
-    endedAt: null,
-    activeAt: at,
-    deletedAt: null,
-    clients: [],
-    finish: null,
-    tracks: {},
-    gaps: [],
-    resends: [],
-    reports: [],
-    manifest: null,
-    renditions: [],
-    ...changes,
-  }
-}
+export const sessionState = (session: string, changes: Partial<SessionState> = {}): SessionState => ({
+  ...initialState(session, new Date(NOW).toISOString(), '1'),
+  ...changes,
+})
 
 export const webcamFile = {
   file: 0,

@@ -1,5 +1,6 @@
 import { ATTRIBUTES, METRICS, SPANS } from '@longtake/contracts'
-import { metrics, SpanStatusCode, trace } from '@opentelemetry/api'
+import { inSpan } from '@longtake/service'
+import { metrics, trace } from '@opentelemetry/api'
 
 const meter = metrics.getMeter('longtake.remuxer')
 const tracer = trace.getTracer('longtake.remuxer')
@@ -15,15 +16,5 @@ export const instruments = {
 
 export function inRenderSpan<T>({ session, track, kind }: { session: string; track: string; kind: string }, work: () => Promise<T>): Promise<T> {
   const attributes = { [ATTRIBUTES.session]: session, [ATTRIBUTES.track]: track, 'longtake.rendition': kind }
-  return tracer.startActiveSpan(SPANS.render, { attributes }, async (span) => {
-    try {
-      return await work()
-    } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error))
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      throw error
-    } finally {
-      span.end()
-    }
-  })
+  return inSpan(tracer.startSpan(SPANS.render, { attributes }), work)
 }
