@@ -12,7 +12,7 @@ const KILLS = 20
 /** Commits come thick and fast, so that every kind of moment is met. */
 const QUICK = { LONGTAKE_FIRST_COMMIT: '100ms', LONGTAKE_COMMIT_EVERY: '200ms', LONGTAKE_COMMIT_EVERY_CALM: '200ms', LONGTAKE_HOLE_WAIT: '300ms' }
 
-test(`killed at ${KILLS} moments between staging, commit and event: the same frames, times, flags and order`, async () => {
+test(`killed at ${KILLS} moments between staging, commit and event: the same frames, times, flags and order`, async (t) => {
   await using live = await Live.begin()
   await using proxy = await startHttpFaultProxy(azuriteOrigin())
   let writer = startWriter(live, proxy)
@@ -20,24 +20,26 @@ test(`killed at ${KILLS} moments between staging, commit and event: the same fra
   try {
     for (let seed = 1; seed <= KILLS; seed++) {
       const random = seededRandom(seed)
-      const killed = killAt(proxy, () => writer, random.between(1, 20), random.chance(0.5) ? 'cut before' : 'cut answer')
+      const attempt = new AbortController()
+      const killed = killAt(proxy, () => writer, random.between(1, 20), random.chance(0.5) ? 'cut before' : 'cut answer', attempt.signal)
       const session = `kill-${seed}`
       const [first, second] = [recording(seed, 0), recording(seed, 20_000)]
       const sending = sendAll(live, session, [first, second], random)
-      moments.push(await Promise.race([killed, sending.then(() => 'none came in time')]))
-      if (writer.exitCode === null && writer.signalCode === null) {
-        writer.kill('SIGKILL')
+      const whole = Promise.all([first, second].map(async ({ part, chunks }) => live.whole(session, part, chunks.length)))
+      const moment = await Promise.race([killed, whole.then(() => 'none')])
+      attempt.abort()
+      moments.push(moment)
+      if (moment !== 'none') {
         await once(writer, 'exit')
+        writer = startWriter(live, proxy)
       }
-      writer = startWriter(live, proxy)
       await sending
-      const state = await live.whole(session, second.part, second.chunks.length)
-      await live.whole(session, first.part, first.chunks.length)
+      await whole
       const { findings } = checkRecording({ file: await live.file(session), parts: [first, second].map(({ part, chunks }) => ({ ...part, chunks })) })
       assertContent(findings, `seed ${seed}, killed at ${moments.at(-1)}`)
-      assert.equal(state.file, 0)
     }
-    console.log(JSON.stringify(tally(moments)))
+    t.diagnostic(JSON.stringify(tally(moments)))
+    assert.ok(moments.filter((moment) => moment !== 'none').length >= KILLS * 0.8, 'nearly every moment is met')
   } finally {
     await stop(writer)
   }
@@ -121,11 +123,11 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 /** Kills the writer at its n-th request to storage, before the request arrives or before its answer does. Resolves with what it was. */
-function killAt(proxy: HttpFaultProxy, writer: () => ChildProcess, n: number, kind: 'cut before' | 'cut answer'): Promise<string> {
+function killAt(proxy: HttpFaultProxy, writer: () => ChildProcess, n: number, kind: 'cut before' | 'cut answer', signal: AbortSignal): Promise<string> {
   let seen = 0
   return new Promise((resolve) => {
     proxy.inject(({ method, path }) => {
-      if (++seen !== n) return false
+      if (signal.aborted || ++seen !== n) return false
       writer().kill('SIGKILL')
       resolve(`${kind} of ${kindOf(method, path)}`)
       return true

@@ -107,6 +107,7 @@ export class ChunksPartition implements PartitionHandler {
         budget,
         logger: logger.child({ session, track: name }),
         isErased: async () => isErased(store, session),
+        erase: async () => eraseSession(store, session),
         publish: async (event) => this.#deps.publish(this.partition, event),
         park: async (record, why) => this.#deps.park(record, why),
         done: (record) => {

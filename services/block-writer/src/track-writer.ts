@@ -25,6 +25,8 @@ export interface WriterDeps {
   readonly logger: Logger
   /** Whether the session was deleted. */
   isErased(): Promise<boolean>
+  /** Deletes all that the session has in storage. */
+  erase(): Promise<void>
   /** Resolves when the broker has it. */
   publish(event: RecordingEvent): Promise<void>
   park(record: KafkaRecord, why: { reason: string; details: string }): Promise<void>
@@ -264,7 +266,13 @@ export class TrackWriter {
     const { storage, settings, logger } = this.#deps
     const startedAt = performance.now()
     const plan = planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits)
-    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, this.#etags.get(file.number) ?? null)
+    const before = this.#etags.get(file.number) ?? null
+    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before)
+    // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
+    if (before === null && (await this.#deps.isErased())) {
+      await this.#deps.erase()
+      throw new Superseded('the session was deleted')
+    }
     this.#etags.set(file.number, etag)
     await this.#publish(state)
     instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })

@@ -11,19 +11,20 @@ const BLOCK = 4 * 1024 * 1024
 class Meter {
   bytes = 0
   install(world: World): void {
-    const { stageBlock, put } = world.memory
+    const stageBlock = world.memory.stageBlock.bind(world.memory)
+    const put = world.memory.put.bind(world.memory)
     world.memory.stageBlock = async (blob, id, bytes, call) => {
       this.bytes += bytes.length
-      return stageBlock.call(world.memory, blob, id, bytes, call)
+      return stageBlock(blob, id, bytes, call)
     }
     world.memory.put = async (blob, bytes, options) => {
       this.bytes += bytes.length
-      return put.call(world.memory, blob, bytes, options)
+      return put(blob, bytes, options)
     }
   }
 }
 
-test('three hours: after the last chunk at most one block and 256 KiB are written, and a restart goes on', async () => {
+test('three hours: after the last chunk at most one block and 256 KiB are written, and a restart goes on', async (t) => {
   const world = new World()
   const meter = new Meter()
   meter.install(world)
@@ -47,14 +48,14 @@ test('three hours: after the last chunk at most one block and 256 KiB are writte
   await world.settle()
   const last = meter.bytes - before
   const checkpoint = (await world.memory.readAll((await checkpointName(world))!))!.bytes.length
-  console.log(JSON.stringify({ chunks: chunks.length, received, written: meter.bytes, afterLastChunk: last, checkpoint }))
+  t.diagnostic(JSON.stringify({ chunks: chunks.length, received, written: meter.bytes, afterLastChunk: last, checkpoint }))
   assert.ok(last <= BLOCK + 256 * 1024, `${last} bytes after the last chunk`)
   assert.ok(checkpoint < 150 * 1024, `a checkpoint of ${checkpoint} bytes`)
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }] }).findings)
   assert.equal(world.committedOffset, world.log.length)
 })
 
-test('forty parts, five hundred holes and hours of keyframes survive a restart, and the holes can be filled', async () => {
+test('forty parts, five hundred holes and hours of keyframes survive a restart, and the holes can be filled', async (t) => {
   const world = new World()
   world.own()
   const parts = Array.from({ length: 40 }, (_, i) => ({
@@ -79,7 +80,7 @@ test('forty parts, five hundred holes and hours of keyframes survive a restart, 
   world.clock.advance(60_000)
   await world.settle()
   const size = (await world.memory.readAll((await checkpointName(world))!))!.bytes.length
-  console.log(JSON.stringify({ holes, checkpoint: size }))
+  t.diagnostic(JSON.stringify({ holes, checkpoint: size }))
   assert.ok(size < 256 * 1024, `a checkpoint of ${size} bytes`)
   const before = world.lastCommit()
   world.own()
