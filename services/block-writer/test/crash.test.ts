@@ -11,8 +11,11 @@ interface Scenario {
 
 type Death = { moment: 'before' | 'after'; change: number }
 
-/** Two parts of one track, holes in the first filled while the second runs; dies at the given change in storage. */
-async function play(death: Death | null): Promise<Scenario & { changes: number }> {
+/**
+ * Two parts of one track, holes in the first filled while the second runs; dies at the given change in storage.
+ * `apart`: the second has no sound and misses its beginning for long, so it waits in file 0 and then gets file 1.
+ */
+async function play(death: Death | null, apart: boolean): Promise<Scenario & { changes: number }> {
   let changes = 0
   const world: World = new World({
     faults: {
@@ -44,14 +47,18 @@ async function play(death: Death | null): Promise<Scenario & { changes: number }
     await step(1_500)
   }
   world.closePart(first, chunks.length)
-  const others = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: ['audio', 'video'] })
+  const others = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: apart ? ['video'] : ['audio', 'video'] })
   world.open(second)
   for (const [seq, bytes] of others.entries()) {
-    world.chunk(second, seq, bytes)
+    if (seq > 0 || !apart) world.chunk(second, seq, bytes)
     if (seq === 2) world.chunk(first, 4, chunks[4]!)
     if (seq === 6) world.chunk(first, 7, chunks[7]!)
     if (seq === 9) world.chunk(first, 3, chunks[3]!)
     await step(4_000)
+  }
+  if (apart) {
+    world.chunk(second, 0, others[0]!)
+    await step(31_000)
   }
   world.closePart(second, others.length)
   world.declare({ type: 'session-finished', session: 'session-1', parts: { webcam: [first.part, second.part] }, at: world.at() })
@@ -60,29 +67,33 @@ async function play(death: Death | null): Promise<Scenario & { changes: number }
   return { world, parts: [{ part: first, chunks }, { part: second, chunks: others }], changes }
 }
 
-async function assertWhole({ world, parts }: Scenario, what: string): Promise<EventOf<'blocks-committed'>> {
-  const file = await world.file()
-  assertContent(checkRecording({ file, parts: parts.map(({ part, chunks }) => ({ ...part, chunks })) }).findings, what)
-  const commit = world.lastCommit()
-  assert.equal(commit.bytes, file.length, what)
-  for (const { part, chunks } of parts) {
-    const state = world.partState(part.part)
+async function assertWhole({ world, parts }: Scenario, apart: boolean, what: string): Promise<EventOf<'blocks-committed'>> {
+  for (const [number, inFile] of (apart ? parts.map((part) => [part]) : [parts]).entries()) {
+    const file = await world.file('webcam', number)
+    assertContent(checkRecording({ file, parts: inFile.map(({ part, chunks }) => ({ ...part, chunks })) }).findings, what)
+    assert.equal(world.lastCommit('webcam', number).bytes, file.length, what)
+    assert.deepEqual(world.lastCommit('webcam', number).parts.map(({ part }) => part), inFile.map(({ part }) => part.part), what)
+  }
+  for (const [i, { part, chunks }] of parts.entries()) {
+    const state = world.partState(part.part, 'webcam', apart ? i : 0)
     assert.deepEqual([state.stored, state.missing, state.undecodable, state.closed], [[[0, chunks.length - 1]], [], [], { chunks: chunks.length, clean: true }], what)
   }
   assert.equal(world.committedOffset, world.log.length, what)
   assert.ok(world.events.some((event) => event.type === 'session-finished'), what)
-  return commit
+  return world.lastCommit()
 }
 
-test('killed before or after any change in storage: the same frames, times and order', async () => {
-  const undisturbed = await play(null)
-  const expected = await assertWhole(undisturbed, 'undisturbed')
-  assert.deepEqual(await undisturbed.world.names('session-1/webcam/pending/'), [])
-  const deaths = Array.from({ length: undisturbed.changes }, (_, i): Death[] => [{ moment: 'before', change: i + 1 }, { moment: 'after', change: i + 1 }]).flat()
-  assert.ok(deaths.length > 100)
-  for (const death of deaths) {
-    const what = `killed ${death.moment} change ${death.change} of ${undisturbed.changes}`
-    const commit = await assertWhole(await play(death), what)
-    assert.equal(commit.durationMs, expected.durationMs, what)
-  }
-})
+for (const apart of [false, true]) {
+  test(`killed before or after any change in storage, parts ${apart ? 'in two files' : 'in one file'}: the same frames, times and order`, async () => {
+    const undisturbed = await play(null, apart)
+    const expected = await assertWhole(undisturbed, apart, 'undisturbed')
+    assert.deepEqual(await undisturbed.world.names('session-1/webcam/pending/'), [])
+    const deaths = Array.from({ length: undisturbed.changes }, (_, i): Death[] => [{ moment: 'before', change: i + 1 }, { moment: 'after', change: i + 1 }]).flat()
+    assert.ok(deaths.length > 100)
+    for (const death of deaths) {
+      const what = `killed ${death.moment} change ${death.change} of ${undisturbed.changes}`
+      const commit = await assertWhole(await play(death, apart), apart, what)
+      assert.equal(commit.durationMs, expected.durationMs, what)
+    }
+  })
+}
