@@ -40,7 +40,10 @@ export class Uplink {
   #cancelRetry: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
   #sending = false
-  readonly #onWake = (): void => this.#wake()
+  readonly #onOnline = (): void => this.#connectNow()
+  readonly #onVisibility = (): void => {
+    if (document.visibilityState === 'visible') this.#connectNow()
+  }
 
   constructor(options: UplinkOptions, events: UplinkEvents) {
     this.#options = options
@@ -49,15 +52,15 @@ export class Uplink {
 
   start(): void {
     this.#options.timers.every(TICK_MS, () => this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0)))
-    addEventListener('online', this.#onWake)
-    document.addEventListener('visibilitychange', this.#onWake)
+    addEventListener('online', this.#onOnline)
+    document.addEventListener('visibilitychange', this.#onVisibility)
     void this.#connect()
   }
 
   /** Ends the connection for good. */
   stop(): void {
-    removeEventListener('online', this.#onWake)
-    document.removeEventListener('visibilitychange', this.#onWake)
+    removeEventListener('online', this.#onOnline)
+    document.removeEventListener('visibilitychange', this.#onVisibility)
     this.#cancelRetry?.()
     this.#cancelRetry = null
     this.#dropConnection()
@@ -167,9 +170,9 @@ export class Uplink {
     this.#transport = null
   }
 
-  /** The network is back, or someone looks at the page again: a moment at which waiting longer helps nobody. */
-  #wake(): void {
-    if (this.#cancelRetry === null || document.visibilityState === 'hidden') return
+  /** Does not wait for the next try any longer: the network is back, or someone looks at the page again. */
+  #connectNow(): void {
+    if (this.#cancelRetry === null) return
     this.#cancelRetry()
     void this.#connect()
   }

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { CreateSessionResponse, PublicSession } from '@longtake/contracts'
+import { assertContent, checkSession, describeSummary, downloadSession } from '@longtake/testkit'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium } from '../e2e/chromium.ts'
+import { Eavesdropper } from '../e2e/eavesdropper.ts'
+import { TcpLine } from '../e2e/tcp-line.ts'
+import { freePort } from '../local/ports.ts'
+import type { System } from '../local/system.ts'
+import { call, createSession, disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
+
+test('the recorder in a real browser', async (t) => {
+  const gateway = await freePort()
+  await using line = await TcpLine.to(gateway)
+  await using system = await disposableSystem({
+    services: RECORDING_SERVICES,
+    ports: { gateway },
+    env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` },
+  })
+  const browser = await launchChromium()
+  t.after(() => browser.close())
+
+  await t.test('records on through cuts, lost acks and a restarting gateway, and stops when all is durable', (step) => survivesFaults(step, { system, browser, line }))
+  await t.test('records several parts of a track, pauses, and tells when a track ends', (step) => recordsParts(step, { system, browser }))
+  await t.test('ends with the session that is deleted, and leaves nothing on the computer', () => endsWhenDeleted({ system, browser }))
+  await t.test('needs no Worker: where the page forbids it, its own timers serve', () => recordsWithoutWorker({ system, browser }))
+})
+
+interface Places {
+  system: System
+  browser: Browser
+}
+
+async function survivesFaults(t: TestContext, { system, browser, line }: Places & { line: TcpLine }): Promise<void> {
+  const page = await browser.newPage()
+  const recorder = new Eavesdropper(page)
+  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await page.click('#start')
+  await page.waitForSelector('#state[data-state=recording][data-connection=connected]')
+  const session = (await page.getAttribute('#state', 'data-session')) ?? ''
+  await untilChunks(page, 'acknowledged', 2)
+
+  line.cut()
+  await page.waitForSelector('#state[data-connection=offline]')
+  await untilChunks(page, 'waiting', 4)
+  assert.ok(((await spooled(page))['chunks'] ?? 0) >= 8, 'what waits is in the spool')
+  line.mend()
+  await untilCaughtUp(page)
+
+  // Durable on the server, but not known here: it is sent again, and must not be there twice.
+  line.loseAnswers()
+  await untilChunks(page, 'waiting', 2)
+  line.cut()
+  line.mend()
+  await untilCaughtUp(page)
+
+  await system.processes.stop('gateway')
+  await page.waitForSelector('#state:not([data-connection=connected])')
+  await system.processes.start('gateway')
+  await untilCaughtUp(page)
+
+  line.cut()
+  await page.waitForSelector('#state[data-connection=offline]')
+  await page.click('#stop')
+  await page.waitForSelector('#state[data-state=stopping]')
+  assert.match((await page.textContent('#state')) ?? '', /kept on this computer/)
+  line.mend()
+  await page.waitForSelector('#state[data-state=stopped]', { timeout: 60_000 })
+  assert.deepEqual(await spooled(page), { clients: 0, parts: 0, chunks: 0, payloads: 0 })
+  const waiting = await page.evaluate("[...document.querySelectorAll('[data-cell=waiting]')].map((cell) => cell.dataset.chunks)")
+  assert.deepEqual(waiting, ['0', '0'])
+
+  const status = await untilStatus(system, session, finalized)
+  assert.equal(status.status, 'complete')
+  const verdict = checkSession({ session, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session, system.apiKey)) })
+  assertContent(verdict.findings)
+  t.diagnostic(describeSummary(verdict.summary))
+  await page.close()
+}
+
+async function recordsParts(t: TestContext, { system, browser }: Places): Promise<void> {
+  const { page, session } = await openLibrary(system, browser)
+  const recorder = new Eavesdropper(page)
+  const seen = await page.evaluate<{ events: string[]; states: string[]; errors: string[] }>(`(async () => {
+    const { startRecorder } = await import('/pages/recorder/index.js')
+    const open = () => navigator.mediaDevices.getUserMedia({ video: true, audio: true })
+    const first = await open()
+    const recorder = await startRecorder({ ingest: ${JSON.stringify(session.ingest)}, tracks: { webcam: { stream: first } } })
+    const seen = { events: [], states: [], errors: [] }
+    const until = (holds) => new Promise((resolve) => {
+      const end = recorder.on('progress', (progress) => { if (holds(progress)) { end(); resolve() } })
+    })
+    recorder.on('track-ended', ({ track }) => seen.events.push('ended ' + track))
+    recorder.on('state', ({ phase }) => { if (seen.states.at(-1) !== phase) seen.states.push(phase) })
+    recorder.on('error', (error) => seen.errors.push(error.message))
+    await until(({ webcam }) => webcam.acknowledged.chunks >= 2)
+    recorder.pause()
+    recorder.resume()
+    const ended = new Promise((resolve) => recorder.on('track-ended', resolve))
+    for (const track of first.getTracks()) track.stop()
+    await ended
+    const before = recorder.progress.webcam.recorded.chunks
+    const second = await open()
+    await recorder.addTrack('webcam', { stream: second, videoBitsPerSecond: 500000 })
+    await until(({ webcam }) => webcam.acknowledged.chunks >= before + 2)
+    await recorder.stop()
+    await recorder.stop()
+    seen.events.push(recorder.state.phase)
+    return seen
+  })()`)
+  assert.deepEqual(seen, { events: ['ended webcam', 'ended webcam', 'stopped'], states: ['recording', 'stopping', 'stopped'], errors: [] })
+  const status = await untilStatus(system, session.id, finalized)
+  assert.equal(status.status, 'complete')
+  assert.deepEqual(status.tracks['webcam']?.parts.map(({ closed, clean }) => [closed, clean]), [[true, true], [true, true]])
+  const verdict = checkSession({ session: session.id, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session.id, system.apiKey)) })
+  assertContent(verdict.findings)
+  t.diagnostic(describeSummary(verdict.summary))
+  await page.close()
+}
+
+async function endsWhenDeleted({ system, browser }: Places): Promise<void> {
+  const { page, session } = await openLibrary(system, browser)
+  await page.evaluate(`(async () => {
+    const { startRecorder } = await import('/pages/recorder/index.js')
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true })
+    window.recorder = await startRecorder({ ingest: ${JSON.stringify(session.ingest)}, tracks: { webcam: { stream } } })
+    window.codes = []
+    window.recorder.on('error', ({ code }) => window.codes.push(code))
+  })()`)
+  await page.waitForFunction('window.recorder.progress.webcam?.acknowledged.chunks >= 1')
+  await fetch(`${system.queryUrl}/v1/sessions/${session.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${system.apiKey}` } })
+  await page.waitForFunction("window.recorder.state.phase === 'failed'")
+  const end = await page.evaluate("window.recorder.stop().then(() => 'stopped', ({ code }) => code)")
+  assert.equal(end, 'deleted')
+  assert.deepEqual(await page.evaluate('window.codes'), ['refused', 'deleted'])
+  await page.waitForFunction(`(${COUNT_SPOOLED})().then(({ clients }) => clients === 0)`)
+  assert.deepEqual(await spooled(page), { clients: 0, parts: 0, chunks: 0, payloads: 0 })
+  await page.close()
+}
+
+async function recordsWithoutWorker({ system, browser }: Places): Promise<void> {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  const violations: string[] = []
+  page.on('console', (message) => violations.push(message.text()))
+  await page.route('**/record', async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, headers: { ...response.headers(), 'content-security-policy': "worker-src 'none'" } })
+  })
+  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await page.click('#start')
+  await untilChunks(page, 'acknowledged', 2)
+  await page.click('#stop')
+  await page.waitForSelector('#state[data-state=stopped]')
+  assert.match(violations.join('\n'), /worker-src 'none'/)
+  await context.close()
+}
+
+/** A page of the same origin as the library's bundle, with a session to record into. */
+async function openLibrary(system: System, browser: Browser): Promise<{ page: Page; session: CreateSessionResponse }> {
+  const session = await createSession(system)
+  const page = await browser.newPage()
+  await page.goto(`${system.queryUrl}/record`)
+  await call<PublicSession>(system, `/v1/sessions/${session.id}`)
+  return { page, session }
+}
+
+/** Until each track has at least so many. */
+async function untilChunks(page: Page, cell: 'acknowledged' | 'waiting', chunks: number): Promise<void> {
+  await page.waitForFunction(
+    `(() => { const cells = [...document.querySelectorAll('[data-cell=${cell}]')]; return cells.length > 0 && cells.every((cell) => Number(cell.dataset.chunks) >= ${chunks}) })()`,
+    undefined,
+    { timeout: 60_000 },
+  )
+}
+
+async function untilCaughtUp(page: Page): Promise<void> {
+  await page.waitForSelector('#state[data-connection=connected]', { timeout: 60_000 })
+  await page.waitForFunction("[...document.querySelectorAll('[data-cell=waiting]')].every((cell) => cell.dataset.chunks === '0')", undefined, { timeout: 60_000 })
+}
+
+// Runs in the page, hence as text: this project's types are those of Node.
+const COUNT_SPOOLED = `async () => {
+  const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) })
+  const database = await done(indexedDB.open('longtake-spool'))
+  const count = async (store) => [store, await done(database.transaction(store).objectStore(store).count())]
+  const counts = Object.fromEntries(await Promise.all(['clients', 'parts', 'chunks', 'payloads'].map(count)))
+  database.close()
+  return counts
+}`
+
+const spooled = (page: Page): Promise<Record<string, number>> => page.evaluate(`(${COUNT_SPOOLED})()`)
