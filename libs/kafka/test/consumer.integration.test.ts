@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createParker, createProducer, PARKED_HEADERS, readPartitionToEnd, startConsumer, type KafkaError, type KafkaRecord, type Producer } from '../src/index.ts'
+import { TOPICS } from '@longtake/contracts'
+import { createParker, createProducer, ensureTopics, PARKED_HEADERS, readPartitionToEnd, startConsumer, type KafkaError, type KafkaRecord, type Producer } from '../src/index.ts'
 import { committed, Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
 const quick = { sessionTimeoutMs: 3000, heartbeatMs: 200, commitIntervalMs: 100, closeTimeoutMs: 5000 }
@@ -258,7 +259,7 @@ test('a paused partition hands nothing out until it is resumed; what was fetched
 
 test('parking keeps the record as it is, with the reason, before it is done', async () => {
   // The one topic with a fixed name; other tests may have made it.
-  await withAdmin(kafka(), (admin) => admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'recordings.parked', numPartitions: 12, replicationFactor: 1 }] })).catch(() => {})
+  await ensureTopics(kafka(), { replicationFactor: 1 }, [TOPICS.parked])
   const [topic = ''] = await makeTopics(kafka(), ['bad'], 1)
   await using producer = createProducer({ kafka: kafka() })
   const parker = createParker({ producer, group: 'writers' })
