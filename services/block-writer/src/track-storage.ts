@@ -9,6 +9,7 @@ import {
   METADATA,
   Track,
   TrackFile,
+  writtenBy,
   type CommitEvent,
   type CommitPlan,
   type NewBlock,
@@ -91,9 +92,17 @@ export class TrackStorage {
     throw new LongtakeError('INTERNAL', `${blob} names a checkpoint that does not exist`)
   }
 
+  /** What was written for commits that failed, or not deleted by one that was cut short. */
   async #deleteOrphans(track: Track, side: readonly { name: string; age: number }[]): Promise<void> {
     const needed = new Set(track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]))
-    for (const { name, age } of side) if (age > ORPHAN_MS && !needed.has(name)) await this.#store.delete(name)
+    for (const { name, age } of side) {
+      if (needed.has(name)) continue
+      const by = writtenBy(name)
+      const last = by === null ? undefined : track.files[by.file]?.commitNumber
+      // A commit of that number or a lower one can never succeed any more; one of a higher number may be under way.
+      const isOver = by !== null && last !== undefined && by.number <= last
+      if (isOver || age > ORPHAN_MS) await this.#store.delete(name)
+    }
   }
 
   /** The bytes of a pending blob. */

@@ -67,7 +67,10 @@ export class TrackWriter {
   #incoming: Entry[] = []
   #uncommitted: Entry[] = []
   #bytes = 0
+  /** Of all that was taken here or is in a commit. */
   #lastOffset = -1n
+  /** When the track was loaded, until its first commit here. */
+  #loadedAt: number | null = null
   #asked = false
   #releaseHeld = false
   #waiting: Waiting[] = []
@@ -206,6 +209,8 @@ export class TrackWriter {
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
     for (const state of states) await this.#publish(state)
     this.#etags = etags
+    this.#loadedAt = clock.now()
+    for (const { nextOffset } of states) this.#passed(BigInt(nextOffset) - 1n)
     return track
   }
 
@@ -215,7 +220,7 @@ export class TrackWriter {
       track.declare(content)
       this.#uncommitted.push(entry)
       if (content.type === 'part-closed') this.#asked = true
-      this.#lastOffset = record.offset
+      this.#passed(record.offset)
       return
     }
     const taken = track.takeChunk(content, entry.receivedAt)
@@ -228,11 +233,16 @@ export class TrackWriter {
       this.#count(-sizeOf(content))
       this.#deps.done(record)
     }
-    this.#lastOffset = record.offset
+    this.#passed(record.offset)
+  }
+
+  #passed(offset: bigint): void {
+    if (offset > this.#lastOffset) this.#lastOffset = offset
   }
 
   #dueAt(track: Track): number | null {
     const entries = this.#uncommitted.filter((entry) => !isHeld(track, entry))
+    if (entries.length === 0 && this.#loadedAt !== null && track.unfinished) return this.#loadedAt
     const since = entries[0]?.receivedAt ?? null
     const { unplayableSince, committedMs } = track
     return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#bytes, unplayableSince, committedMs, asked: this.#asked })
@@ -257,6 +267,7 @@ export class TrackWriter {
     })
     this.#uncommitted = held
     this.#asked = false
+    this.#loadedAt = null
     this.#count(-covered.reduce((sum, { content }) => sum + sizeOf(content), 0))
     for (const record of records) this.#deps.done(record)
     this.#resolveWaiting()

@@ -27,6 +27,12 @@ export const METADATA = {
   durationMs: 'durationms',
 } as const
 
+/** The commit that wrote a side blob, from its name; null where it says none. */
+export function writtenBy(name: string): { readonly file: number; readonly number: number } | null {
+  const found = /\/checkpoints\/(\d+)\/(\d+)-/.exec(name) ?? /\.(\d+)\.(\d+)\.[^./]+$/.exec(name)
+  return found === null ? null : { file: Number(found[1]), number: Number(found[2]) }
+}
+
 /** A tail above this goes into a pending blob, so that checkpoints stay small. */
 const MAX_INLINE_TAIL = 64 * 1024
 /** The same for tails that will not change soon: there may be hundreds, one at each hole. */
@@ -69,7 +75,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
   for (const part of parts) {
     const prefix = `${BLOBS.pendingPrefix(track.session, track.name)}${part.id}/`
     for (const run of part.runs) {
-      storeRun(run, run === part.runs.at(-1), prefix, commitId, limits, pending)
+      storeRun(run, run === part.runs.at(-1), (chunks) => `${prefix}${chunks}.${file.number}.${file.commitNumber + 1}.${commitId}`, limits, pending)
       planned.set(run, { before: intoBlocks(run.before, limits.maxBlockBytes, blocks), after: intoBlocks(run.after, limits.maxBlockBytes, blocks) })
     }
   }
@@ -158,15 +164,15 @@ function offsetIn(file: TrackFile, id: string): number {
 }
 
 /** Puts what must outlive this process, and is not media, into pending blobs. */
-function storeRun(run: Run, isLast: boolean, prefix: string, commitId: string, limits: CommitLimits, pending: NewPendingBlob[]): void {
-  const name = (from: number, to: number): string => `${prefix}${from}-${to}-${commitId}`
+function storeRun(run: Run, isLast: boolean, nameOf: (chunks: string) => string, limits: CommitLimits, pending: NewPendingBlob[]): void {
+  const name = (from: number, to: number): string => nameOf(`${from}-${to}`)
   run.raw = storeRaw(run.raw, limits.maxBlockBytes, name, pending)
   run.unfed = storeRaw(run.unfed, limits.maxBlockBytes, name, pending)
   const saved = run.snapshot()
   if (saved === null || saved.tail.bytes === null) return
   const isLarge = saved.tail.length > (isLast ? MAX_INLINE_TAIL : MAX_RESTING_TAIL)
   if (isLarge) {
-    const blob = `${prefix}tail-${run.to}-${commitId}`
+    const blob = nameOf(`tail-${run.to}`)
     pending.push({ name: blob, parts: [saved.tail.bytes] })
     run.saved = { state: saved.state, tail: { length: saved.tail.length, bytes: null, blob } }
     run.decoder = null

@@ -1,5 +1,5 @@
 export { COMMIT_POLICY, commitDueAt, type CommitPolicy } from './commit-policy.ts'
-export { COMMIT_LIMITS, commitEvent, METADATA, planCommit, type CommitEvent, type CommitLimits, type CommitPlan, type SealedCommit } from './commit-plan.ts'
+export { COMMIT_LIMITS, commitEvent, METADATA, planCommit, writtenBy, type CommitEvent, type CommitLimits, type CommitPlan, type SealedCommit } from './commit-plan.ts'
 export { decodeCheckpoint, type Checkpoint } from './checkpoint.ts'
 export { TrackFile } from './file.ts'
 export type { Taken } from './part.ts'

@@ -206,6 +206,12 @@ export class Part {
     }
   }
 
+  /** Whether there is something left for `work`: an owner before this one ended in the middle of it. */
+  get unfinished(): boolean {
+    if (this.place === null) return false
+    return this.runs.some((run, i) => run.waiting || (!run.decoded && this.container === 'webm') || (run.decoded && this.runs[i + 1]?.from === run.to + 1))
+  }
+
   /** Moves all of its media in time; `work` must have been done before. */
   move(deltaMs: number): void {
     if (this.place === null) return

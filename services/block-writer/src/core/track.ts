@@ -125,6 +125,11 @@ export class Track {
     return dirty.toSorted((a, b) => b.number - a.number)
   }
 
+  /** Whether a commit is due for what was loaded: its owner ended in the middle of longer work. */
+  get unfinished(): boolean {
+    return this.files.some(({ dirty }) => dirty) || this.parts.some(({ unfinished }) => unfinished)
+  }
+
   /** Decoded media that no commit has yet. */
   get freshBytes(): number {
     return this.parts.reduce((sum, part) => sum + freshLength(part.pieces), 0)
