@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -85,7 +85,32 @@ async function unpackPackaged(): Promise<ChromiumBinary> {
     }
   }
   const libraries = [join(target, 'al2023', 'lib'), process.env['LD_LIBRARY_PATH']].filter(Boolean).join(delimiter)
-  return { path: join(target, 'chromium'), env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(target, 'fonts') } }
+  return { path: join(target, 'chromium'), env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: fontsOf(target) } }
+}
+
+/**
+ * The package's own fonts.conf looks for fonts only where its home platform puts them. Without any font text is
+ * invisible and of no size, and what has no size counts as hidden.
+ */
+function fontsOf(target: string): string {
+  const path = join(target, 'fonts-unpacked.conf')
+  if (!existsSync(path)) {
+    const building = mkdtempSync(`${path}.building-`)
+    const built = join(building, 'fonts.conf')
+    writeFileSync(
+      built,
+      `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${join(target, 'fonts')}</dir>
+  <cachedir>${join(target, 'fonts-cache')}</cachedir>
+</fontconfig>
+`,
+    )
+    renameSync(built, path)
+    rmSync(building, { recursive: true })
+  }
+  return path
 }
 
 function packagedVersion(): string {

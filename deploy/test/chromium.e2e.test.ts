@@ -15,6 +15,7 @@ test('the Chromium found here records a camera with sound and its own tab', asyn
   const page = await browser.newPage()
   // A loopback address counts as a secure context, which cameras need.
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  assert.ok(await page.locator('p').evaluate(({ offsetHeight }) => offsetHeight > 0), 'there is a font: text has a height')
   const recorded = await page.evaluate(RECORD)
   assert.deepEqual(recorded, {
     webcam: { tracks: ['audio', 'video'], magic: '1a45dfa3' },
