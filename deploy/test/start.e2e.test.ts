@@ -14,7 +14,7 @@ test('npm start: pages answer, a second start is told, Ctrl-C leaves nothing, th
   const address = /http:\S+/.exec(await first.line(/ record +http/))?.[0] ?? ''
   const page = await fetch(address)
   assert.equal(page.status, 200, address)
-  const key = new URL(address).searchParams.get('key')
+  const key = new URLSearchParams(new URL(address).hash.slice(1)).get('key')
   const api = `${new URL(address).origin}/v1/sessions`
   const created = await fetch(api, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: '{"id":"kept"}' })
   assert.equal(created.status, 201)
