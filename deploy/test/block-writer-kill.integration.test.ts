@@ -18,7 +18,7 @@ test(`killed at ${KILLS} moments between staging, commit and event: the same fra
   let writer = startWriter(live, proxy)
   const moments: string[] = []
   try {
-    for (let seed = 1; seed <= KILLS; seed++) {
+    for (let seed = 1; moments.length < KILLS; seed++) {
       const random = seededRandom(seed)
       const attempt = new AbortController()
       const killed = killAt(proxy, () => writer, random.between(1, 20), random.chance(0.5) ? 'cut before' : 'cut answer', attempt.signal)
@@ -28,18 +28,18 @@ test(`killed at ${KILLS} moments between staging, commit and event: the same fra
       const whole = Promise.all([first, second].map(async ({ part, chunks }) => live.whole(session, part, chunks.length)))
       const moment = await Promise.race([killed, whole.then(() => 'none')])
       attempt.abort()
-      moments.push(moment)
+      // A session may be whole before its n-th request: then another one is killed.
       if (moment !== 'none') {
+        moments.push(moment)
         await once(writer, 'exit')
         writer = startWriter(live, proxy)
       }
       await sending
       await whole
       const { findings } = checkRecording({ file: await live.file(session), parts: [first, second].map(({ part, chunks }) => ({ ...part, chunks })) })
-      assertContent(findings, `seed ${seed}, killed at ${moments.at(-1)}`)
+      assertContent(findings, `seed ${seed}, killed at ${moment}`)
     }
     t.diagnostic(JSON.stringify(tally(moments)))
-    assert.ok(moments.filter((moment) => moment !== 'none').length >= KILLS * 0.8, 'nearly every moment is met')
   } finally {
     await stop(writer)
   }
