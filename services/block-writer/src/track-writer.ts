@@ -139,9 +139,9 @@ export class TrackWriter {
 
   /** Drops everything in memory; nothing more is done. */
   stop(): void {
-    this.#stopped = true
     this.#cancelTimer?.()
     this.#count(-this.#bytes)
+    this.#stopped = true
     for (const { resolve } of this.#waiting) resolve()
     this.#waiting = []
   }
@@ -157,7 +157,10 @@ export class TrackWriter {
     this.#running ??= this.#loop().finally(() => {
       this.#running = null
       this.#idleSince = this.#deps.clock.now()
-      if (!this.#stopped) this.#arm()
+      if (this.#stopped) return
+      // Something may have come after the loop had looked for the last time.
+      if (this.#incoming.length > 0) this.#run()
+      else this.#arm()
     })
   }
 
@@ -193,7 +196,6 @@ export class TrackWriter {
     }
     if (this.#incoming.length > 0) return true
     track.releaseHeld(this.#releaseHeld ? Infinity : this.#deps.clock.now())
-    this.#releaseHeld = false
     const dueAt = this.#dueAt(track)
     if (dueAt === null || dueAt > this.#deps.clock.now()) {
       this.#resolveWaiting()
@@ -266,11 +268,12 @@ export class TrackWriter {
       }
     })
     this.#uncommitted = held
-    this.#asked = false
     this.#loadedAt = null
     this.#count(-covered.reduce((sum, { content }) => sum + sizeOf(content), 0))
     for (const record of records) this.#deps.done(record)
     this.#resolveWaiting()
+    // Who waits may have asked while this was under way, for what came meanwhile.
+    this.#asked = this.#waiting.length > 0
   }
 
   async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {
@@ -331,6 +334,8 @@ export class TrackWriter {
       if (!isOpen) resolve()
       return isOpen
     })
+    // Not before: after a failure all that was released is held again.
+    if (this.#waiting.length === 0) this.#releaseHeld = false
   }
 
   #arm(): void {
@@ -345,6 +350,8 @@ export class TrackWriter {
   }
 
   #count(bytes: number): void {
+    // All was given back when it stopped; a commit that was under way then gives nothing back again.
+    if (this.#stopped) return
     this.#bytes += bytes
     instruments.bufferedBytes.add(bytes)
     if (bytes >= 0) this.#deps.budget.take(bytes)

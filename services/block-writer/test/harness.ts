@@ -76,12 +76,12 @@ export class World {
   readonly settings: HandlerSettings
   /** The most bytes that any owner held uncommitted. */
   mostBuffered = 0
-  readonly #budgetBytes: number
+  readonly #budget: number | ByteBudget
   #owner: Owner | null = null
   #activity = 0
 
-  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number } = {}) {
-    this.#budgetBytes = options.budget ?? 256 * 1024 * 1024
+  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number | ByteBudget } = {}) {
+    this.#budget = options.budget ?? 256 * 1024 * 1024
     this.settings = { ...SETTINGS, ...options.settings }
     this.memory = new MemoryBlobStore({
       at: async (...change) => {
@@ -102,7 +102,7 @@ export class World {
   own({ zombie = false } = {}): void {
     if (!zombie) this.crash()
     const gone = new AbortController()
-    const budget = new ByteBudget(this.#budgetBytes)
+    const budget = typeof this.#budget === 'number' ? new ByteBudget(this.#budget) : this.#budget
     const owner = { gone, next: this.committedOffset, paused: false } as Owner
     owner.handler = new ChunksPartition(
       {
@@ -146,8 +146,20 @@ export class World {
     this.crash()
   }
 
+  /** The group gives the partition away; the process lives on. */
+  async lose(): Promise<void> {
+    await this.#owner?.handler.close('lost')
+    this.#owner = null
+  }
+
   get owned(): boolean {
     return this.#owner !== null
+  }
+
+  /** Hands the next record over in this very moment. */
+  handOne(): void {
+    const owner = this.#owner
+    if (owner !== null) void owner.handler.handle(this.log[owner.next++]!)
   }
 
   /** Hands over what is in the log. */
