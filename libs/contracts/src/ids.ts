@@ -15,9 +15,9 @@ export const Seq = Type.Integer({ minimum: 0, maximum: MAX_SEQ })
 /** An inclusive range of seqs. */
 export const SeqRange = Type.Tuple([Seq, Seq])
 export type SeqRange = [from: number, to: number]
-/** RFC 3339 UTC with `Z` or an offset; what `Date.parse` and every backend read alike. */
+/** RFC 3339 UTC with `Z` or an offset, and nothing that `Date.parse` gives no number for: times are computed with. */
 export const Instant = Type.String({
-  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$',
+  pattern: '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)$',
   description: 'RFC 3339 instant',
 })
 /** Whole milliseconds since 1970-01-01T00:00:00Z. */

@@ -52,3 +52,20 @@ test('headers that look like object members are no kinds', () => {
   const decoded = contracts.decodeChunksRecord(record)
   assert.ok('fault' in decoded && decoded.fault === 'unknown-kind')
 })
+
+test('an instant is a moment', () => {
+  const digits = (from: number, to: number) => fc.integer({ min: from, max: to }).map((value) => String(value).padStart(2, '0'))
+  const written = fc.tuple(fc.integer({ min: 0, max: 9999 }), digits(0, 13), digits(0, 32), digits(0, 25), digits(0, 61), digits(0, 61), fc.constantFrom('Z', '+00:00', '-23:59', '+24:00', '+05:60', '+99:99'))
+  fc.assert(
+    fc.property(written, ([year, month, day, hour, minute, second, zone]) => {
+      const startedAt = `${String(year).padStart(4, '0')}-${month}-${day}T${hour}:${minute}:${second}${zone}`
+      const message = contracts.parseClientMessage(JSON.stringify({ ...samples.clientMessages.find(({ type }) => type === 'open'), startedAt }))
+      assert.ok(contracts.isWireFault(message) || Number.isFinite(Date.parse(startedAt)), startedAt)
+    }),
+    { numRuns: 2_000 },
+  )
+  for (const startedAt of ['2026-12-31T23:59:59.999Z', '2026-03-01T10:00:00+05:30', '0000-01-01T00:00:00Z']) {
+    const open = { ...samples.clientMessages.find(({ type }) => type === 'open'), startedAt }
+    assert.ok(!contracts.isWireFault(contracts.parseClientMessage(JSON.stringify(open))), startedAt)
+  }
+})
