@@ -6,7 +6,7 @@ import { LongtakeError } from '@longtake/contracts'
 import { oneTry, type RetryPolicy, withRetries } from './attempts.ts'
 import { resumingBody } from './azure-body.ts'
 import { azureCode, isHeld, isTransient, statusOf, toBlobError } from './azure-errors.ts'
-import { checkBlock, checkBlockList, checkMetadata, checkRange } from './checks.ts'
+import { checkBlock, checkBlockList, checkContentType, checkMetadata, checkRange } from './checks.ts'
 import type {
   BlobProperties,
   BlobStore,
@@ -48,6 +48,7 @@ export class AzureBlobStore implements BlobStore {
    */
   async commitBlockList(blob: string, blockIds: readonly string[], options: Condition & Description & Call): Promise<CommitOutcome> {
     checkBlockList(blockIds)
+    checkContentType(options.contentType)
     checkMetadata(options.metadata)
     return this.#telemetry.observe('commit blocks', blob, async () => {
       try {
@@ -137,6 +138,7 @@ export class AzureBlobStore implements BlobStore {
   }
 
   async put(blob: string, bytes: Uint8Array, options: Partial<Condition> & Description & Call): Promise<PutOutcome> {
+    checkContentType(options.contentType)
     checkMetadata(options.metadata)
     let ambiguous = false
     return this.#telemetry.observe(

@@ -19,11 +19,18 @@ export function checkBlockList(blockIds: readonly string[]): void {
   if (blockIds.length > MAX_BLOCKS) throw new LongtakeError('BLOB_REFUSED', `a blob has at most ${MAX_BLOCKS} blocks, not ${blockIds.length}`)
 }
 
+/** It stands in a header, and must come back as it went. */
+export function checkContentType(contentType: string): void {
+  if (!VALUE.test(contentType)) throw new LongtakeError('BLOB_REFUSED', `the content type ${JSON.stringify(contentType)} is not printable ASCII without blanks around it`)
+}
+
+const VALUE = /^[!-~]([ -~]*[!-~])?$/
+
 export function checkMetadata(metadata: Metadata): void {
   let bytes = 0
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new LongtakeError('BLOB_REFUSED', `metadata name "${name}" is not of the form [a-z][a-z0-9_]*`)
-    if (!/^[!-~]([ -~]*[!-~])?$/.test(value)) {
+    if (!VALUE.test(value)) {
       throw new LongtakeError('BLOB_REFUSED', `metadata "${name}" must be printable ASCII, not empty, without blanks around it`)
     }
     bytes += name.length + value.length

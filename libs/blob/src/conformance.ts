@@ -219,6 +219,14 @@ export function blobConformance(label: string, makeStore: () => Promise<BlobStor
     for (const prefix of ['', '/', 's-1']) await assert.rejects(deletePrefix(store, prefix), TypeError)
   })
 
+  check('a content type that no header can carry, or that would come back as another, is refused', async (store) => {
+    for (const contentType of ['', 'video/webm;codecs=é', 'video/webm;\u0001', 'video/webm; ']) {
+      await refused(store.put('b', Buffer.from('x'), { contentType, metadata: {} }))
+      await refused(store.commitBlockList('b', [], { ...FIRST, contentType, metadata: {} }))
+    }
+    assert.equal(await store.properties('b'), null)
+  })
+
   check('an aborted signal ends every call with its reason', async (store) => {
     const reason = new Error('enough')
     const signal = AbortSignal.abort(reason)

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { LongtakeError } from '@longtake/contracts'
-import { checkBlock, checkBlockList, checkMetadata, checkRange } from './checks.ts'
+import { checkBlock, checkBlockList, checkContentType, checkMetadata, checkRange } from './checks.ts'
 import type {
   BlobProperties,
   BlobStore,
@@ -61,6 +61,7 @@ export class MemoryBlobStore implements BlobStore {
   async commitBlockList(blob: string, blockIds: readonly string[], options: Condition & Description & Call): Promise<CommitOutcome> {
     options.signal?.throwIfAborted()
     checkBlockList(blockIds)
+    checkContentType(options.contentType)
     checkMetadata(options.metadata)
     try {
       await this.#at('before', 'commit blocks', blob)
@@ -125,6 +126,7 @@ export class MemoryBlobStore implements BlobStore {
 
   async put(blob: string, bytes: Uint8Array, options: Partial<Condition> & Description & Call): Promise<PutOutcome> {
     options.signal?.throwIfAborted()
+    checkContentType(options.contentType)
     checkMetadata(options.metadata)
     await this.#at('before', 'put', blob)
     if (!holds(this.#entries.get(blob)?.current ?? null, options)) return { outcome: 'conflict' }

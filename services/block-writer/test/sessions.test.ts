@@ -145,6 +145,20 @@ test('what is no recording is refused, said so, and keeps nobody else up', async
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...good, chunks }], growing: true }).findings)
 })
 
+test('a MIME type that storage cannot carry keeps no track up', async () => {
+  for (const [mimeType, stored] of [['video/webm;codecs=é', 'video/webm'], ['video/webm;\u0000', 'video/webm'], ['video/webm; ', 'video/webm;']] as const) {
+    const world = new World()
+    world.own()
+    const part = newPart({ mimeType })
+    world.open(part)
+    for (const [seq, bytes] of chunks.entries()) world.chunk(part, seq, bytes)
+    world.closePart(part, chunks.length)
+    await world.pass(40_000)
+    assert.equal(world.committedOffset, world.log.length)
+    assert.equal(world.lastCommit().mimeType, stored)
+  }
+})
+
 test('records that cannot be read are parked', async () => {
   const world = new World()
   world.own()

@@ -8,7 +8,7 @@ import { Window } from '../src/window.ts'
 
 test('MIME types of recorders are known with and without codecs, others are not', () => {
   for (const good of ['video/webm', 'video/webm;codecs=vp9,opus', 'audio/webm; codecs="opus"', 'video/x-matroska;codecs=avc1', 'Video/MP4;codecs=avc1.42E01E,mp4a.40.2', 'audio/mp4']) assert.ok(isRecordingType(good), good)
-  for (const bad of ['', 'video', 'video/webmx', 'image/webm', 'video/quicktime', 'text/html;video/webm', 'video/webm,video/mp4']) assert.ok(!isRecordingType(bad), bad)
+  for (const bad of ['', 'video', 'video/webmx', 'image/webm', 'video/quicktime', 'text/html;video/webm', 'video/webm,video/mp4', 'video/webm;codecs=é', 'video/webm;\u0000']) assert.ok(!isRecordingType(bad), bad)
 })
 
 test('an obeying client never exceeds its window, whatever is narrowed while its chunks are on their way', () => {

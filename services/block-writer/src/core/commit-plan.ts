@@ -201,9 +201,12 @@ function headerOf(file: TrackFile, media: readonly StoredPiece[], mediaBytes: nu
   }
 }
 
+/** What a recorder declares goes into a header of storage, so one that does not fit there must stop nobody. */
+const PRINTABLE = /^[!-~][ -~]*$/
+
 function contentTypeOf(file: TrackFile, parts: readonly Part[]): string {
-  const declared = parts.find(({ mimeType }) => mimeType !== null)?.mimeType ?? null
-  if (declared !== null) return declared
+  const declared = parts.map(({ mimeType }) => mimeType?.trim() ?? '').find((type) => PRINTABLE.test(type))
+  if (declared !== undefined) return declared
   return file.container === 'mp4' ? 'video/mp4' : file.container === 'webm' ? 'video/webm' : 'application/octet-stream'
 }
 
