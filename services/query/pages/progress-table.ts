@@ -2,7 +2,7 @@
 import type { Amount, RecorderProgress, TrackProgress } from '/pages/recorder/index.js'
 import { size } from './access.ts'
 
-const COLUMNS = ['sent', 'acknowledged', 'waiting'] as const satisfies readonly (keyof TrackProgress)[]
+const COLUMNS = ['recorded', 'acknowledged', 'waiting'] as const satisfies readonly (keyof TrackProgress)[]
 
 /** A row for each track; the exact numbers stand in `data-chunks` and `data-bytes` of its cells. */
 export class ProgressTable {
@@ -48,5 +48,5 @@ function fill(cell: HTMLTableCellElement | null, { chunks, bytes }: Amount): voi
   if (cell === null) return
   cell.dataset['chunks'] = String(chunks)
   cell.dataset['bytes'] = String(bytes)
-  cell.textContent = `${size(bytes)} in ${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`
+  cell.textContent = chunks === 0 ? '–' : `${size(bytes)} in ${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`
 }

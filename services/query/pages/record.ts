@@ -1,7 +1,7 @@
 import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
-import { startRecorder, type Recorder } from '/pages/recorder/index.js'
-import { accessFromFragment, api, clock, element, size } from './access.ts'
+import { type Amount, type Recorder, type RecorderProgress, startRecorder, type TrackProgress } from '/pages/recorder/index.js'
+import { accessFromFragment, ApiError, api, clock, element, size } from './access.ts'
 import { ProgressTable } from './progress-table.ts'
 import { openStreams, release } from './streams.ts'
 
@@ -9,6 +9,8 @@ type PageState = 'idle' | 'starting' | 'recording' | 'stopping' | 'stopped' | 'f
 
 const WEBCAM_BITS_PER_SECOND = 2_000_000
 const SCREEN_BITS_PER_SECOND = 1_500_000
+/** A lost line is noticed late; that nothing was acknowledged for so long is said before. */
+const SILENCE_MS = 5000
 
 const key = accessFromFragment()
 const state = element('state', HTMLParagraphElement)
@@ -20,16 +22,18 @@ const screen = element('screen', HTMLInputElement)
 const elapsed = element('elapsed', HTMLSpanElement)
 const notes = element('notes', HTMLUListElement)
 const watch = element('watch', HTMLAnchorElement)
+const watchLine = element('watch-line', HTMLParagraphElement)
+const preview = element('preview', HTMLVideoElement)
 const table = new ProgressTable(element('tracks', HTMLTableSectionElement))
 let endCurrent = (): void => undefined
 
-function show(name: PageState, words: string, mood: 'ok' | 'warn' | '' = ''): void {
+function show(name: PageState, words: string, mood: 'ok' | 'warn' | 'live' | '' = ''): void {
   state.dataset['state'] = name
   state.className = `state ${mood}`
   // Said again only when it changed: screen readers read every change aloud.
   if (state.textContent !== words) state.textContent = words
   const busy = name === 'starting' || name === 'recording' || name === 'stopping'
-  start.disabled = busy || key === null
+  start.disabled = busy || key === null || !(webcam.checked || screen.checked)
   choice.disabled = busy
   stop.disabled = name !== 'recording'
 }
@@ -43,7 +47,10 @@ function note(words: string): void {
 async function begin(access: string): Promise<void> {
   notes.replaceChildren()
   table.clear()
-  show('starting', 'Starting…')
+  element('progress', HTMLTableElement).hidden = true
+  watchLine.hidden = true
+  elapsed.textContent = ''
+  show('starting', 'Starting: the browser may ask you what it is allowed to record')
   const streams = await openStreams({ webcam: webcam.checked, screen: screen.checked })
   try {
     const recorder = await record(access, streams)
@@ -52,6 +59,11 @@ async function begin(access: string): Promise<void> {
     for (const stream of Object.values(streams)) release(stream)
     throw error
   }
+}
+
+function showPreview(stream: MediaStream | null): void {
+  preview.srcObject = stream
+  preview.hidden = stream === null
 }
 
 async function record(access: string, streams: Record<string, MediaStream>): Promise<Recorder> {
@@ -76,7 +88,7 @@ async function record(access: string, streams: Record<string, MediaStream>): Pro
     ),
   })
   watch.href = `${session.watch.url}#token=${session.watch.token}`
-  element('watch-line', HTMLParagraphElement).hidden = false
+  watchLine.hidden = false
   state.dataset['session'] = session.id
   return recorder
 }
@@ -91,24 +103,35 @@ function createSession(access: string, id?: string): Promise<CreateSessionRespon
 
 function follow(recorder: Recorder, streams: Record<string, MediaStream>): void {
   const startedAt = Date.now()
+  let acknowledged = 0
+  let acknowledgedAt = startedAt
+  const refresh = (): void => {
+    const { progress } = recorder
+    const before = acknowledged
+    acknowledged = sumOf(progress, 'acknowledged', 'chunks')
+    if (acknowledged !== before || sumOf(progress, 'waiting', 'chunks') === 0) acknowledgedAt = Date.now()
+    table.show(progress)
+    showRecorder(recorder, Date.now() - acknowledgedAt > SILENCE_MS)
+    if (recorder.state.phase !== 'recording') showPreview(null)
+  }
   const tick = setInterval(() => {
     elapsed.textContent = clock(Date.now() - startedAt)
+    refresh()
   }, 1000)
-  const refresh = (): void => {
-    table.show(recorder.progress)
-    showRecorder(recorder)
-  }
+  elapsed.textContent = clock(0)
+  showPreview(streams['webcam'] ?? null)
   element('progress', HTMLTableElement).hidden = false
   recorder.on('progress', refresh)
   recorder.on('state', ({ phase }) => {
     if (phase === 'failed') clearInterval(tick)
     refresh()
   })
-  recorder.on('error', (error) => note(error.message))
+  recorder.on('error', (error) => note(error.code === 'deleted' ? 'The recording was deleted on the server, so nothing of it is kept' : error.message))
   recorder.on('track-ended', ({ track }) => {
     const stream = streams[track]
     if (stream !== undefined) release(stream)
-    if (recorder.state.phase === 'recording') note(`${track} has ended`)
+    if (track === 'webcam') showPreview(null)
+    if (recorder.state.phase === 'recording') note(`${track} has ended: it is no longer recorded`)
   })
   endCurrent = () => void end(recorder, tick)
   refresh()
@@ -117,23 +140,25 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
 async function end(recorder: Recorder, tick: ReturnType<typeof setInterval>): Promise<void> {
   clearInterval(tick)
   // Why it failed is said by the recorder's own `error` event.
-  await recorder.stop().catch(() => showRecorder(recorder))
+  await recorder.stop().catch(() => showRecorder(recorder, false))
 }
 
-function showRecorder({ state: { phase, connection }, progress }: Recorder): void {
-  const waiting = Object.values(progress).reduce((sum, track) => sum + track.waiting.bytes, 0)
-  const lost = Object.values(progress).reduce((sum, track) => sum + track.lost.chunks, 0)
+/** @param silent whether chunks wait and none was acknowledged for a while */
+function showRecorder({ state: { phase, connection }, progress }: Recorder, silent: boolean): void {
+  const waiting = sumOf(progress, 'waiting', 'bytes')
+  const lost = sumOf(progress, 'lost', 'chunks')
   state.dataset['connection'] = connection
   switch (phase) {
     case 'recording':
-      if (connection === 'connected') return show('recording', 'Recording')
+      if (connection === 'connected' && !silent) return show('recording', 'Recording', 'live')
+      if (connection === 'connected') return show('recording', 'Recording · the server does not answer just now, but it is safe: kept on this computer', 'warn')
       return show('recording', 'Recording · no connection, but safe: it is kept on this computer', 'warn')
     case 'stopping':
-      if (connection === 'connected') return show('stopping', `Stopped recording · sending what is left: ${size(waiting)}`)
+      if (connection === 'connected') return show('stopping', `Stopped recording · sending what is left: ${size(waiting)}. Leave this page open`)
       return show('stopping', `Stopped recording · no connection: ${size(waiting)} are kept on this computer, leave this page open`, 'warn')
     case 'stopped':
       if (lost === 0) return show('stopped', 'All safe: you may close this page', 'ok')
-      return show('stopped', `All that could be saved is safe; ${lost} chunks are lost`, 'warn')
+      return show('stopped', `All that could be saved is safe; ${lost === 1 ? 'one chunk is' : `${lost} chunks are`} lost`, 'warn')
     case 'failed':
       return show('failed', 'Recording has ended, see below', 'warn')
     default:
@@ -141,14 +166,32 @@ function showRecorder({ state: { phase, connection }, progress }: Recorder): voi
   }
 }
 
+function sumOf(progress: RecorderProgress, column: keyof TrackProgress, unit: keyof Amount): number {
+  return Object.values(progress).reduce((sum, track) => sum + track[column][unit], 0)
+}
+
 function wordsOf(error: unknown): string {
   if (error instanceof DOMException && error.name === 'NotAllowedError') return 'The browser was not allowed to record: allow it and press Start again'
+  if (error instanceof DOMException && error.name === 'NotFoundError') return 'There is no camera or no microphone: connect both, or record the screen alone'
+  if (error instanceof DOMException && error.name === 'NotReadableError') return 'Something else uses the camera or microphone: end that and press Start again'
+  if (error instanceof ApiError && error.status === 401) return 'The key in the address of this page is not (or no longer) the right one: open the address that npm start printed'
+  if (error instanceof TypeError) return 'No connection to the server: press Start again'
   return error instanceof Error ? error.message : String(error)
+}
+
+function invite(): void {
+  if (key === null) show('failed', 'This page needs the local key in its address: open the one that npm start printed, /record#key=…', 'warn')
+  else if (webcam.checked || screen.checked) show('idle', 'Choose what to record, then press Start.')
+  else show('idle', 'Choose at least one.')
 }
 
 stop.addEventListener('click', () => endCurrent())
 start.addEventListener('click', () => {
   if (key !== null) begin(key).catch((error: unknown) => show('failed', wordsOf(error), 'warn'))
 })
-if (key === null) show('failed', 'This page needs the local key in its address: /record#key=…', 'warn')
-else show('idle', 'Choose what to record, then press Start.')
+choice.addEventListener('change', invite)
+// Another key differs only behind the #, which alone loads nothing.
+addEventListener('hashchange', () => {
+  if (stop.disabled) location.reload()
+})
+invite()

@@ -1,64 +1,100 @@
 import type { PublicSession } from '@longtake/contracts'
-import { accessFromFragment, api, clock, element, size } from './access.ts'
+import { accessFromFragment, ApiError, api, element } from './access.ts'
 import { TrackPlayer } from './track-player.ts'
 
-const POLL_MS = 2000
+const LIVE_POLL_MS = 2000
+/** Late data may still make a new version of what has ended. */
+const CALM_POLL_MS = 10_000
+
 const session = decodeURIComponent(location.pathname.split('/').at(-1) ?? '')
 const access = accessFromFragment()
 const state = element('state', HTMLParagraphElement)
 const tracks = element('tracks', HTMLDivElement)
 const players = new Map<string, TrackPlayer>()
 
-const WORDS: Record<PublicSession['status'], string> = {
-  waiting: 'Waiting for the recording to begin',
-  recording: 'Recording now',
-  interrupted: 'Interrupted: the recorder is away; what has arrived can be watched',
-  complete: 'Complete: everything that was recorded is here',
-  'complete-with-gaps': 'Complete, with the gaps listed below',
-  abandoned: 'Abandoned: the recorder did not come back',
-  deleted: 'Deleted',
+type Mood = 'ok' | 'warn' | 'live' | ''
+
+const WORDS: Record<PublicSession['status'], readonly [words: string, mood: Mood]> = {
+  waiting: ['Waiting for the recording to begin', ''],
+  recording: ['Recording now', 'live'],
+  interrupted: ['Interrupted: the recorder is away; what has arrived can be watched', 'warn'],
+  complete: ['Complete: everything that was recorded is here', 'ok'],
+  'complete-with-gaps': ['Complete, with the gaps listed below', 'warn'],
+  abandoned: ['Abandoned: the recorder did not come back', 'warn'],
+  deleted: ['This recording was deleted', ''],
+}
+
+function say(words: string, mood: Mood): void {
+  state.className = `state ${mood}`
+  // Said again only when it changed: screen readers read every change aloud.
+  if (state.textContent !== words) state.textContent = words
+}
+
+function isLive({ status }: PublicSession): boolean {
+  return status === 'waiting' || status === 'recording' || status === 'interrupted'
 }
 
 function show(current: PublicSession): void {
-  state.textContent = `${WORDS[current.status]}${current.version > 0 ? ` · version ${current.version}` : ''}`
-  state.className = `state ${current.status === 'complete' ? 'ok' : current.status === 'complete-with-gaps' || current.status === 'interrupted' ? 'warn' : ''}`
-  for (const [name, track] of Object.entries(current.tracks)) {
-    let player = players.get(name)
-    if (player === undefined) {
-      player = new TrackPlayer(name, access ?? '')
-      players.set(name, player)
-      tracks.append(player.element)
-    }
-    player.update(track, current.status === 'recording')
-    player.describe(`${clock(track.durationMs)} · ${size(track.bytes)}`, gapWords(track))
+  const [words, mood] = WORDS[current.status]
+  const since = current.status === 'recording' && current.startedAt !== null ? `, since ${timeOf(current.startedAt)}` : ''
+  // Only late data makes a second version.
+  say(`${words}${since}${current.version > 1 ? ` · version ${current.version}` : ''}`, mood)
+  for (const [name, player] of players) {
+    if (current.tracks[name] !== undefined) continue
+    player.remove()
+    players.delete(name)
   }
+  for (const [name, track] of Object.entries(current.tracks)) playerOf(name).update(track, isLive(current))
 }
 
-function gapWords(track: PublicSession['tracks'][string]): string[] {
-  return track.parts.flatMap((part) =>
-    part.gaps.map((gap) => {
-      const when = gap.startMs === null ? `chunks ${gap.from}–${gap.to}` : `${clock(gap.startMs)}–${gap.endMs === null ? '…' : clock(gap.endMs)}`
-      return `${when}: ${gap.kind}${gap.cause === null ? '' : ` (${gap.cause})`}${gap.state === 'open' ? ', may still come' : ''}`
-    }),
-  )
+function playerOf(name: string): TrackPlayer {
+  let player = players.get(name)
+  if (player === undefined) {
+    player = new TrackPlayer(name, access ?? '')
+    players.set(name, player)
+    tracks.append(player.element)
+  }
+  return player
+}
+
+function timeOf(instant: string): string {
+  return new Date(instant).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+}
+
+/** What a person can do about it; `again` tells whether time may help. */
+function explain(error: unknown): { words: string; again: boolean } {
+  if (!(error instanceof ApiError)) return { words: 'No connection to the server; trying again …', again: true }
+  switch (error.status) {
+    case 401:
+    case 403:
+      return { words: 'This link does not open this recording (any more): ask for a new one', again: false }
+    case 404:
+      return { words: 'There is no such recording', again: false }
+    default:
+      return { words: `The server cannot answer just now (${error.code}); trying again …`, again: true }
+  }
 }
 
 async function follow(): Promise<void> {
-  if (access === null) {
-    state.textContent = 'This page needs a watch token in its address: …#token=…'
-    return
-  }
+  if (access === null) return say('This page needs a watch token in its address: …#token=…', 'warn')
   for (;;) {
+    let live = true
     try {
       const current = await api<PublicSession>(`/v1/sessions/${session}`, access)
       show(current)
+      live = isLive(current)
+      if (current.status === 'deleted') return
     } catch (error) {
-      state.textContent = String(error)
-      state.className = 'state warn'
+      const { words, again } = explain(error)
+      say(words, 'warn')
+      if (!again) return
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await new Promise((resolve) => setTimeout(resolve, live ? LIVE_POLL_MS : CALM_POLL_MS))
   }
 }
 
 element('session', HTMLSpanElement).textContent = session
+document.title = `Longtake · watch ${session}`
+// Another link to the same recording differs only behind the #, which alone loads nothing.
+addEventListener('hashchange', () => location.reload())
 void follow()

@@ -10,6 +10,13 @@ const REFUSALS: Record<TokenFault, LongtakeError['code']> = {
   'wrong-session': 'FORBIDDEN',
 }
 
+const FAULTS: Record<TokenFault, string> = {
+  unauthorized: 'this is none',
+  expired: 'this one has expired',
+  'wrong-scope': 'this one is not for watching',
+  'wrong-session': "this one is another session's",
+}
+
 /** Who may do what: the API key may all, a watch token may read its own session. */
 export class Authority {
   readonly #keyDigest: Buffer
@@ -35,7 +42,7 @@ export class Authority {
     const token = bearer ?? (request.query as { token?: string }).token
     const outcome = await this.#tokens.verify(token, { session, scope: 'watch', now: this.#now() })
     if (typeof outcome === 'string') {
-      throw new LongtakeError(REFUSALS[outcome], `a watch token of this session is needed, as Authorization: Bearer or ?token= (this one: ${outcome})`)
+      throw new LongtakeError(REFUSALS[outcome], `a watch token of this session is needed, as Authorization: Bearer or ?token=; ${token === undefined ? 'none came' : FAULTS[outcome]}`)
     }
   }
 

@@ -48,6 +48,8 @@ test('administration needs the key, watching a watch token of that very session'
     assert.match(response.headers['content-type'] ?? '', /^application\/problem\+json/)
     assert.equal(response.json().code, code)
   }
+  const reasons = cases.slice(2, 6).map(([response]) => response.json().detail.split('; ')[1])
+  assert.deepEqual(reasons, ['none came', "this one is another session's", 'this one is not for watching', 'this one has expired'])
   assert.equal((await app.inject({ url: `/v1/sessions/s1/tracks/webcam?token=${await sign('s1', 'watch')}` })).statusCode, 200)
 })
 
