@@ -31,6 +31,10 @@ const READS = 5
 /** What no commit refers to for so long was left by a commit that failed for good. */
 const ORPHAN_MS = 24 * 3_600_000
 
+/** Names within a track's folder. */
+const FILE = /^\d+$/
+const SIDE = /^(pending|checkpoints)\//
+
 /** Somebody else wrote the blob: what is in memory is not what follows from it. */
 export class Superseded extends Error {}
 
@@ -59,8 +63,9 @@ export class TrackStorage {
     const side: { name: string; age: number }[] = []
     for await (const { name, lastModified } of this.#store.list(prefix)) {
       const rest = name.slice(prefix.length)
-      if (/^\d+$/.test(rest)) files.push(Number(rest))
-      else side.push({ name, age: now - lastModified.getTime() })
+      if (FILE.test(rest)) files.push(Number(rest))
+      // A track may be called as a folder of the session, where others keep their blobs.
+      else if (SIDE.test(rest)) side.push({ name, age: now - lastModified.getTime() })
     }
     for (const number of files.toSorted((a, b) => a - b)) {
       const { checkpoint, name, properties } = await this.#readCheckpoint(number)
@@ -69,6 +74,7 @@ export class TrackStorage {
       etags.set(number, properties.etag)
       restored.push({ file, properties, nextOffset: checkpoint.nextOffset })
     }
+    if (files.length > 0) await this.#expectFiles(files.length)
     const states: Committed[] = []
     for (const { file, properties, nextOffset } of restored) {
       const lists = await this.#store.blockList(BLOBS.file(this.#session, this.#name, file.number))
@@ -77,6 +83,17 @@ export class TrackStorage {
     }
     await this.#deleteOrphans(track, side)
     return { track, etags, states }
+  }
+
+  /**
+   * A part that file 0 lacks by now may have moved into a file that another writer began after the list was made: loading
+   * without it would lose the part, and delete its pending blobs as nobody's.
+   */
+  async #expectFiles(count: number): Promise<void> {
+    const prefix = BLOBS.track(this.#session, this.#name)
+    let found = 0
+    for await (const { name } of this.#store.list(prefix)) if (FILE.test(name.slice(prefix.length))) found++
+    if (found !== count) throw new Superseded(`a file of ${prefix} was begun while it was loaded`)
   }
 
   async #readCheckpoint(number: number): Promise<{ checkpoint: ReturnType<typeof decodeCheckpoint>; name: string; properties: BlobProperties }> {

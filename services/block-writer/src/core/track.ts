@@ -40,6 +40,8 @@ export class Track {
 
   /** A loaded file. Files are added in order of their numbers. */
   addFile(file: TrackFile, parts: readonly Part[]): void {
+    // One that is missing before it was planned together with it, and its writer ended in between.
+    while (this.files.length < file.number) this.#file(this.files.length)
     this.files[file.number] = file
     for (const part of parts) {
       const known = this.#parts.get(part.id)

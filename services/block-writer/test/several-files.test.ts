@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryBlobStore, newBlockIds } from '@longtake/blob'
+import { BLOBS } from '@longtake/contracts'
+import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
+import { Superseded, TrackStorage } from '../src/track-storage.ts'
+import { newPart, SESSION, SETTINGS, STARTED_AT, World, type TestPart } from './harness.ts'
+
+const both = syntheticChunks({ durationMs: 8_000, seed: 1, chunkEveryMs: 1_000 })
+const video = syntheticChunks({ durationMs: 8_000, seed: 2, chunkEveryMs: 1_000, tracks: ['video'] })
+const audio = syntheticChunks({ durationMs: 8_000, seed: 3, chunkEveryMs: 1_000, tracks: ['audio'] })
+const from = (ms: number): TestPart => newPart({ startedAt: new Date(STARTED_AT + ms).toISOString() })
+
+function record(world: World, part: TestPart, chunks: readonly Uint8Array[], lacking: readonly number[] = []): void {
+  world.open(part)
+  for (const [seq, bytes] of chunks.entries()) if (!lacking.includes(seq)) world.chunk(part, seq, bytes)
+  world.closePart(part, chunks.length)
+}
+
+for (const files of [2, 3]) {
+  test(`killed between the first commits of ${files} files that were planned together: the next owner makes the others`, async () => {
+    let armed = true
+    const world: World = new World({
+      faults: {
+        at(moment, change) {
+          if (!armed || moment !== 'after' || change !== 'commit blocks') return
+          armed = false
+          world.crash()
+          throw new Error('killed')
+        },
+      },
+    })
+    world.own()
+    const parts = [{ part: from(0), chunks: both }, { part: from(20_000), chunks: video }, { part: from(40_000), chunks: audio }].slice(0, files)
+    for (const { part, chunks } of parts) record(world, part, chunks)
+    await world.pass(5_000)
+    assert.ok(!world.owned)
+    world.own()
+    await world.pass(5_000)
+    assert.equal(world.committedOffset, world.log.length)
+    for (const [number, { part, chunks }] of parts.entries()) {
+      assertContent(checkRecording({ file: await world.file('webcam', number), parts: [{ ...part, chunks }] }).findings, `file ${number}`)
+    }
+  })
+}
+
+test('who loads a track while another moves a part into a new file loads again, and deletes nothing of it', async () => {
+  const world = new World()
+  world.own()
+  const part = from(20_000)
+  record(world, from(0), both)
+  record(world, part, video, [0, 4])
+  await world.pass(20_000)
+
+  /** Stops behind the list of blobs. */
+  class SlowStore extends MemoryBlobStore {
+    readonly listed = Promise.withResolvers<void>()
+    readonly goOn = Promise.withResolvers<void>()
+    override async *list(...args: Parameters<MemoryBlobStore['list']>): ReturnType<MemoryBlobStore['list']> {
+      yield* world.memory.list(...args)
+      this.listed.resolve()
+      await this.goOn.promise
+    }
+    override properties = world.memory.properties.bind(world.memory)
+    override readAll = world.memory.readAll.bind(world.memory)
+    override blockList = world.memory.blockList.bind(world.memory)
+    override delete = world.memory.delete.bind(world.memory)
+  }
+  const slow = new SlowStore()
+  const loading = new TrackStorage(slow, newBlockIds(), SESSION, part.track).load(SETTINGS.limits, world.clock.now())
+  await slow.listed.promise
+  world.chunk(part, 0, video[0]!)
+  await world.pass(40_000)
+  const pending = await world.names(BLOBS.pendingPrefix(SESSION, part.track))
+  assert.ok(pending.length > 0, 'what is behind the hole waits for it')
+  slow.goOn.resolve()
+  await assert.rejects(loading, Superseded)
+  assert.deepEqual(await world.names(BLOBS.pendingPrefix(SESSION, part.track)), pending)
+
+  world.own()
+  world.chunk(part, 4, video[4]!)
+  await world.pass(40_000)
+  assertContent(checkRecording({ file: await world.file('webcam', 1), parts: [{ ...part, chunks: video }] }).findings)
+})
+
+test('a track that is called as a folder of its session takes nothing of that folder for its own', async () => {
+  const world = new World()
+  world.own()
+  const part = newPart({ track: 'manifests' })
+  record(world, part, both)
+  await world.pass(5_000)
+  const manifest = BLOBS.manifest(SESSION, 1)
+  await world.memory.put(manifest, Buffer.from('{}'), { contentType: 'application/json', metadata: {} })
+  world.clock.advance(365 * 24 * 3_600_000)
+  world.own()
+  world.chunk(part, 0, both[0]!)
+  await world.pass(5_000)
+  assert.equal(world.committedOffset, world.log.length)
+  assert.ok((await world.names()).includes(manifest))
+})
