@@ -4,10 +4,8 @@ import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
 import { intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { instantOf } from './time.ts'
-import { unrecordedGaps } from './unrecorded.ts'
+import { unrecordedGaps, type Gap } from './unrecorded.ts'
 
-/** A gap before it is known since when it is one. */
-export type Gap = Omit<GapState, 'since'>
 type PartGap = Omit<Gap, 'track' | 'part'>
 
 /**

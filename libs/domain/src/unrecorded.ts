@@ -1,8 +1,10 @@
-import type { FileState, PartState, SessionState } from '@longtake/contracts'
-import type { Gap } from './gaps.ts'
+import type { FileState, GapState, PartState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
 import { knownChunks, partsOf } from './parts.ts'
 import { epochMs } from './time.ts'
+
+/** A gap before it is known since when it is one. */
+export type Gap = Omit<GapState, 'since'>
 
 /** Shorter pauses are what starting another MediaRecorder takes. */
 const WORTH_TELLING_MS = 1000

@@ -1,4 +1,4 @@
-import type { Addresses } from './app.ts'
+import type { Addresses } from './deps.ts'
 
 /** Public addresses as clients see them; tokens are never part of them. */
 export function publicAddresses({ publicUrl, gatewayPublicUrl }: { publicUrl: string; gatewayPublicUrl: string }): Addresses {

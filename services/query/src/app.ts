@@ -2,34 +2,13 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { LongtakeError } from '@longtake/contracts'
-import type { RecordingUrls } from '@longtake/domain'
 import Fastify, { LogController, type FastifyError } from 'fastify'
-import type { Logger, Readiness } from '@longtake/service'
-import type { Authority } from './auth.ts'
+import type { AppDeps } from './deps.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { trackRoutes } from './routes/tracks.ts'
-import type { Announcer, Recordings, Sessions, TokenIssuer } from './ports.ts'
 import { sendProblem } from './problem.ts'
 import { traceRequests } from './telemetry.ts'
-
-export interface Addresses extends RecordingUrls {
-  ingest(session: string): string
-  watch(session: string): string
-}
-
-export interface AppDeps {
-  logger: Logger
-  authority: Authority
-  sessions: Sessions
-  announcer: Announcer
-  recordings: Recordings
-  tokens: TokenIssuer
-  addresses: Addresses
-  readiness: () => Readiness
-  metrics: () => Promise<string>
-  now: () => Date
-}
 
 /** The HTTP interface without a socket: tests use `inject`. */
 export async function buildApp(deps: AppDeps) {

@@ -1,6 +1,6 @@
 import { METRICS_CONTENT_TYPE } from '@longtake/service'
 import type { FastifyPluginAsync } from 'fastify'
-import type { AppDeps } from '../app.ts'
+import type { AppDeps } from '../deps.ts'
 
 const hidden = { schema: { hide: true } }
 

@@ -3,7 +3,8 @@ import { CreateSessionRequest, CreateSessionResponse, LongtakeError, Manifest, P
 import { toPublicSession } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { AppDeps } from '../app.ts'
+import type { AppDeps } from '../deps.ts'
+import { assertNotDeleted } from '../existing.ts'
 import { pageOf } from '../session-list.ts'
 
 const problems = { '4xx': Problem, '5xx': Problem }
@@ -134,8 +135,4 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     if (state === undefined) throw new LongtakeError('SESSION_NOT_FOUND', `there is no session ${session}`)
     return state
   }
-}
-
-export function assertNotDeleted(state: SessionState): void {
-  if (state.status === 'deleted') throw new LongtakeError('SESSION_DELETED', 'the session was deleted')
 }

@@ -3,10 +3,10 @@ import { LongtakeError, Problem, SessionId, TrackName, type SessionState } from 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { AppDeps } from '../app.ts'
+import type { AppDeps } from '../deps.ts'
+import { assertNotDeleted } from '../existing.ts'
 import { etagOf, ifRangeHolds, planRange } from '../range.ts'
 import { streamTrack } from '../track-stream.ts'
-import { assertNotDeleted } from './sessions.ts'
 
 /** Bytes in front of the media that every commit rewrites; behind them a growing file only grows. */
 const HEADER_BYTES = 64 * 1024
