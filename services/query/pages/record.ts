@@ -115,7 +115,7 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
     if (recorder.state.phase !== 'recording') showPreview(null)
   }
   const tick = setInterval(() => {
-    elapsed.textContent = clock(Date.now() - startedAt)
+    if (recorder.state.phase === 'recording') elapsed.textContent = clock(Date.now() - startedAt)
     refresh()
   }, 1000)
   elapsed.textContent = clock(0)
@@ -123,7 +123,7 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
   element('progress', HTMLTableElement).hidden = false
   recorder.on('progress', refresh)
   recorder.on('state', ({ phase }) => {
-    if (phase === 'failed') clearInterval(tick)
+    if (phase === 'failed' || phase === 'stopped') clearInterval(tick)
     refresh()
   })
   recorder.on('error', (error) => note(error.code === 'deleted' ? 'The recording was deleted on the server, so nothing of it is kept' : error.message))
@@ -133,12 +133,11 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
     if (track === 'webcam') showPreview(null)
     if (recorder.state.phase === 'recording') note(`${track} has ended: it is no longer recorded`)
   })
-  endCurrent = () => void end(recorder, tick)
+  endCurrent = () => void end(recorder)
   refresh()
 }
 
-async function end(recorder: Recorder, tick: ReturnType<typeof setInterval>): Promise<void> {
-  clearInterval(tick)
+async function end(recorder: Recorder): Promise<void> {
   // Why it failed is said by the recorder's own `error` event.
   await recorder.stop().catch(() => showRecorder(recorder, false))
 }
@@ -154,7 +153,7 @@ function showRecorder({ state: { phase, connection }, progress }: Recorder, sile
       if (connection === 'connected') return show('recording', 'Recording · the server does not answer just now, but it is safe: kept on this computer', 'warn')
       return show('recording', 'Recording · no connection, but safe: it is kept on this computer', 'warn')
     case 'stopping':
-      if (connection === 'connected') return show('stopping', `Stopped recording · sending what is left: ${size(waiting)}. Leave this page open`)
+      if (connection === 'connected' && !silent) return show('stopping', `Stopped recording · sending what is left (${size(waiting)}): leave this page open`)
       return show('stopping', `Stopped recording · no connection: ${size(waiting)} are kept on this computer, leave this page open`, 'warn')
     case 'stopped':
       if (lost === 0) return show('stopped', 'All safe: you may close this page', 'ok')

@@ -84,7 +84,7 @@ export class TrackPlayer {
     this.#bar.element.hidden = file === undefined
     this.#live.hidden = !this.#isLive || file === undefined
     this.#live.setAttribute('aria-pressed', String(this.#follows))
-    const waits = this.#isLive && this.#follows && this.#video.ended ? ' · the next seconds are on their way' : ''
+    const waits = this.#isLive && this.#follows && this.#video.ended ? ' · waiting for more' : ''
     this.#facts.textContent = file === undefined ? 'Nothing to see yet: the first seconds are on their way' : `${clock(track.durationMs)} · ${size(track.bytes)}${waits}`
     this.#showGaps(gaps.map(gapWords))
     this.#showFiles(track.files.length)

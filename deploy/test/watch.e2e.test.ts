@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { launchChromium } from '../e2e/chromium.ts'
+import { disposableSystem } from './sessions.ts'
+
+test('who watches a recording that goes on sees it grow, keeps the place sought, and may go live again', async (t) => {
+  await using system = await disposableSystem()
+  const browser = await launchChromium()
+  t.after(() => browser.close())
+  const context = await browser.newContext()
+  const recording = await context.newPage()
+  await recording.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await recording.uncheck('#screen')
+  await recording.uncheck('#webcam')
+  assert.ok(await recording.isDisabled('#start'), 'nothing is chosen')
+  await recording.check('#webcam')
+  await recording.click('#start')
+  await recording.waitForSelector('#state[data-state=recording]')
+  const link = await recording.evaluate<string>("document.querySelector('#watch').href")
+
+  const watching = await context.newPage()
+  await watching.goto(link)
+  await untilVideo(watching, 'video.duration > 0 && !video.paused')
+  const first = await watching.evaluate<number>("document.querySelector('video').duration")
+  await untilVideo(watching, `video.currentTime > ${first} && !video.paused`)
+  assert.equal(await watching.getAttribute('button.live', 'aria-pressed'), 'true')
+
+  await watching.evaluate("(() => { const video = document.querySelector('video'); video.pause(); video.currentTime = 1 })()")
+  await watching.waitForSelector('button.live[aria-pressed=false]')
+  const second = await watching.evaluate<number>("document.querySelector('video').duration")
+  await untilVideo(watching, `video.duration > ${second} && video.paused && Math.abs(video.currentTime - 1) < 0.1`)
+
+  await watching.click('button.live')
+  await watching.waitForSelector('button.live[aria-pressed=true]')
+  await untilVideo(watching, 'video.currentTime > 1.5 && !video.paused')
+
+  await recording.click('#stop')
+  await watching.waitForSelector('#state.ok', { timeout: 60_000 })
+  await watching.waitForSelector('button.live', { state: 'hidden' })
+  await context.close()
+})
+
+/** `holds` speaks of the `<video>` that is shown; it runs in the page, hence text. */
+async function untilVideo(page: Page, holds: string): Promise<void> {
+  await page.waitForFunction(`(() => { const video = document.querySelector('video'); return video !== null && ${holds} })()`, undefined, { timeout: 60_000 })
+}
