@@ -64,6 +64,8 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'session-finished':
       return finished(state, event)
     case 'session-deleted':
+    // Nothing of it is left, even if who deleted it could not say so any more.
+    case 'session-erased':
       return deleted(state, event.at)
     case 'session-finalized':
       return finalized(state, event)
@@ -75,7 +77,6 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       const { track, kind, version, reason, file } = event
       return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason, ...(file === undefined ? {} : { file }) }) }
     }
-    case 'session-erased':
     case 'gap-opened':
     case 'gap-closed':
     case 'gap-confirmed':

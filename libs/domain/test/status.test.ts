@@ -124,6 +124,11 @@ test('deletion is final and forgets what was recorded', () => {
   assert.deepEqual([state.tracks, state.metadata, state.finish, state.gaps], [{}, {}, null, []])
 })
 
+test('a session of which nothing is left is deleted, even if that was not said', () => {
+  const { state } = live([created(), committed(1, [whole(5)]), finished(all), { type: 'session-erased', session, at: at(70) }])
+  assert.deepEqual([state.status, state.deletedAt, state.tracks], ['deleted', at(70), {}])
+})
+
 test('whoever is connected to a deleted session is sent away, and again when still there', () => {
   const { state, asked } = live([created(), connected(1), { type: 'session-deleted', session, at: at(70) }])
   assert.deepEqual(asked, [{ type: 'clients-dismissed', session, at: at(70) }])
