@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ChunkRecord, RecordingEvent } from '@longtake/contracts'
-import type { KafkaRecord } from '@longtake/kafka'
+import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
 import { pause, type Clock } from './clock.ts'
@@ -296,7 +296,13 @@ export class TrackWriter {
   }
 
   async #publish(state: Committed): Promise<void> {
-    await this.#deps.publish({ ...state, at: new Date(this.#deps.clock.now()).toISOString() })
+    try {
+      await this.#deps.publish({ ...state, at: new Date(this.#deps.clock.now()).toISOString() })
+    } catch (error) {
+      if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
+      // It will be so at every try; the other tracks of the partition must go on.
+      this.#deps.logger.error({ file: state.file, commit: state.commit.number, error }, 'what is known of a track is too large to be published: its status stands still')
+    }
   }
 
   /** Whatever failed, storage is the truth: forget what is in memory and take again, on top of it, what it lacks. */

@@ -77,11 +77,13 @@ export class World {
   /** The most bytes that any owner held uncommitted. */
   mostBuffered = 0
   readonly #budget: number | ByteBudget
+  readonly #refuse: (event: RecordingEvent) => Error | null
   #owner: Owner | null = null
   #activity = 0
 
-  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number | ByteBudget } = {}) {
+  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number | ByteBudget; refuse?: (event: RecordingEvent) => Error | null } = {}) {
     this.#budget = options.budget ?? 256 * 1024 * 1024
+    this.#refuse = options.refuse ?? (() => null)
     this.settings = { ...SETTINGS, ...options.settings }
     this.memory = new MemoryBlobStore({
       at: async (...change) => {
@@ -125,6 +127,8 @@ export class World {
         publish: async (_partition, event) => {
           this.#activity++
           if (gone.signal.aborted) throw new Error('this process is dead')
+          const refusal = this.#refuse(event)
+          if (refusal !== null) throw refusal
           this.events.push(event)
         },
         park: async (record, { reason }) => {

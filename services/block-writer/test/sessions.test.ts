@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeChunkRecord } from '@longtake/contracts'
+import { KafkaError } from '@longtake/kafka'
 import { assertContent, checkRecording, concat, loadRecording, recut, syntheticChunks } from '@longtake/testkit'
 import { newPart, SESSION, STARTED_AT, World } from './harness.ts'
 
@@ -143,6 +144,34 @@ test('what is no recording is refused, said so, and keeps nobody else up', async
   await world.settle()
   assert.deepEqual(world.parked, [{ offset: later, reason: 'not-a-recording' }])
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...good, chunks }], growing: true }).findings)
+})
+
+test('a part that ends cleanly within a frame is not called playable to its end', async () => {
+  for (const clean of [true, false]) {
+    const world = new World()
+    world.own()
+    const part = newPart({ mimeType })
+    world.open(part)
+    for (const [seq, bytes] of chunks.entries()) world.chunk(part, seq, seq === chunks.length - 1 ? bytes.subarray(0, -100) : bytes)
+    await world.pass(5_000)
+    assert.deepEqual(world.partState(part.part).undecodable, [], 'it may yet go on')
+    world.closePart(part, chunks.length, clean)
+    await world.pass(5_000)
+    const last = chunks.length - 1
+    assert.deepEqual(world.partState(part.part).undecodable.map(({ from, to }) => [from, to]), clean ? [[last, last]] : [])
+  }
+})
+
+test('a track of which too much is to be said for one record keeps no partition up', async () => {
+  const world = new World({ refuse: (event) => (event.type === 'blocks-committed' && event.parts.some((part) => part.missing.length > 20) ? new KafkaError('KAFKA_RECORD_TOO_LARGE', 'too large') : null) })
+  world.own()
+  const part = newPart({ mimeType })
+  world.open(part)
+  for (const [seq, bytes] of chunks.entries()) world.chunk(part, seq, bytes)
+  for (let i = 0; i < 30; i++) world.chunk(part, 1_000 + 2 * i, Buffer.from([i]))
+  await world.pass(70_000)
+  assert.equal(world.committedOffset, world.log.length)
+  assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }], growing: true }).findings)
 })
 
 test('a MIME type that storage cannot carry keeps no track up', async () => {

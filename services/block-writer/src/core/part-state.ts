@@ -47,12 +47,14 @@ function undecodable(part: Part): Ranges {
     part.runs.flatMap((run, i): Ranges => {
       if (!run.decoded) return [[run.from, run.to]]
       const beginning: Ranges = run.wholeFrom === 0 ? [] : [[run.from, run.wholeSeq ?? run.to]]
-      // The last run's tail may yet go on.
-      const end: Ranges = i < part.runs.length - 1 && run.tailFrom <= run.to ? [[run.tailFrom, run.to]] : []
+      const end: Ranges = (i < part.runs.length - 1 || isEnd(part, run.to)) && run.tailFrom <= run.to ? [[run.tailFrom, run.to]] : []
       return [...beginning, ...end, ...run.damaged]
     }),
   )
 }
+
+/** The last run's tail may yet go on, unless the recorder ended there. Of one that crashed nobody expects a whole last frame. */
+const isEnd = ({ closed }: Part, to: number): boolean => closed !== null && closed.clean && to + 1 >= closed.chunks
 
 /** Each range with the time between the last whole frame before it and the first behind it; a range inside a run has neither. */
 function timed(part: Part, of: Ranges): TimedRange[] {
