@@ -53,11 +53,18 @@ async function checkPorts(used: readonly NamedPort[], waitMs: number): Promise<v
   for (const { port, what, variable } of used) {
     for (let said = false; !(await isFree(port)); said = true) {
       if (Date.now() > deadline)
-        throw new SetupError(`port ${port} (${what}) is taken: end the program that listens there, or choose another one: ${variable}=${port + 1} npm start.`)
+        throw new SetupError(`port ${port} (${what}) is taken: end the program that listens there, or choose another one: ${variable}=${await nextFree(port, used)} npm start.`)
       if (!said) say(`waiting for what a killed run has left on port ${port} to end …`)
       await delay(200)
     }
   }
+}
+
+/** The next one that is free and that nothing else here wants: beside 8080 lies the gateway's 8081. */
+async function nextFree(port: number, used: readonly NamedPort[]): Promise<number> {
+  let next = port + 1
+  while (used.some((other) => other.port === next) || !(await isFree(next))) next += 1
+  return next
 }
 
 function readStorage(): SystemOptions['storage'] {

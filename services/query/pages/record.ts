@@ -126,7 +126,12 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
     if (phase === 'failed' || phase === 'stopped') clearInterval(tick)
     refresh()
   })
-  recorder.on('error', (error) => note(error.code === 'deleted' ? 'The recording was deleted on the server, so nothing of it is kept' : error.message))
+  recorder.on('error', (error) => {
+    if (error.code !== 'deleted') return note(error.message)
+    // The server's refusal, said before, is about the same.
+    notes.replaceChildren()
+    note('The recording was deleted on the server: nothing of it is kept')
+  })
   recorder.on('track-ended', ({ track }) => {
     const stream = streams[track]
     if (stream !== undefined) release(stream)

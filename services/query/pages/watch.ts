@@ -30,8 +30,8 @@ function say(words: string, mood: Mood): void {
   if (state.textContent !== words) state.textContent = words
 }
 
-function isLive({ status }: PublicSession): boolean {
-  return status === 'waiting' || status === 'recording' || status === 'interrupted'
+function pollMs({ status }: PublicSession): number {
+  return status === 'waiting' || status === 'recording' || status === 'interrupted' ? LIVE_POLL_MS : CALM_POLL_MS
 }
 
 function show(current: PublicSession): void {
@@ -44,7 +44,7 @@ function show(current: PublicSession): void {
     player.remove()
     players.delete(name)
   }
-  for (const [name, track] of Object.entries(current.tracks)) playerOf(name).update(track, isLive(current))
+  for (const [name, track] of Object.entries(current.tracks)) playerOf(name).update(track, current.status === 'recording')
 }
 
 function playerOf(name: string): TrackPlayer {
@@ -78,18 +78,18 @@ function explain(error: unknown): { words: string; again: boolean } {
 async function follow(): Promise<void> {
   if (access === null) return say('This page needs a watch token in its address: …#token=…', 'warn')
   for (;;) {
-    let live = true
+    let pauseMs = LIVE_POLL_MS
     try {
       const current = await api<PublicSession>(`/v1/sessions/${session}`, access)
       show(current)
-      live = isLive(current)
+      pauseMs = pollMs(current)
       if (current.status === 'deleted') return
     } catch (error) {
       const { words, again } = explain(error)
       say(words, 'warn')
       if (!again) return
     }
-    await new Promise((resolve) => setTimeout(resolve, live ? LIVE_POLL_MS : CALM_POLL_MS))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
