@@ -38,9 +38,14 @@ export async function buildApp(deps: AppDeps) {
           watchTokenInQuery: { type: 'apiKey', in: 'query', name: 'token', description: 'the same, for players that cannot set headers' },
         },
       },
+      tags: [{ name: 'Sessions' }, { name: 'Recordings' }],
     },
+    transform: ({ schema, url }) => ({ schema: { ...schema, tags: [url.includes('/tracks/') ? 'Recordings' : 'Sessions'] }, url }),
   })
-  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    theme: { title: 'Longtake · API', css: [{ filename: 'longtake.css', content: '.swagger-ui .topbar { display: none }' }] },
+  })
   await app.register(sessionRoutes, deps)
   await app.register(trackRoutes, deps)
   await app.register(operationRoutes, deps)

@@ -15,7 +15,7 @@ const Params = Type.Object({ id: SessionId, track: TrackName })
 const FileQuery = Type.Object({
   token: Type.Optional(Type.String()),
   file: Type.Integer({ minimum: 0, default: 0, description: 'which file of the track; nearly always there is one' }),
-  v: Type.Optional(Type.String({ description: 'layout generation; makes a new address when media bytes moved' })),
+  v: Type.Optional(Type.String({ description: 'layout generation: a new address when media bytes moved; anything may follow it, for a new address when the recording has grown' })),
 })
 const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
 
