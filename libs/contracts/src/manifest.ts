@@ -53,6 +53,11 @@ export const ManifestShape = shape('manifest', Manifest)
 
 /** Blob names. One place, so that every service and a human with a storage browser find the same things. */
 export const BLOBS = {
+  /**
+   * Stands as soon as a session is being deleted, and stays: whoever wrote something for a session looks for it afterwards.
+   * Outside of the session's own folder, which is emptied, under a name that no session can have.
+   */
+  tombstone: (session: string) => `.deleted/${session}`,
   session: (session: string) => `${session}/`,
   track: (session: string, track: string) => `${session}/${track}/`,
   /** The n-th file of a track; its content type says what it is. */

@@ -281,18 +281,25 @@ export class TrackWriter {
     const startedAt = performance.now()
     const plan = planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits)
     const before = this.#etags.get(file.number) ?? null
-    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before)
+    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before).catch(async (error: unknown) => {
+      if (error instanceof Superseded) await this.#eraseAgain()
+      throw error
+    })
     // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
-    if (before === null && (await this.#deps.isErased())) {
-      await this.#deps.erase()
-      throw new Superseded('the session was deleted')
-    }
+    if (before === null && (await this.#eraseAgain())) throw new Superseded('the session was deleted')
     this.#etags.set(file.number, etag)
     await this.#publish(state)
     instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })
     instruments.commitDuration.record((performance.now() - startedAt) / 1000)
     logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
     if (obsolete.length > 0) await storage.deleteAll(obsolete)
+  }
+
+  /** True when another owner deleted the session meanwhile: then what was written here since is deleted, too. */
+  async #eraseAgain(): Promise<boolean> {
+    const isErased = await this.#deps.isErased()
+    if (isErased) await this.#deps.erase()
+    return isErased
   }
 
   async #publish(state: Committed): Promise<void> {

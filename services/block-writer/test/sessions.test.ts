@@ -220,6 +220,37 @@ test('a deleted session leaves nothing, and what still comes of it is dropped', 
   assert.equal(world.committedOffset, world.log.length)
 })
 
+test('a writer that did not hear of a deletion leaves nothing of what it was writing', async () => {
+  for (const change of ['put', 'stage block', 'commit blocks'] as const) {
+    let shut: PromiseWithResolvers<void> | null = null
+    const world: World = new World({
+      faults: {
+        async at(moment, what) {
+          const held = moment === 'before' && what === change ? shut : null
+          if (held === null) return
+          shut = null
+          await held.promise
+        },
+      },
+    })
+    world.own()
+    const part = newPart({ mimeType })
+    world.open(part)
+    for (const seq of [0, 1, 2]) world.chunk(part, seq, chunks[seq]!)
+    await world.pass(5_000)
+    const held = (shut = Promise.withResolvers<void>())
+    for (const seq of [3, 4, 6]) world.chunk(part, seq, chunks[seq]!)
+    await world.pass(31_000)
+    world.own({ zombie: true })
+    world.declare({ type: 'session-deleted', session: SESSION, at: world.at() })
+    await world.pass(5_000)
+    assert.ok(kinds(world).includes('session-erased'))
+    held.resolve()
+    await world.pass(40_000)
+    assert.deepEqual(await world.names(`${SESSION}/`), [], change)
+  }
+})
+
 test('an event that was lost with its process is said by the next one', async () => {
   const world = new World()
   world.own()

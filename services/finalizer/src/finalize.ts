@@ -52,6 +52,11 @@ async function writeManifest(store: BlobStore, manifest: Manifest, signal: Abort
   const name = BLOBS.manifest(manifest.session, manifest.version)
   const bytes = Buffer.from(JSON.stringify(ManifestShape.parse(manifest), undefined, 2))
   const { outcome } = await store.put(name, bytes, { ifNoneMatch: '*', contentType: 'application/json', metadata: {}, signal })
+  if ((await store.properties(BLOBS.tombstone(manifest.session), { signal })) !== null) {
+    // Whoever erases the session may have been here before it was written.
+    await store.delete(name, { signal })
+    return { outcome: 'superseded' }
+  }
   if (outcome === 'written') return { outcome: 'finalized', manifest: name, reused: false }
   const existing = await store.readAll(name, { signal })
   if (existing === null) return { outcome: 'mismatch', reason: `${name} can neither be written nor read` }

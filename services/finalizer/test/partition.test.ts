@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
-import { MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
+import { deletePrefix, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { BLOBS, decodeEvent, encodeStatus, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
@@ -122,6 +122,23 @@ test('given up while storage fails it ends, and leaves the record to the next', 
     await partition.close(reason)
     assert.deepEqual(done, [])
   }
+})
+
+test('a manifest written by one who did not hear of a deletion does not stay', async () => {
+  const { store, sent, tell, settled } = setUp({
+    async at(moment, change, blob) {
+      // Everything is erased while the manifest is on its way.
+      if (moment !== 'before' || change !== 'put' || blob !== BLOBS.manifest('s1', 1)) return
+      await store.put(BLOBS.tombstone('s1'), Buffer.alloc(0), { contentType: 'text/plain', metadata: {} })
+      await deletePrefix(store, BLOBS.session('s1'))
+    },
+  })
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await tell(recording.finish('webcam'))
+  await settled(1)
+  assert.equal(await store.properties(BLOBS.manifest('s1', 1)), null)
+  assert.deepEqual(sent, [])
 })
 
 test('of a deleted session no manifest stays', async () => {
