@@ -1,4 +1,5 @@
 import type { Manifest, RecordingEvent, Declaration, SessionState } from '@longtake/contracts'
+import type { TrackVersion } from './range.ts'
 import type { Piece } from './track-stream.ts'
 
 /** The folded states of all sessions, as completeness published them. */
@@ -27,10 +28,17 @@ export interface Announcer {
   declare(declaration: Declaration): Promise<void>
 }
 
+export interface RecordingProperties extends TrackVersion {
+  bytes: number
+  /** In front of the media: what every commit rewrites. Behind them a growing file only grows. All of a blob that does not say. */
+  headerBytes: number
+  lastModified: Date
+}
+
 /** What of storage the service reads. */
 export interface Recordings {
   /** Of a track's file as it is now, or undefined. */
-  properties(blob: string): Promise<{ bytes: number; generation: number; commit: number; lastModified: Date } | undefined>
+  properties(blob: string): Promise<RecordingProperties | undefined>
   readPiece(blob: string, offset: number, count: number, signal: AbortSignal): Promise<Piece>
   manifest(blob: string): Promise<Manifest | undefined>
   /** A small immutable blob as a stream, with its length. */

@@ -8,7 +8,9 @@ export function storedRecordings(store: BlobStore): Recordings {
   return {
     async properties(blob) {
       const properties = await store.properties(blob)
-      return properties === null ? undefined : { bytes: properties.bytes, lastModified: properties.lastModified, ...versionOf(properties) }
+      if (properties === null) return undefined
+      const { bytes, lastModified, metadata } = properties
+      return { bytes, lastModified, headerBytes: Number(metadata.headerbytes ?? bytes), ...versionOf(properties) }
     },
     async readPiece(blob, offset, count, signal) {
       const read = await store.readRange(blob, { offset, count, signal })

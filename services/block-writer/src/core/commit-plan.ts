@@ -25,6 +25,8 @@ export const METADATA = {
   /** Name of the side blob. */
   checkpoint: 'checkpoint',
   durationMs: 'durationms',
+  /** Bytes in front of the media: what every commit rewrites. */
+  headerBytes: 'headerbytes',
 } as const
 
 /** The commit that wrote a side blob, from its name; null where it says none. */
@@ -120,6 +122,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
         [METADATA.generation]: String(generation),
         [METADATA.checkpoint]: name,
         [METADATA.durationMs]: String(durationMs),
+        [METADATA.headerBytes]: String(headerBytes),
       },
       event: commitEvent(track, file, contentType, String(nextOffset)),
       obsolete: () => replaceSideBlobs(track, file, parts, name),

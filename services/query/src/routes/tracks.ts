@@ -5,11 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
 import { assertNotDeleted } from '../existing.ts'
+import type { RecordingProperties } from '../ports.ts'
 import { etagOf, ifRangeHolds, planRange } from '../range.ts'
 import { streamTrack } from '../track-stream.ts'
-
-/** Bytes in front of the media that every commit rewrites; behind them a growing file only grows. */
-const HEADER_BYTES = 64 * 1024
 
 const Params = Type.Object({ id: SessionId, track: TrackName })
 const FileQuery = Type.Object({
@@ -76,9 +74,9 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     request: FastifyRequest,
     reply: FastifyReply,
     file: { blob: string; mimeType: string },
-    properties: { bytes: number; generation: number; commit: number; lastModified: Date },
+    properties: RecordingProperties,
   ): FastifyReply {
-    const { bytes: total, generation, lastModified } = properties
+    const { bytes: total, generation, headerBytes, lastModified } = properties
     const etag = etagOf(properties)
     void reply
       .header('accept-ranges', 'bytes')
@@ -89,7 +87,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
       .type(file.mimeType)
     if (request.headers['if-none-match']?.split(',').some((tag) => tag.trim() === etag)) return reply.code(304).send()
     let plan = planRange(request.headers.range, total)
-    if (plan.kind === 'part' && !ifRangeHolds(request.headers['if-range']?.toString(), properties, plan.start, HEADER_BYTES)) plan = { kind: 'whole' }
+    if (plan.kind === 'part' && !ifRangeHolds(request.headers['if-range']?.toString(), properties, plan.start, headerBytes)) plan = { kind: 'whole' }
     if (plan.kind === 'unsatisfiable') {
       void reply.header('content-range', `bytes */${total}`)
       throw new LongtakeError('RANGE_NOT_SATISFIABLE', `the recording has ${total} bytes now`)
