@@ -198,4 +198,8 @@ choice.addEventListener('change', invite)
 addEventListener('hashchange', () => {
   if (stop.disabled) location.reload()
 })
+// Nobody else can go on with this recording: the browser asks before the page is left.
+addEventListener('beforeunload', (event) => {
+  if (state.dataset['state'] === 'recording' || state.dataset['state'] === 'stopping') event.preventDefault()
+})
 invite()
