@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { COMMIT_POLICY as policy, commitDueAt, type Uncommitted } from '../src/core/commit-policy.ts'
 
 const START = 1_000_000
-const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, committedMs: 10_000, asked: false, ...more })
+const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, committedMs: 100_000, asked: false, ...more })
 
 test('given nothing uncommitted, nothing is due, whatever is asked', () => {
   assert.equal(commitDueAt(policy, given({ since: null, asked: true })), null)
@@ -23,9 +23,9 @@ test('given a young recording, its oldest byte waits 30 s; given one of five min
   assert.equal(commitDueAt(policy, given({ committedMs: 300_000 })), START + 60_000)
 })
 
-test('given a recording that has just begun, no more is unplayable than is playable', () => {
-  const waits = [1_000, 2_500, 5_000, 10_000, 29_000].map((committedMs) => commitDueAt(policy, given({ committedMs }))! - START)
-  assert.deepEqual(waits, [2_500, 2_500, 5_000, 10_000, 29_000])
+test('given a recording that has just begun, no more than a third is unplayable', () => {
+  const waits = [1_000, 2_500, 5_000, 10_000, 58_000].map((committedMs) => commitDueAt(policy, given({ committedMs }))! - START)
+  assert.deepEqual(waits, [2_500, 2_500, 2_500, 5_000, 29_000])
 })
 
 test('given a full block, or a reason of its own, it is due at once', () => {

@@ -34,8 +34,8 @@ export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSinc
   if (since === null) return null
   if (asked || bytes >= policy.maxBytes) return since
   const longestMs = committedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
-  // At most half of a young recording is not playable yet: commits at about 2.5, 5, 10, 20 and 40 s.
-  const everyMs = Math.min(longestMs, Math.max(policy.firstMs, committedMs))
+  // At most a third of a young recording is not playable yet: commits at about 2.5, 5, 7.5, 11, 17, 25, 38 and 57 s.
+  const everyMs = Math.min(longestMs, Math.max(policy.firstMs, committedMs / 2))
   if (unplayableSince === null) return since + everyMs
   // Soon; ever less often where nothing becomes playable because the part's beginning is missing.
   return since + Math.min(longestMs, Math.max(policy.firstMs, since - unplayableSince))
