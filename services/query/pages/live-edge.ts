@@ -1,4 +1,4 @@
-/** While recording, about as much comes at once as there is already, and at most so much. */
+/** While recording, about half as much comes at once as there is already, and at most so much: block-writer's commits. */
 const LONGEST_STEP_MS = 30_000
 /** From so long a recording on the steps are longer. */
 const CALM_AFTER_MS = 5 * 60_000
@@ -8,7 +8,7 @@ const SLACK_MS = 3000
 
 /** How much of a recording that lasts `durationMs` has to lie before it is known how it goes on. */
 function stepMs(durationMs: number): number {
-  return Math.min(durationMs, durationMs < CALM_AFTER_MS ? LONGEST_STEP_MS : CALM_STEP_MS) + SLACK_MS
+  return Math.min(durationMs / 2, durationMs < CALM_AFTER_MS ? LONGEST_STEP_MS : CALM_STEP_MS) + SLACK_MS
 }
 
 /** Where to play a growing recording so that it is as fresh as can be and does not halt: ms, from 0. */
