@@ -69,8 +69,8 @@ export class TrackWriter {
   #bytes = 0
   /** Of all that was taken here or is in a commit. */
   #lastOffset = -1n
-  /** When the track was loaded, until its first commit here. */
-  #loadedAt: number | null = null
+  /** When the track was loaded in the middle of longer work, until that is committed. */
+  #unfinishedSince: number | null = null
   #asked = false
   #releaseHeld = false
   #waiting: Waiting[] = []
@@ -211,7 +211,7 @@ export class TrackWriter {
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
     for (const state of states) await this.#publish(state)
     this.#etags = etags
-    this.#loadedAt = clock.now()
+    this.#unfinishedSince = track.unfinished ? clock.now() : null
     for (const { nextOffset } of states) this.#passed(BigInt(nextOffset) - 1n)
     return track
   }
@@ -227,7 +227,9 @@ export class TrackWriter {
     }
     const taken = track.takeChunk(content, entry.receivedAt)
     const why = reasonToPark(taken)
-    if (taken === 'taken' || taken === 'held') {
+    // What repeats a record that a dead owner left half worked in keeps its offset until the work is committed: if this
+    // owner dies of it, too, nothing else would bring the next one here.
+    if (taken === 'taken' || taken === 'held' || (taken === 'duplicate' && this.#unfinishedSince !== null)) {
       this.#uncommitted.push(entry)
     } else {
       if (why !== null) await this.#deps.park(record, why)
@@ -243,8 +245,8 @@ export class TrackWriter {
   }
 
   #dueAt(track: Track): number | null {
+    if (this.#unfinishedSince !== null) return this.#unfinishedSince
     const entries = this.#uncommitted.filter((entry) => !isHeld(track, entry))
-    if (entries.length === 0 && this.#loadedAt !== null && track.unfinished) return this.#loadedAt
     const since = entries[0]?.receivedAt ?? null
     const { unplayableSince, committedMs } = track
     return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#bytes, unplayableSince, committedMs, asked: this.#asked })
@@ -268,7 +270,7 @@ export class TrackWriter {
       }
     })
     this.#uncommitted = held
-    this.#loadedAt = null
+    this.#unfinishedSince = null
     this.#count(-covered.reduce((sum, { content }) => sum + sizeOf(content), 0))
     for (const record of records) this.#deps.done(record)
     this.#resolveWaiting()
