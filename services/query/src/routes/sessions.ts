@@ -75,8 +75,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     '/v1/sessions/:id/finish',
     {
       schema: {
-        summary: 'End a session whose person has vanished',
-        description: 'Declares that the session has the parts known by now. What is missing stays a gap; late data is still merged.',
+        summary: 'Declare a session over',
+        description: 'Declares that the session is over with the parts known by now. It completes once each of them is closed; late data is still merged.',
         security: admin,
         params: Params,
         response: { 202: Type.Object({ id: SessionId, status: PublicSession.properties.status }), ...problems },
