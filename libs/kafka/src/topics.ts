@@ -1,6 +1,10 @@
 import { DEFAULT_PARTITIONS, MAX_MESSAGE_BYTES, TOPICS, type TopicSpec } from '@longtake/contracts'
+import type { Admin } from 'kafkajs'
+import { backoffMs, pause } from './backoff.ts'
 import { KafkaError, toKafkaError } from './errors.ts'
 import { ConfigResourceTypes, createKafkajs, type KafkaConfig } from './kafkajs.ts'
+
+const KNOWN_AFTER_MS = 10_000
 
 export interface TopicLayout {
   /** The same for all topics. Default {@link DEFAULT_PARTITIONS}. */
@@ -36,8 +40,7 @@ export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {},
         })),
       })
     }
-    const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ name }) => name) })
-    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: specs.map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name })) })
+    const { topics, resources } = await describe(admin, specs.map(({ name }) => name))
     const differences = specs.flatMap((spec) => {
       const found = topics.find(({ name }) => name === spec.name)?.partitions ?? []
       const settings = new Map(resources.find(({ resourceName }) => resourceName === spec.name)?.configEntries.map(({ configName, configValue }) => [configName, configValue]))
@@ -52,6 +55,23 @@ export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {},
     throw toKafkaError(error, 'preparing topics')
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** What another process has just created, not every broker knows at once: asked again for a while. */
+async function describe(admin: Admin, names: string[]) {
+  const deadline = performance.now() + KNOWN_AFTER_MS
+  for (let failures = 1; ; failures++) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: names })
+      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })) })
+      return { topics, resources }
+    } catch (error) {
+      const type = (error as { type?: string }).type
+      const isYoung = type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'LEADER_NOT_AVAILABLE'
+      if (!isYoung || performance.now() > deadline) throw error
+      await pause(backoffMs(failures, 50, 1000))
+    }
   }
 }
 
