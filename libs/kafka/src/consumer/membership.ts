@@ -103,7 +103,7 @@ export class Membership {
           }
           this.#coordinator = undefined
           failures += 1
-          if (failures % 10 === 3) this.#cluster.log.warn({ group: this.#options.group, error, failures }, 'joining the group failed; trying again')
+          if (failures % 10 === 3) this.#cluster.log.warn({ group: this.#options.group, reason: known.message, failures }, 'joining the group failed; trying again')
           await pause(backoffMs(failures, 100, 2000), this.#stopping.signal)
         }
       }
