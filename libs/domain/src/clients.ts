@@ -22,6 +22,15 @@ export function liveConnections(clients: readonly Connection[], now: number): Co
   return clients.filter(({ goneAt, seenAt }) => goneAt === null && now - epochMs(seenAt) < CONNECTION_STALE_MS)
 }
 
+/**
+ * Whether nobody is waited for any more: a backend has ended the session of a person who vanished. What is open then is
+ * confirmed as it stands; a recorder that comes back reopens it.
+ * @param now milliseconds since the epoch
+ */
+export function isGivenUp({ finish, clients }: Pick<SessionState, 'finish' | 'clients'>, now: number): boolean {
+  return finish !== null && finish.parts === null && liveConnections(clients, now).length === 0
+}
+
 function merged(clients: readonly Connection[], seen: Connection): Connection[] {
   const known = clients.find(({ gateway, connection }) => gateway === seen.gateway && connection === seen.connection)
   const goneAt = known?.goneAt ?? null

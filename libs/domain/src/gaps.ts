@@ -1,4 +1,5 @@
 import { LOST_CAUSES, type GapState, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import { isGivenUp } from './clients.ts'
 import { isEqual } from './equal.ts'
 import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
 import { intersectRanges, subtractRanges, toRanges } from './ranges.ts'
@@ -14,23 +15,24 @@ type PartGap = Omit<Gap, 'track' | 'part'>
  * @param now milliseconds since the epoch
  */
 export function currentGaps(state: SessionState, now: number): GapState[] {
-  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
+  const givenUp = isGivenUp(state, now)
+  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part, givenUp).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
   const known = grouped(state.gaps, kindAndPart)
   const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
   return isEqual(dated, state.gaps) ? state.gaps : dated
 }
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
-export function gapsOf(part: PartState): PartGap[] {
+export function gapsOf(part: PartState, givenUp = false): PartGap[] {
   if (part.rejected !== null) {
     const to = Math.max(0, knownChunks(part) - 1)
     return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
   }
-  const lost = lostGaps(part)
+  const lost = lostGaps(part, givenUp)
   return [...lost, ...undecodableGaps(part, lost)].sort((a, b) => a.from - b.from)
 }
 
-function lostGaps(part: PartState): PartGap[] {
+function lostGaps(part: PartState, givenUp: boolean): PartGap[] {
   const missing = part.missing.toSorted((a, b) => a.from - b.from)
   const gaps: PartGap[] = []
   let holes = holesOf(part)
@@ -40,7 +42,8 @@ function lostGaps(part: PartState): PartGap[] {
     add(intersectRanges(holes, declared), cause === 'already-acknowledged' ? 'open' : 'confirmed', cause)
     holes = subtractRanges(holes, declared)
   }
-  add(holes, 'open', null)
+  if (givenUp) add(holes, 'confirmed', 'ended')
+  else add(holes, 'open', null)
   return joined(gaps.sort((a, b) => a.from - b.from))
 
   function add(ranges: readonly SeqRange[], state: GapState['state'], cause: string | null): void {

@@ -1,5 +1,5 @@
 import type { ClientRequest, GapState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { CONNECTION_STALE_MS, liveConnections } from './clients.ts'
+import { CONNECTION_STALE_MS, isGivenUp, liveConnections } from './clients.ts'
 import { isEqual } from './equal.ts'
 import { gapEvents } from './gap-events.ts'
 import { currentGaps } from './gaps.ts'
@@ -40,7 +40,8 @@ export function judge(state: SessionState, now: number): Judgement {
 export function statusOf(state: SessionState, now: number): Exclude<SessionStatus, 'abandoned'> {
   if (state.deletedAt !== null) return 'deleted'
   const parts = partsOf(state).map(({ part }) => part)
-  if (state.finish !== null && unseenParts(state).length === 0 && parts.every(isSettled)) {
+  const givenUp = isGivenUp(state, now)
+  if (state.finish !== null && unseenParts(state).length === 0 && parts.every((part) => isSettled(part, givenUp))) {
     return parts.every(isWhole) ? 'complete' : 'complete-with-gaps'
   }
   if (liveConnections(state.clients, now).length > 0) return 'recording'

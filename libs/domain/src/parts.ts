@@ -1,6 +1,6 @@
 import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
 import { filesOf } from './session.ts'
-import { endOf, firstSeqs, subtractRanges, toRanges } from './ranges.ts'
+import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 
 export interface PlacedPart {
   track: string
@@ -48,10 +48,15 @@ export function declaredLost({ lost }: PartState, causes: readonly LostCause[]):
 }
 const FOR_GOOD = LOST_CAUSES.filter((cause) => cause !== 'already-acknowledged')
 
-/** Whether nothing more is to be waited for: its length is declared, and every hole in it is declared lost for good. */
-export function isSettled(part: PartState): boolean {
+/**
+ * Whether nothing more is to be waited for: its length is declared, and every hole in it is declared lost for good. Of
+ * a session that is given up only what Kafka has is waited for.
+ */
+export function isSettled(part: PartState, givenUp = false): boolean {
   if (part.rejected !== null) return true
-  return part.closed !== null && subtractRanges(holesOf(part), declaredLost(part, FOR_GOOD)).length === 0
+  const open = subtractRanges(holesOf(part), declaredLost(part, FOR_GOOD))
+  if (givenUp) return intersectRanges(open, declaredLost(part, ['already-acknowledged'])).length === 0
+  return part.closed !== null && open.length === 0
 }
 
 /** Whether every chunk of the part, up to a declared and credible last one, is stored and playable. */

@@ -60,9 +60,13 @@ test('a part without chunks and a session without parts can be complete', () => 
   assert.equal(statusAt(61, created(), finished({})), 'complete')
 })
 
-test('when a backend ends the session, all parts that are known count', () => {
+test('when a backend ends the session of a person who has vanished, it ends with what is there', () => {
   assert.equal(statusAt(61, committed(1, [whole(5)]), finished(null)), 'complete')
-  assert.equal(statusAt(200, committed(1, [whole(5), part({ part: partB, stored: [[0, 1]] })]), finished(null)), 'interrupted')
+  const cutShort = [committed(1, [whole(5), part({ part: partB, stored: [[0, 1], [4, 5]] })]), finished(null)]
+  assert.equal(statusAt(61, ...cutShort), 'complete-with-gaps')
+  const { gaps } = live([created(), ...cutShort]).state
+  assert.deepEqual(gaps.filter(({ kind }) => kind === 'lost').map(({ from, to, state, cause }) => ({ from, to, state, cause })), [{ from: 2, to: 3, state: 'confirmed', cause: 'ended' }])
+  assert.equal(statusAt(62, connected(1), ...cutShort), 'recording', 'whoever is still there is waited for')
 })
 
 test('a part that finish did not name must be whole like any other, so that two devices may finish one after the other', () => {

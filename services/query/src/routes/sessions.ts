@@ -75,8 +75,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     '/v1/sessions/:id/finish',
     {
       schema: {
-        summary: 'Declare a session over',
-        description: 'Declares that the session is over with the parts known by now. It completes once each of them is closed; late data is still merged.',
+        summary: 'End a session whose person has vanished',
+        description: 'Declares that the session is over with the parts known by now. It completes once no recorder is connected; what is missing is a gap, and late data is still merged.',
         security: admin,
         params: Params,
         response: { 202: Type.Object({ id: SessionId, status: PublicSession.properties.status }), ...problems },
