@@ -1,9 +1,10 @@
-import { azureSettings, duration, kafkaSettings, port, readEnv, secret, serviceSettings, url, type ConfigOf, type Env } from '@longtake/service'
+import { azureSettings, duration, kafkaSettings, port, readEnv, secret, serviceSettings, tokenSettings, url, type ConfigOf, type Env } from '@longtake/service'
 
 const settings = {
   ...serviceSettings('query', { healthPort: 9106 }),
   ...kafkaSettings,
   ...azureSettings,
+  ...tokenSettings,
   port: port('LONGTAKE_QUERY_PORT', { help: 'where API clients and players connect', default: 8080 }),
   publicUrl: url('LONGTAKE_QUERY_PUBLIC_URL', {
     help: 'how this service is reached from outside, as https://recordings.example.org',
@@ -15,7 +16,6 @@ const settings = {
     protocols: ['ws', 'wss'],
   }),
   apiKey: secret('LONGTAKE_API_KEY', { help: 'what backends show as Authorization: Bearer to administrate sessions', minLength: 16 }),
-  tokenSecret: secret('LONGTAKE_TOKEN_SECRET', { help: 'signs the tokens of recorders and players; the gateway has the same one', minLength: 32 }),
   ingestTokenMs: duration('LONGTAKE_INGEST_TOKEN_TTL', { help: 'how long a recorder may connect with its token', default: 12 * 3_600_000, min: 60_000 }),
   watchTokenMs: duration('LONGTAKE_WATCH_TOKEN_TTL', { help: 'how long a player may watch with its token', default: 12 * 3_600_000, min: 60_000 }),
 }

@@ -86,7 +86,7 @@ test('a track is served whole, in part, by its head, and not behind its end', as
 })
 
 test('what is not there is said, by one documented code each', async () => {
-  const { app, put, admin, sign } = await testApp()
+  const { app, put, admin } = await testApp()
   put(recorded())
   put(sessionState('gone', { status: 'deleted', tracks: { webcam: { files: [webcamFile] } } }))
   const expectations: [string, number, string][] = [
@@ -103,7 +103,6 @@ test('what is not there is said, by one documented code each', async () => {
     const response = await app.inject({ url, headers: admin })
     assert.deepEqual([response.statusCode, response.json().code], [status, code], url)
   }
-  void sign
 })
 
 test('finish and delete are declared in the chunk stream, deletion first there', async () => {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { CreateSessionRequest, CreateSessionResponse, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList, type SessionState } from '@longtake/contracts'
+import { CreateSessionRequest, CreateSessionResponse, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList } from '@longtake/contracts'
 import { toPublicSession } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
-import { assertNotDeleted } from '../existing.ts'
+import { assertNotDeleted, knownSession, presentSession } from '../existing.ts'
 import { pageOf } from '../session-list.ts'
 
 const problems = { '4xx': Problem, '5xx': Problem }
@@ -67,7 +67,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
       const { id } = request.params
       await authority.requireWatch(request, id)
       void reply.header('cache-control', 'no-store')
-      return toPublicSession(await known(id), addresses)
+      return toPublicSession(await knownSession(sessions, id), addresses)
     },
   )
 
@@ -84,8 +84,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     },
     async (request, reply) => {
       authority.requireAdmin(request)
-      const state = await known(request.params.id)
-      assertNotDeleted(state)
+      const state = await presentSession(sessions, request.params.id)
       await announcer.declare({ type: 'session-finished', session: state.session, parts: null, at: now().toISOString() })
       return reply.code(202).send({ id: state.session, status: state.status })
     },
@@ -96,7 +95,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     { schema: { summary: 'Delete a session and all its recordings', security: admin, params: Params, response: { 204: Type.Null(), ...problems } } },
     async (request, reply) => {
       authority.requireAdmin(request)
-      const { session, status } = await known(request.params.id)
+      const { session, status } = await knownSession(sessions, request.params.id)
       if (status !== 'deleted') {
         const at = now().toISOString()
         // The stream first: once the event is out, a reader may rely on the bytes going away.
@@ -122,17 +121,10 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     async (request) => {
       const { id } = request.params
       await authority.requireWatch(request, id)
-      const state = await known(id)
-      assertNotDeleted(state)
+      const state = await presentSession(sessions, id)
       const manifest = state.manifest === null ? undefined : await recordings.manifest(state.manifest.blob)
       if (manifest === undefined) throw new LongtakeError('MANIFEST_NOT_FOUND', 'the session is not finalized yet')
       return manifest
     },
   )
-
-  async function known(session: string): Promise<SessionState> {
-    const state = await sessions.find(session)
-    if (state === undefined) throw new LongtakeError('SESSION_NOT_FOUND', `there is no session ${session}`)
-    return state
-  }
 }

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
-import { assertNotDeleted } from '../existing.ts'
+import { presentSession } from '../existing.ts'
 import type { RecordingProperties } from '../ports.ts'
 import { etagOf, ifRangeHolds, planRange } from '../range.ts'
 import { streamTrack } from '../track-stream.ts'
@@ -33,7 +33,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     handler: async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      const file = playable(await known(id), track, request.query.file)
+      const file = playable(await presentSession(sessions, id), track, request.query.file)
       const properties = await recordings.properties(file.blob)
       if (properties === undefined || properties.bytes === 0) throw new LongtakeError('TRACK_NOT_FOUND', 'nothing of this track is playable yet')
       return sendRange(request, reply, file, properties)
@@ -46,7 +46,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      return sendRendition(reply, await known(id), track, 'poster')
+      return sendRendition(reply, await presentSession(sessions, id), track, 'poster')
     },
   )
 
@@ -56,19 +56,12 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      const rendition = newestRendition(await known(id), track, 'mp4', request.query.file)
+      const rendition = newestRendition(await presentSession(sessions, id), track, 'mp4', request.query.file)
       const properties = await recordings.properties(rendition.blob)
       if (properties === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', 'the rendition is gone')
       return sendRange(request, reply, { blob: rendition.blob, mimeType: rendition.mimeType }, properties)
     },
   )
-
-  async function known(session: string): Promise<SessionState> {
-    const state = await sessions.find(session)
-    if (state === undefined) throw new LongtakeError('SESSION_NOT_FOUND', `there is no session ${session}`)
-    assertNotDeleted(state)
-    return state
-  }
 
   function sendRange(
     request: FastifyRequest,
