@@ -159,7 +159,10 @@ async function startInfrastructure(
   }
   const azuritePort = ports.azurite === undefined ? {} : { port: ports.azurite }
   // First what may be missing on this machine, before anything runs that would have to be stopped again.
-  if (brokers === undefined) await Promise.all([findJava(), installKafka(log)])
+  if (brokers === undefined) {
+    await findJava()
+    await installKafka(log)
+  }
   const [kafka, azurite] = await Promise.allSettled([
     brokers === undefined ? startKafka({ dataDir: join(dataDir, 'kafka'), logFile: join(logDir, 'kafka.log'), log, ...kafkaPorts }) : undefined,
     storage === undefined ? startAzurite({ dataDir: join(dataDir, 'azurite'), logFile: join(logDir, 'azurite.log'), ...azuritePort }) : undefined,

@@ -30,8 +30,8 @@ export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {},
     const missing = specs.filter(({ name }) => !existing.has(name))
     if (missing.length > 0) {
       await admin.createTopics({
-        // Two services may start at the same time: one of them creates, the other finds it done.
-        waitForLeaders: true,
+        // kafkajs gives up when a broker does not know a new topic yet: `describe` waits for that, and for leaders.
+        waitForLeaders: false,
         topics: missing.map((spec) => ({
           topic: spec.name,
           numPartitions: partitions,
