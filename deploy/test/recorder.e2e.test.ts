@@ -97,6 +97,8 @@ async function recordsParts(t: TestContext, { system, browser }: Places): Promis
     await until(({ webcam }) => webcam.acknowledged.chunks >= 2)
     recorder.pause()
     recorder.resume()
+    const paused = recorder.progress.webcam.recorded.chunks
+    await until(({ webcam }) => webcam.recorded.chunks >= paused + 2)
     const ended = new Promise((resolve) => recorder.on('track-ended', resolve))
     for (const track of first.getTracks()) track.stop()
     await ended
@@ -112,7 +114,7 @@ async function recordsParts(t: TestContext, { system, browser }: Places): Promis
   assert.deepEqual(seen, { events: ['ended webcam', 'ended webcam', 'stopped'], states: ['recording', 'stopping', 'stopped'], errors: [] })
   const status = await untilStatus(system, session.id, finalized)
   assert.equal(status.status, 'complete')
-  assert.deepEqual(status.tracks['webcam']?.parts.map(({ closed, clean }) => [closed, clean]), [[true, true], [true, true]])
+  assert.deepEqual(status.tracks['webcam']?.parts.map(({ closed, clean }) => [closed, clean]), [[true, true], [true, true], [true, true]])
   const verdict = checkSession({ session: session.id, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session.id, system.apiKey)) })
   assertContent(verdict.findings)
   t.diagnostic(describeSummary(verdict.summary))

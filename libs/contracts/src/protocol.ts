@@ -26,4 +26,20 @@ export const LOST_CAUSES = ['quota', 'spool-cleared', 'corrupt', 'crash', 'too-l
 export type LostCause = (typeof LOST_CAUSES)[number]
 
 /** What recorders are known to report; others are kept as they come. */
-export const REPORT_EVENTS = ['paused', 'resumed', 'hidden', 'visible', 'frozen', 'slept', 'device-lost', 'muted', 'unmuted', 'quota'] as const
+export const REPORT_EVENTS = [
+  'paused',
+  'resumed',
+  'hidden',
+  'visible',
+  'frozen',
+  'slept',
+  'device-lost',
+  'muted',
+  'unmuted',
+  'quota',
+  'source-changed',
+  'recorder-failed',
+  'bitrate-lowered',
+  'bitrate-raised',
+] as const
+export type ReportEvent = (typeof REPORT_EVENTS)[number]

@@ -55,9 +55,20 @@ export interface TrackProgress {
 /** By track. */
 export type RecorderProgress = Record<string, TrackProgress>
 
-/** A track's `MediaRecorder` came to its end: by `stop`, or because its sources ended (a device was unplugged, a screen is no longer shared). */
+/** Nothing of a track is recorded any more: by `stop`, because all its sources ended (a device was unplugged, a screen is no longer shared), or because its `MediaRecorder` failed again and again. */
 export interface TrackEnded {
   track: string
+}
+
+/** What the server is told, too: something happened to the recording. */
+export interface Report {
+  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, bitrate-lowered, bitrate-raised */
+  event: string
+  track?: string
+  /** More about it, for people. */
+  detail?: string
+  /** Milliseconds since the epoch by this device's clock. */
+  at: number
 }
 
 export interface RecorderEvents {
@@ -65,6 +76,7 @@ export interface RecorderEvents {
   progress: RecorderProgress
   state: RecorderState
   'track-ended': TrackEnded
+  report: Report
   error: RecorderError
 }
 
@@ -72,7 +84,7 @@ export const RECORDER_ERROR_CODES = {
   'invalid-options': { retryable: false, means: 'the options are wrong; the message says which' },
   'unsupported-browser': { retryable: false, means: 'no MediaRecorder, IndexedDB or WebCrypto here; the latter two want a secure context' },
   'unsupported-media': { retryable: false, means: 'the browser can record the stream in no format that Longtake takes' },
-  'capture-failed': { retryable: false, means: 'a MediaRecorder failed; what it gave until then is kept and sent' },
+  'capture-failed': { retryable: false, means: 'a MediaRecorder failed, and so did the next ones; what they gave until then is kept and sent' },
   'spool-failed': { retryable: true, means: 'the browser store did not do what it should; a chunk that it could not keep is declared lost' },
   'token-failed': { retryable: true, means: 'the token function failed; it is asked again' },
   refused: { retryable: true, means: "the server refused something and closed; the message begins with the server's own code" },

@@ -1,58 +1,44 @@
-import { RecorderError, type TrackOptions } from './api.ts'
-import { chooseMimeType } from './media-type.ts'
+import { RecorderError } from './api.ts'
+import { deferred } from './deferred.ts'
+import { chooseMimeType, kindsOf } from './media-type.ts'
 
 const TIMESLICE_MS = 1000
 const KEYFRAME_INTERVAL_MS = 2000
-const DEFAULT_VIDEO_BITS_PER_SECOND = 2_500_000
-const DEFAULT_AUDIO_BITS_PER_SECOND = 64_000
+
+export interface Bitrates {
+  videoBitsPerSecond: number
+  audioBitsPerSecond: number
+}
 
 export interface CaptureEvents {
   /** @param blob may be empty, or very large after a sleep */
   data(blob: Blob): void
-  /** There will be no more data, whoever ended it. Called once. */
-  ended(): void
-  failed(error: RecorderError): void
+  /** There will be no more data, whoever ended it; `error` if it failed. Called once. */
+  ended(error: RecorderError | null): void
 }
 
 /** One run of one `MediaRecorder`: that is one part. */
 export class Capture {
+  /** What is really recorded, known with its first frame; null if it ended before. */
+  readonly started: Promise<{ mimeType: string; startedAt: number } | null>
   readonly #recorder: MediaRecorder
 
-  private constructor(recorder: MediaRecorder) {
-    this.#recorder = recorder
-  }
-
-  /** What is really recorded; known once it has started. */
-  get mimeType(): string {
-    return this.#recorder.mimeType
-  }
-
   /**
-   * Resolves when recording has started. Data may come at once, so `events` must be ready for it.
+   * Begins at once, and `events` follow.
+   * @param sources are recorded as they are now: the stream that they come from may change without disturbing this
    * @throws RecorderError `unsupported-media`, `capture-failed`
    */
-  static async start({ stream, videoBitsPerSecond, audioBitsPerSecond }: TrackOptions, events: CaptureEvents): Promise<Capture> {
-    const mimeType = chooseMimeType({ video: stream.getVideoTracks().length > 0, audio: stream.getAudioTracks().length > 0 }, (type) => MediaRecorder.isTypeSupported(type))
+  constructor(sources: readonly MediaStreamTrack[], bitrates: Bitrates, events: CaptureEvents) {
+    const mimeType = chooseMimeType(kindsOf(sources), (type) => MediaRecorder.isTypeSupported(type))
     if (mimeType === undefined) throw new RecorderError('unsupported-media', 'this browser records neither WebM nor MP4 from this stream')
     try {
-      const recorder = new MediaRecorder(stream, {
-        mimeType,
-        videoBitsPerSecond: videoBitsPerSecond ?? DEFAULT_VIDEO_BITS_PER_SECOND,
-        audioBitsPerSecond: audioBitsPerSecond ?? DEFAULT_AUDIO_BITS_PER_SECOND,
-        // The default is far apart, and seeking goes to keyframes. Its sibling, the count of frames, must not be given as well.
-        videoKeyFrameIntervalDuration: KEYFRAME_INTERVAL_MS,
-      } as MediaRecorderOptions)
-      recorder.addEventListener('dataavailable', ({ data }) => events.data(data))
-      recorder.addEventListener('stop', () => events.ended())
-      await new Promise<void>((resolve, reject) => {
-        recorder.addEventListener('start', () => resolve(), { once: true })
-        recorder.addEventListener('error', (event) => reject(errorOf(event)), { once: true })
-        recorder.start(TIMESLICE_MS)
-      })
-      recorder.addEventListener('error', (event) => events.failed(captureFailed(errorOf(event))))
-      return new Capture(recorder)
-    } catch (error) {
-      throw captureFailed(error)
+      // The default is far apart, and seeking goes to keyframes. Its sibling, the count of frames, must not be given as well.
+      const options = { mimeType, ...bitrates, videoKeyFrameIntervalDuration: KEYFRAME_INTERVAL_MS } as MediaRecorderOptions
+      this.#recorder = new MediaRecorder(new MediaStream([...sources]), options)
+      this.started = this.#follow(this.#recorder, events)
+      this.#recorder.start(TIMESLICE_MS)
+    } catch (cause) {
+      throw captureFailed(cause)
     }
   }
 
@@ -61,23 +47,25 @@ export class Capture {
     if (this.#recorder.state !== 'inactive') this.#recorder.stop()
   }
 
-  /** @returns whether that changed anything */
-  pause(): boolean {
-    if (this.#recorder.state !== 'recording') return false
-    this.#recorder.pause()
-    return true
+  #follow(recorder: MediaRecorder, events: CaptureEvents): Capture['started'] {
+    const started = deferred<Awaited<Capture['started']>>()
+    let failure: RecorderError | null = null
+    recorder.addEventListener('start', () => started.resolve({ mimeType: recorder.mimeType, startedAt: Date.now() }))
+    recorder.addEventListener('dataavailable', ({ data }) => events.data(data))
+    recorder.addEventListener('error', (event) => {
+      failure = captureFailed('error' in event ? event.error : 'unknown')
+      this.stop()
+    })
+    recorder.addEventListener(
+      'stop',
+      () => {
+        started.resolve(null)
+        events.ended(failure)
+      },
+      { once: true },
+    )
+    return started.promise
   }
-
-  /** @returns whether that changed anything */
-  resume(): boolean {
-    if (this.#recorder.state !== 'paused') return false
-    this.#recorder.resume()
-    return true
-  }
-}
-
-function errorOf(event: Event): Error {
-  return 'error' in event && event.error instanceof Error ? event.error : new Error('unknown')
 }
 
 function captureFailed(cause: unknown): RecorderError {

@@ -10,6 +10,7 @@ export {
   type RecorderPhase,
   type RecorderProgress,
   type RecorderState,
+  type Report,
   type TrackEnded,
   type TrackOptions,
   type TrackProgress,

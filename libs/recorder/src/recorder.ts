@@ -1,23 +1,16 @@
+import type { ReportEvent } from '@longtake/contracts/protocol'
 import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type TrackOptions } from './api.ts'
-import { Capture } from './capture.ts'
 import { deferred } from './deferred.ts'
 import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './ingest-url.ts'
-import { PartRun } from './part-run.ts'
 import { Spool } from './spool.ts'
+import { TrackRecording, type TrackHost } from './track-recording.ts'
 import { Uplink } from './uplink.ts'
 import { UploadSession } from './upload-session.ts'
 import { WorkerTimers } from './worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
 const TRACK_NAME = /^[a-z0-9-]{1,32}$/
-
-interface RunningTrack {
-  run: PartRun
-  capture: Capture
-  /** All of its part is in the spool. */
-  ended: Promise<void>
-}
 
 /**
  * Starts recording all tracks at once and resolves when all of them do; a connection is not needed for that.
@@ -39,7 +32,7 @@ export class Recorder {
   readonly #spool: Spool
   readonly #uplink: Uplink
   readonly #settled = deferred<void>()
-  #tracks: RunningTrack[] = []
+  readonly #tracks = new Map<string, TrackRecording>()
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
   #progressDue = false
@@ -104,17 +97,30 @@ export class Recorder {
    */
   async addTrack(name: string, options: TrackOptions): Promise<void> {
     assertTrackName(name)
-    if (this.#phase !== 'recording') throw new RecorderError('invalid-options', `no track can be added: the recorder is ${this.#phase}`)
-    await this.#startTracks({ [name]: options })
+    this.#assertRecording()
+    if (this.#tracks.get(name)?.hasEnded === false) throw new RecorderError('invalid-options', `${name} is being recorded: replaceStream gives it another stream`)
+    if (this.#tracks.has(name)) await this.replaceStream(name, options)
+    else await this.#startTracks({ [name]: options })
+  }
+
+  /**
+   * Goes on with another stream, in the track's next part: a device is back, or another one is to be used. What `options` does not say stays as it was.
+   * @throws RecorderError
+   */
+  async replaceStream(name: string, options: TrackOptions): Promise<void> {
+    this.#assertRecording()
+    const track = this.#tracks.get(name)
+    if (track === undefined) throw new RecorderError('invalid-options', `there is no track ${name}`)
+    await track.replace(options)
   }
 
   /** Pauses all tracks; the time until `resume` is in no file. */
   pause(): void {
-    for (const { run, capture } of this.#tracks) if (capture.pause()) this.#report('paused', run.track)
+    for (const track of this.#tracks.values()) if (track.pause()) this.#report('paused', track.name)
   }
 
   resume(): void {
-    for (const { run, capture } of this.#tracks) if (capture.resume()) this.#report('resumed', run.track)
+    for (const track of this.#tracks.values()) if (track.resume()) this.#report('resumed', track.name)
   }
 
   /**
@@ -141,53 +147,48 @@ export class Recorder {
     this.#setState({ phase: 'stopped', connection: 'offline' })
   }
 
-  /** All or none. */
+  /** All or none: nobody shall hear of one whose neighbour could not start. */
   async #startTracks(tracks: Record<string, TrackOptions>): Promise<void> {
-    const started = await Promise.allSettled(Object.entries(tracks).map(([name, options]) => this.#startTrack(name, options)))
+    const started = await Promise.allSettled(Object.entries(tracks).map(([name, options]) => TrackRecording.start(name, options, this.#trackHost())))
     const failed = started.find((result) => result.status === 'rejected')
-    const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    const recording = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
     if (failed !== undefined) {
-      for (const { capture } of running) capture.stop()
+      for (const track of recording) track.abandon()
       throw failed.reason
     }
-    for (const { track, open } of running) {
-      open()
-      this.#tracks.push(track)
+    for (const track of recording) {
+      track.release()
+      this.#tracks.set(track.name, track)
     }
   }
 
-  /** The part is opened by `open` only: nobody shall hear of one whose neighbour could not start. */
-  async #startTrack(name: string, options: TrackOptions): Promise<{ capture: Capture; track: RunningTrack; open: () => void }> {
-    const opened = deferred<{ mimeType: string; startedAt: number }>()
-    const ended = deferred<void>()
-    const run = new PartRun(name, opened.promise, {
+  #trackHost(): TrackHost {
+    return {
       session: this.#upload,
       spool: this.#spool,
+      timers: this.#timers,
       perform: (actions) => {
         this.#uplink.perform(actions)
         this.#progressSoon()
       },
       error: (error) => this.#error(error),
-    })
-    const capture = await Capture.start(options, {
-      data: (blob) => run.add(blob, Date.now()),
-      ended: () => {
-        ended.resolve(run.close())
-        this.#emitter.emit('track-ended', { track: name })
-      },
-      failed: (error) => this.#error(error),
-    })
-    const startedAt = Date.now()
-    return { capture, track: { run, capture, ended: ended.promise }, open: () => opened.resolve({ mimeType: capture.mimeType, startedAt }) }
+      report: (event, track, detail) => this.#report(event, track, detail),
+      ended: (track) => this.#emitter.emit('track-ended', { track }),
+    }
   }
 
   async #endTracks(): Promise<void> {
-    for (const { capture } of this.#tracks) capture.stop()
-    await Promise.all(this.#tracks.map(({ ended }) => ended))
+    await Promise.all([...this.#tracks.values()].map((track) => track.end()))
   }
 
-  #report(event: string, track: string): void {
-    this.#uplink.perform(this.#upload.report({ event, track, at: Date.now() }))
+  #assertRecording(): void {
+    if (this.#phase !== 'recording') throw new RecorderError('invalid-options', `no track can be added: the recorder is ${this.#phase}`)
+  }
+
+  #report(event: ReportEvent, track?: string, detail?: string): void {
+    const report = { event, at: Date.now(), ...(track === undefined ? {} : { track }), ...(detail === undefined ? {} : { detail }) }
+    this.#uplink.perform(this.#upload.report(report))
+    this.#emitter.emit('report', report)
   }
 
   /** What the tracks still hand over stays in the spool, unless the session is gone. */

@@ -1,6 +1,6 @@
 import type { ClientMessage, ServerMessage, ServerMessageOf } from '@longtake/contracts'
 import { CLOSE_CODES, DEFAULT_MAX_CHUNK_BYTES, MAX_HANDLE, type LostCause } from '@longtake/contracts/protocol'
-import type { RecorderProgress } from './api.ts'
+import type { RecorderProgress, Report } from './api.ts'
 import type { SpooledChunk } from './chunk-queue.ts'
 import { ServerClock } from './clock.ts'
 import { Liveness } from './liveness.ts'
@@ -23,13 +23,6 @@ export type Action =
   | { do: 'end'; cause: 'taken-over' | 'deleted' }
   /** Finished, and everything is durable. */
   | { do: 'settled' }
-
-export interface Report {
-  event: string
-  track?: string
-  /** Milliseconds since the epoch by this device's clock. */
-  at: number
-}
 
 /** From the start of a connection to `welcome`. */
 export const CONNECT_TIMEOUT_MS = 20_000
@@ -330,8 +323,8 @@ export class UploadSession {
     return { do: 'send', message: { type: 'finish', parts: this.partsByTrack() } }
   }
 
-  #reportMessage({ event, track, at }: Report): Action {
-    return { do: 'send', message: { type: 'report', event, at: this.#clock.toServerIso(at), ...(track === undefined ? {} : { track }) } }
+  #reportMessage({ at, ...report }: Report): Action {
+    return { do: 'send', message: { type: 'report', ...report, at: this.#clock.toServerIso(at) } }
   }
 
   #known(part: string): OutgoingPart {

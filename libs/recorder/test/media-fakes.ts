@@ -1,0 +1,176 @@
+import type { WorkerTimers } from '../src/worker-timers.ts'
+
+/** A `MediaStreamTrack` to be ended, muted and resized by the test. */
+export class FakeSource extends EventTarget {
+  static #count = 0
+  readonly id = `source-${(FakeSource.#count += 1)}`
+  readonly label = 'fake'
+  readonly kind: 'video' | 'audio'
+  readyState = 'live'
+  muted = false
+  settings: Record<string, unknown>
+
+  constructor(kind: 'video' | 'audio', settings: Record<string, unknown> = kind === 'video' ? { width: 640, height: 480 } : { sampleRate: 48_000, channelCount: 1 }) {
+    super()
+    this.kind = kind
+    this.settings = settings
+  }
+
+  getSettings(): Record<string, unknown> {
+    return this.settings
+  }
+
+  /** As when it is unplugged: with an event, and recorders of nothing else stop. */
+  end(): void {
+    this.stop()
+    this.dispatchEvent(new Event('ended'))
+  }
+
+  /** As a page does it: without an event. */
+  stop(): void {
+    this.readyState = 'ended'
+    for (const recorder of FakeMediaRecorder.all) recorder.sourceEnded()
+  }
+
+  mute(muted: boolean): void {
+    this.muted = muted
+    this.dispatchEvent(new Event(muted ? 'mute' : 'unmute'))
+  }
+}
+
+export class FakeStream {
+  readonly #sources: FakeSource[]
+  constructor(sources: FakeSource[]) {
+    this.#sources = sources
+  }
+
+  getTracks(): FakeSource[] {
+    return [...this.#sources]
+  }
+}
+
+export const streamOf = (...sources: FakeSource[]): MediaStream => new FakeStream(sources) as unknown as MediaStream
+
+/** Behaves like Chrome's, as far as measured: see the cases in the browser. */
+export class FakeMediaRecorder extends EventTarget {
+  static all: FakeMediaRecorder[] = []
+  /** What the next ones do when they are started. */
+  static next: 'record' | 'throw' | 'fail' = 'record'
+  readonly stream: FakeStream
+  readonly options: MediaRecorderOptions
+  state = 'inactive'
+
+  constructor(stream: FakeStream, options: MediaRecorderOptions) {
+    super()
+    this.stream = stream
+    this.options = options
+  }
+
+  static isTypeSupported = (type: string): boolean => type.includes('webm')
+  static get running(): FakeMediaRecorder[] {
+    return FakeMediaRecorder.all.filter(({ state }) => state === 'recording')
+  }
+
+  get mimeType(): string {
+    return this.options.mimeType ?? ''
+  }
+
+  get kinds(): string {
+    return this.stream.getTracks().map(({ kind }) => kind).join('+')
+  }
+
+  start(): void {
+    if (FakeMediaRecorder.next === 'throw') throw new DOMException('no encoder', 'NotSupportedError')
+    FakeMediaRecorder.all.push(this)
+    this.state = 'recording'
+    queueMicrotask(() => (FakeMediaRecorder.next === 'fail' ? this.fail() : this.dispatchEvent(new Event('start'))))
+  }
+
+  give(text: string): void {
+    this.dispatchEvent(Object.assign(new Event('dataavailable'), { data: new Blob([text]) }))
+  }
+
+  stop(): void {
+    if (this.state === 'inactive') return
+    this.state = 'inactive'
+    queueMicrotask(() => {
+      this.give('last')
+      this.dispatchEvent(new Event('stop'))
+    })
+  }
+
+  fail(): void {
+    this.state = 'inactive'
+    this.dispatchEvent(Object.assign(new Event('error'), { error: new DOMException('the encoder died', 'UnknownError') }))
+    this.dispatchEvent(new Event('stop'))
+  }
+
+  sourceEnded(): void {
+    if (this.stream.getTracks().every(({ readyState }) => readyState === 'ended')) this.stop()
+  }
+}
+
+export function installMediaFakes(): void {
+  Object.assign(globalThis, { MediaRecorder: FakeMediaRecorder, MediaStream: FakeStream })
+  FakeMediaRecorder.all = []
+  FakeMediaRecorder.next = 'record'
+}
+
+/** Time that passes only when told, and with it `Date.now`. */
+export class FakeTimers {
+  #now = 1_000_000
+  #tasks: { at: number; task: () => void }[] = []
+  readonly #realNow = Date.now
+  readonly worker = { after: (ms: number, task: () => void) => this.#after(ms, task), every: (ms: number, task: () => void) => this.#every(ms, task), isThrottled: false } as unknown as WorkerTimers
+
+  constructor() {
+    Date.now = () => this.#now
+  }
+
+  /** Milliseconds; what is due on the way is done, and what that sets off. */
+  async pass(ms: number): Promise<void> {
+    const end = this.#now + ms
+    for (;;) {
+      await settled()
+      const next = this.#tasks.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
+      if (next === undefined) break
+      this.#tasks = this.#tasks.filter((each) => each !== next)
+      this.#now = Math.max(this.#now, next.at)
+      next.task()
+    }
+    this.#now = end
+  }
+
+  restore(): void {
+    Date.now = this.#realNow
+  }
+
+  #after(ms: number, task: () => void): () => void {
+    const entry = { at: this.#now + ms, task }
+    this.#tasks.push(entry)
+    return () => {
+      this.#tasks = this.#tasks.filter((each) => each !== entry)
+    }
+  }
+
+  #every(ms: number, task: () => void): () => void {
+    let cancel = (): void => undefined
+    const next = (): void => {
+      cancel = this.#after(ms, () => {
+        next()
+        task()
+      })
+    }
+    next()
+    return () => cancel()
+  }
+}
+
+/** All that can go on without a timer has gone on. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i += 1) {
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+  }
+}
