@@ -14,7 +14,14 @@ export const CreateSessionRequest = Type.Object({
   id: Type.Optional(SessionId),
   metadata: Type.Optional(Type.Record(Type.String({ maxLength: 200 }), Type.Unknown())),
 })
-export const CreateSessionResponse = Type.Object({ id: SessionId, ingest: Access, watch: Access })
+export const CreateSessionResponse = Type.Object({
+  id: SessionId,
+  ingest: Type.Object({
+    ...Access.properties,
+    spoolKey: Type.String({ description: 'encrypts what a browser keeps of this session until it is sent; 32 bytes, base64url, the same every time', pattern: '^[A-Za-z0-9_-]{43}$' }),
+  }),
+  watch: Access,
+})
 export type CreateSessionResponse = Static<typeof CreateSessionResponse>
 
 export const PublicGap = Type.Object({

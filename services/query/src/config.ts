@@ -16,6 +16,11 @@ const settings = {
     protocols: ['ws', 'wss'],
   }),
   apiKey: secret('LONGTAKE_API_KEY', { help: 'what backends show as Authorization: Bearer to administrate sessions', minLength: 16 }),
+  spoolSecret: secret('LONGTAKE_SPOOL_SECRET', {
+    help: 'what the keys of browsers\' spools are made from; LONGTAKE_TOKEN_SECRET if unset',
+    minLength: 32,
+    default: undefined,
+  }),
   ingestTokenMs: duration('LONGTAKE_INGEST_TOKEN_TTL', { help: 'how long a recorder may connect with its token', default: 12 * 3_600_000, min: 60_000 }),
   watchTokenMs: duration('LONGTAKE_WATCH_TOKEN_TTL', { help: 'how long a player may watch with its token', default: 12 * 3_600_000, min: 60_000 }),
 }

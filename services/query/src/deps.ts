@@ -16,6 +16,8 @@ export interface AppDeps {
   announcer: Announcer
   recordings: Recordings
   tokens: TokenIssuer
+  /** By session; see spool-key.ts. */
+  spoolKey: (session: string) => string
   addresses: Addresses
   readiness: () => Readiness
   metrics: () => Promise<string>

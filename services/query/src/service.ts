@@ -8,6 +8,7 @@ import { Authority } from './auth.ts'
 import type { Config } from './config.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { SessionTable } from './session-table.ts'
+import { spoolKeyOf } from './spool-key.ts'
 import { storedRecordings } from './stored-recordings.ts'
 
 /** Serves once it has read all statuses there are. */
@@ -51,6 +52,7 @@ export async function start(config: Config, { logger, health, metrics, fail }: S
         return tokens.sign({ sub: session, scope, exp: Math.floor((Date.now() + ttlMs) / 1000) })
       },
     },
+    spoolKey: (session) => spoolKeyOf(config.spoolSecret ?? config.tokenSecret, session),
     addresses: publicAddresses(config),
     readiness: () => health.readiness(),
     metrics,

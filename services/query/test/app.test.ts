@@ -29,6 +29,8 @@ test('creating a session answers once its status exists, with tokens for recordi
   const again = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: { id: 's1' } })
   assert.equal(again.statusCode, 200)
   assert.equal(announced.length, 1)
+  assert.match(ingest.spoolKey, /^[A-Za-z0-9_-]{43}$/)
+  assert.equal(again.json().ingest.spoolKey, ingest.spoolKey)
 })
 
 test('administration needs the key, watching a watch token of that very session', async () => {

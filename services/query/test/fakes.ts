@@ -8,6 +8,7 @@ import { Authority } from '../src/auth.ts'
 import type { AppDeps } from '../src/deps.ts'
 import type { Recordings } from '../src/ports.ts'
 import { SessionTable } from '../src/session-table.ts'
+import { spoolKeyOf } from '../src/spool-key.ts'
 
 export const API_KEY = 'a-local-key-of-tests'
 export const NOW = Date.parse('2026-03-01T10:00:00Z')
@@ -37,6 +38,7 @@ export async function testApp(options: { recordings?: Partial<Recordings>; fold?
       declare: async (declaration) => void announced.push(declaration),
     },
     recordings: { properties: absent, readPiece: () => Promise.reject(new Error('not given')), manifest: absent, open: absent, ...options.recordings },
+    spoolKey: (session) => spoolKeyOf(new Secret('a-secret-of-tests-32-characters-long'), session),
     tokens: { issue: (session, scope) => sign(session, scope) },
     addresses: publicAddresses({ publicUrl: 'https://recordings.example.org', gatewayPublicUrl: 'wss://ingest.example.org' }),
     readiness: () => ({ ready: true, checks: {} }),

@@ -13,10 +13,10 @@ const WatchQuery = Type.Object({ token: Type.Optional(Type.String()) })
 const admin = [{ apiKey: [] }]
 const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
 
-export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, recordings, addresses, now }) => {
+export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, spoolKey, recordings, addresses, now }) => {
   const access = async (session: string): Promise<CreateSessionResponse> => ({
     id: session,
-    ingest: { url: addresses.ingest(session), token: await tokens.issue(session, 'ingest') },
+    ingest: { url: addresses.ingest(session), token: await tokens.issue(session, 'ingest'), spoolKey: spoolKey(session) },
     watch: { url: addresses.watch(session), token: await tokens.issue(session, 'watch') },
   })
 
