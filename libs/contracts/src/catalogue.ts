@@ -1,6 +1,7 @@
 import { Declarations } from './declarations.ts'
 import { ERROR_CODES } from './errors.ts'
 import { Events } from './events.ts'
+import { PARKED_REASONS } from './parked.ts'
 import { ClientRequest } from './resends.ts'
 import { SessionState } from './status.ts'
 import { TOPICS } from './topics.ts'
@@ -16,4 +17,5 @@ export const CATALOGUE = {
   clientMessages: ClientMessages,
   serverMessages: ServerMessages,
   errors: ERROR_CODES,
+  parked: PARKED_REASONS,
 } as const

@@ -17,6 +17,8 @@ export const HEADERS = {
   capturedAt: 'capturedAt',
   /** The uuid of the recorder that sent it. */
   client: 'client',
+  /** Of a status: the holding of a partition by completeness that wrote it. Whoever else writes one leaves it out. */
+  writer: 'writer',
   /** W3C trace context. */
   traceparent: 'traceparent',
   tracestate: 'tracestate',

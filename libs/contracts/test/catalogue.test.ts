@@ -14,7 +14,7 @@ test('everything in the catalogue has a golden sample', () => {
   assert.deepEqual(Object.keys(samples.state).sort(), Object.keys(SessionState.properties).sort())
 })
 
-test('the README names every topic, event, declaration, message and error code', () => {
+test('the README names every topic, event, declaration, message, error code and reason for parking', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const names = [
     ...Object.values(CATALOGUE.topics).map((topic) => topic.name),
@@ -23,6 +23,7 @@ test('the README names every topic, event, declaration, message and error code',
     ...Object.keys(CATALOGUE.clientMessages),
     ...Object.keys(CATALOGUE.serverMessages),
     ...Object.keys(CATALOGUE.errors),
+    ...Object.keys(CATALOGUE.parked),
   ]
   assert.deepEqual(
     names.filter((name) => !readme.includes(`\`${name}\``)),

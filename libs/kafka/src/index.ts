@@ -5,6 +5,7 @@ export { createProducer, Producer, type ProducerOptions } from './producer/produ
 export { traceContextOf } from './trace.ts'
 export { startConsumer, Consumer, type ConsumerOptions } from './consumer/consumer.ts'
 export type { AssignedPartition, CloseReason, PartitionHandler } from './consumer/partition.ts'
-export { createParker, PARKED_HEADERS, type Parker } from './consumer/parker.ts'
+export { createParker, type Parker } from './consumer/parker.ts'
+export { isReplayedMark, PARKED_HEADERS, parkedNote, toReplayed, toReplayedMark, type ParkedNote, type ParkedOrigin } from './parked.ts'
 export { readPartitionToEnd, readTable, TableReader, type TableOptions } from './table.ts'
 export { consumerLag, ensureTopics, type TopicLayout } from './topics.ts'

@@ -1,5 +1,5 @@
 import { newBlockIds, type BlobStore } from '@longtake/blob'
-import { decodeChunksRecord, isRecordFault, type DeclarationOf, type RecordingEvent } from '@longtake/contracts'
+import { decodeChunksRecord, isRecordFault, type DeclarationOf, type ParkedReason, type RecordingEvent } from '@longtake/contracts'
 import type { AssignedPartition, CloseReason, KafkaRecord, PartitionHandler } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
@@ -23,7 +23,7 @@ export interface HandlerDeps {
   readonly logger: Logger
   /** Resolves when the broker has it; `partition` is that of the session in every topic. */
   publish(partition: number, event: RecordingEvent): Promise<void>
-  park(record: KafkaRecord, why: { reason: string; details: string }): Promise<void>
+  park(record: KafkaRecord, why: { reason: ParkedReason; details: string }): Promise<void>
 }
 
 type Partition = Pick<AssignedPartition, 'partition' | 'signal' | 'done' | 'pause' | 'resume'>

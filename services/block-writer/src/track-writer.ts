@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ChunkRecord, RecordingEvent } from '@longtake/contracts'
+import type { ChunkRecord, ParkedReason, RecordingEvent } from '@longtake/contracts'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
@@ -29,7 +29,7 @@ export interface WriterDeps {
   erase(): Promise<void>
   /** Resolves when the broker has it. */
   publish(event: RecordingEvent): Promise<void>
-  park(record: KafkaRecord, why: { reason: string; details: string }): Promise<void>
+  park(record: KafkaRecord, why: { reason: ParkedReason; details: string }): Promise<void>
   /** The record is durable in storage, or nothing is lost without it. */
   done(record: KafkaRecord): void
   /** Aborts when the partition is not ours any more. */
@@ -379,7 +379,7 @@ const sizeOf = (content: TrackContent): number => (isChunk(content) ? content.pa
 const isChunk = (content: TrackContent): content is ChunkRecord => 'kind' in content
 const isHeld = (track: Track, { content }: Entry): boolean => isChunk(content) && track.isHeld(content.part, content.seq)
 
-function reasonToPark(taken: Taken): { reason: string; details: string } | null {
+function reasonToPark(taken: Taken): { reason: ParkedReason; details: string } | null {
   switch (taken) {
     case 'other-content':
       return { reason: 'other-content', details: 'a chunk of the same identity with another digest is stored already' }

@@ -1,7 +1,7 @@
-import { decodeEvent, decodeStatus, isRecordFault } from '@longtake/contracts'
+import { decodeEvent, decodeStatus, HEADERS, isRecordFault, type ParkedReason } from '@longtake/contracts'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
-import { type Publisher, type TopicNames, WRITER_HEADER } from './publisher.ts'
+import type { Publisher, TopicNames } from './publisher.ts'
 import { retrying } from './retry.ts'
 import type { Sessions } from './sessions.ts'
 import { instruments } from './telemetry.ts'
@@ -131,14 +131,14 @@ export class SessionsPartition implements PartitionHandler {
   /** What others wrote since the load comes from an owner that does not know yet that it was replaced. */
   async #compareStatus(record: KafkaRecord, signal: AbortSignal): Promise<void> {
     const { sessions, loadedTo, publisher, logger } = this.#options
-    if (record.tombstone || record.offset < loadedTo || record.headers[WRITER_HEADER] === publisher.writer) return
+    if (record.tombstone || record.offset < loadedTo || record.headers[HEADERS.writer] === publisher.writer) return
     const state = decodeStatus(encoded(record))
     if (isRecordFault(state)) return this.#park(record, state.fault, state.details, signal)
-    logger.warn({ session: state.session, offset: String(record.offset), writer: record.headers[WRITER_HEADER] }, 'another writer published a status of our partition')
+    logger.warn({ session: state.session, offset: String(record.offset), writer: record.headers[HEADERS.writer] }, 'another writer published a status of our partition')
     sessions.restore(state)
   }
 
-  async #park(record: KafkaRecord, reason: string, details: string, signal: AbortSignal): Promise<void> {
+  async #park(record: KafkaRecord, reason: ParkedReason, details: string, signal: AbortSignal): Promise<void> {
     const { parker, logger } = this.#options
     logger.error({ session: record.key, topic: record.topic, offset: String(record.offset), reason, details }, 'a record that cannot be read is parked')
     await this.#until(signal, 'parking', () => parker.park(record, { reason, details }))

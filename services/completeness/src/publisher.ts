@@ -1,11 +1,9 @@
-import { encodeClientRequest, encodeEvent, encodeStatus, type EncodedRecord, type SessionState } from '@longtake/contracts'
+import { encodeClientRequest, encodeEvent, encodeStatus, HEADERS, type EncodedRecord, type SessionState } from '@longtake/contracts'
 import { KafkaError, type Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { JudgedSession } from './sessions.ts'
 import { instruments } from './telemetry.ts'
 
-/** Names the holding of a partition that wrote a status, so that it knows its own again. */
-export const WRITER_HEADER = 'writer'
 /** Unacknowledged bytes of one partition at most. */
 const BYTES_AT_ONCE = 4 * 1024 * 1024
 
@@ -48,7 +46,7 @@ export class Publisher {
 
   #status(state: SessionState): Sending {
     const { key, value, headers } = encodeStatus(state)
-    const sending = this.#to(this.#topics.status, { key, value, headers: { ...headers, [WRITER_HEADER]: this.writer } })
+    const sending = this.#to(this.#topics.status, { key, value, headers: { ...headers, [HEADERS.writer]: this.writer } })
     return {
       bytes: sending.bytes,
       send: async () => {

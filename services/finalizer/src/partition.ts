@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BlobStore, deletePrefix } from '@longtake/blob'
-import { BLOBS, decodeStatus, encodeEvent, isRecordFault, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, type ParkedReason, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
@@ -152,7 +152,7 @@ export class FinalizerPartition implements PartitionHandler {
   }
 
   /** Rejects only when the partition is given up. */
-  async #park(record: KafkaRecord, reason: string, details: string): Promise<void> {
+  async #park(record: KafkaRecord, reason: ParkedReason, details: string): Promise<void> {
     const { parker, logger } = this.#options
     for (let failures = 1; ; failures++) {
       try {

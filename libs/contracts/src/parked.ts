@@ -1,0 +1,21 @@
+/** Why a record stands in `recordings.parked`, and what whoever finds it there does. */
+export const PARKED_REASONS = {
+  'no-key': { means: 'its key is no session id', todo: 'find out what wrote it; it is none of ours' },
+  'no-kind': { means: 'it has no kind header', todo: 'find out what wrote it; it is none of ours' },
+  'unknown-kind': { means: 'a kind of record that this version does not know', todo: 'replay it once the version that wrote it runs everywhere' },
+  'bad-header': { means: 'a header is missing or malformed', todo: 'replay it once a version runs that reads it' },
+  'empty-chunk': { means: 'a chunk without bytes', todo: 'nothing is lost: a chunk has at least one byte' },
+  'not-json': { means: 'its value is no JSON', todo: 'replay it once a version runs that reads it' },
+  invalid: { means: 'its value does not fit its schema', todo: 'replay it once a version runs that reads it' },
+  'other-content': {
+    means: 'a chunk whose place is taken by other bytes: the first that came are in the file',
+    todo: 'look for two recorders with one part id; replayed, it is parked again',
+  },
+  'not-a-recording': { means: 'a chunk of a part that is neither WebM, Matroska nor MP4', todo: 'look at what the client sent; replayed, it is parked again unless a later version knows its format' },
+  unwritable: { means: 'block-writer fails over it every time, with storage and Kafka well', todo: 'its details have the error: deploy what mends it, then replay it' },
+  'not-foldable': { means: 'completeness fails over an event', todo: 'its details have the error: deploy what mends it, then replay it' },
+  mismatch: { means: 'a completed session is not what storage holds, so it has no manifest', todo: 'compare the blob with the status; replayed, finalizer looks again' },
+  manifest: { means: 'the manifest that a status names is none', todo: 'look at that blob; replayed, remuxer reads it again' },
+} as const satisfies Record<string, { means: string; todo: string }>
+
+export type ParkedReason = keyof typeof PARKED_REASONS
