@@ -20,7 +20,8 @@ type Asked = SessionState['resends'][number]
  */
 export function resendsFor(state: SessionState, gaps: readonly GapState[], now: number): { resends: Asked[]; requests: ClientRequest[] } {
   const live = liveConnections(state.clients, now)
-  const newestClient = Math.max(-Infinity, ...live.map(({ since }) => epochMs(since)))
+  // Its gateway's clock may be ahead of ours: until that moment has come it would be newer than every request.
+  const newestClient = Math.max(-Infinity, ...live.map(({ since }) => epochMs(since)).filter((since) => since <= now))
   const asked = grouped(state.resends, trackAndPart)
   const resends: Asked[] = []
   const requests: ClientRequest[] = []

@@ -155,6 +155,18 @@ test('a shrinking hole is not asked for anew', () => {
   assert.equal(judge(fold([committed(2, [part({ stored: [[0, 2], [4, 4], [6, 6]] })])], first.state), ms(10)).requests.length, 0)
 })
 
+test('a client whose gateway has a clock ahead of ours is asked once until that moment, and once more then', () => {
+  const state = fold([connected(60), committed(1, [part({ stored: [[0, 1], [4, 4]] })])])
+  const asked = [6, 6, 7, 8, 61, 62].reduce<{ state: typeof state; requests: number[] }>(
+    ({ state, requests }, seconds) => {
+      const judged = judge(state, ms(seconds))
+      return { state: judged.state, requests: [...requests, judged.requests.length] }
+    },
+    { state, requests: [] },
+  )
+  assert.deepEqual(asked.requests, [1, 0, 0, 0, 1, 0])
+})
+
 test('thousands of holes are judged quickly enough to hold nobody up', () => {
   const stored = Array.from({ length: 20_000 }, (_, i): [number, number] => [2 * i, 2 * i])
   const first = judge(fold([connected(1), committed(1, [part({ stored })])]), ms(6))
