@@ -1,5 +1,5 @@
 import { Type, type Static, type TSchema } from 'typebox'
-import { ClientId, Instant, PartId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
+import { ClientId, Instant, Offset, PartId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import { LOST_CAUSES } from './protocol.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
@@ -103,7 +103,7 @@ export const Events = {
     codecs: Type.Array(Type.String()),
     parts: Type.Array(PartState),
     /** Offset in recordings.chunks below which everything of this track is in this commit. */
-    nextOffset: Type.String(),
+    nextOffset: Offset,
   }),
   /** Said again by block-writer once it has passed that place of the chunk stream and committed all before it. */
   'session-finished': Type.Object({
@@ -112,7 +112,7 @@ export const Events = {
     at: Instant,
     parts: Type.Union([TrackParts, Type.Null()]),
     /** Offset of the declaration in recordings.chunks: a higher one supersedes a lower one. */
-    offset: Type.String(),
+    offset: Offset,
   }),
   'session-deleted': Type.Object({ type: Type.Literal('session-deleted'), session: SessionId, at: Instant }),
   /** All blobs of a deleted session are gone. */

@@ -20,6 +20,8 @@ export const Instant = Type.String({
   pattern: '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)$',
   description: 'RFC 3339 instant',
 })
+/** A Kafka offset, in decimal: it outgrows a double. */
+export const Offset = Type.String({ pattern: '^(0|[1-9][0-9]*)$', description: 'Kafka offset, decimal' })
 /** Whole milliseconds since 1970-01-01T00:00:00Z. */
 export const EpochMs = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Events, PartState } from './events.ts'
-import { ClientId, Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { ClientId, Instant, Offset, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
 import { shape } from './schema.ts'
@@ -42,7 +42,7 @@ export type GapState = Static<typeof GapState>
 export const SessionState = Type.Object({
   session: SessionId,
   /** Offset in recordings.events of the last event folded in; decimal. */
-  eventsOffset: Type.String({ pattern: '^(0|[1-9][0-9]*)$' }),
+  eventsOffset: Offset,
   /** Grows with every publication, for those that come from time alone and fold no event. */
   revision: Count,
   status: SessionStatus,
@@ -59,7 +59,7 @@ export const SessionState = Type.Object({
   clients: Type.Array(
     Type.Object({ client: ClientId, gateway: Type.String(), connection: Type.String(), since: Instant, seenAt: Instant, goneAt: NullableInstant }),
   ),
-  finish: Type.Union([Type.Object({ parts: Type.Union([TrackParts, Type.Null()]), at: Instant, offset: Type.String() }), Type.Null()]),
+  finish: Type.Union([Type.Object({ parts: Type.Union([TrackParts, Type.Null()]), at: Instant, offset: Offset }), Type.Null()]),
   tracks: Type.Record(TrackName, Type.Object({ files: Type.Array(FileState) })),
   gaps: Type.Array(GapState),
   resends: Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq, askedAt: Instant, times: Count })),
