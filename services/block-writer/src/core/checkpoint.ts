@@ -157,7 +157,8 @@ function loadRun(saved: SavedRun, binary: BinaryReader): Run {
   run.damaged = saved.damaged
   if (saved.decoder !== null) {
     const { state, tailLength, tailBlob } = saved.decoder
-    const bytes = tailBlob === null ? binary.take(tailLength).slice() : null
+    // A copy, so that it does not keep the whole checkpoint in memory (`slice` would not copy a Buffer).
+    const bytes = tailBlob === null ? new Uint8Array(binary.take(tailLength)) : null
     run.saved = { state, tail: { length: tailLength, bytes, blob: tailBlob } }
   }
   run.before = loadSection(saved.before, binary)
