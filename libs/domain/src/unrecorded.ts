@@ -10,7 +10,7 @@ export type Gap = Omit<GapState, 'since'>
 const WORTH_TELLING_MS = 1000
 const REPORT_TOLERANCE_MS = 2000
 /** Reports that explain why a part ended and another began later. */
-const EXPLAINING = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota']
+const EXPLAINING = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed']
 
 /**
  * Time between two parts of a track in which nothing was recorded: told, but never a reason not to be complete. The

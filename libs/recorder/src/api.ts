@@ -9,6 +9,8 @@ export interface RecorderOptions {
   }
   /** By name: `webcam`, `screen`, or any `[a-z0-9-]{1,32}`. May be empty; `addTrack` adds more. */
   tracks: Record<string, TrackOptions>
+  /** Lets the browser ask before the page is left while something is recorded or unsent; default true. */
+  warnBeforeLeaving?: boolean
 }
 
 export interface TrackOptions {
@@ -60,6 +62,36 @@ export interface TrackEnded {
   track: string
 }
 
+/**
+ * What a person wants to know:
+ * - `recording`, `paused`
+ * - `nothing`: every track has ended, and recording has not been stopped
+ * - `offline`: the server is out of reach; everything is kept on this computer
+ * - `catching-up`: what had to wait is being sent
+ * - `safe`: all of it is durable, the page may close; `safe-with-losses`: so is all that could be saved
+ * - `failed`: the `error` event said why
+ */
+export type SituationKind = 'recording' | 'paused' | 'nothing' | 'offline' | 'catching-up' | 'safe' | 'safe-with-losses' | 'failed'
+
+export interface Situation {
+  kind: SituationKind
+  /** The same in plain English, to be shown as it is. */
+  words: string
+  /** Whether anything is being recorded. */
+  recording: boolean
+  /** Whole minutes that only this computer has. */
+  keptMinutes: number
+  /** How much of what had to wait is durable; null while nothing had to. */
+  percent: number | null
+  lostChunks: number
+}
+
+export interface StorageLeft {
+  /** Whole minutes of recording for which this computer has room, at the rate of the last minute. Needed only while the server is out of reach. */
+  minutes: number
+  availableBytes: number
+}
+
 /** What the server is told, too: something happened to the recording. */
 export interface Report {
   /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, bitrate-lowered, bitrate-raised */
@@ -75,6 +107,10 @@ export interface RecorderEvents {
   /** At most five times a second. */
   progress: RecorderProgress
   state: RecorderState
+  /** At each change of it, at most once a second while it only counts on. */
+  situation: Situation
+  /** Every 15 seconds while recording. */
+  storage: StorageLeft
   'track-ended': TrackEnded
   report: Report
   error: RecorderError

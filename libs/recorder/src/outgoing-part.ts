@@ -78,6 +78,13 @@ export class OutgoingPart {
     return { chunks: this.#inFlight.size, bytes: this.#inFlightBytes }
   }
 
+  /** When the oldest chunk was captured that is neither durable nor given up, by this device's clock; null if there is none. */
+  get oldestWaitingAt(): number | null {
+    const first = this.waiting.first()
+    const waiting = [...this.#inFlight.values(), ...(first === undefined ? [] : [first])]
+    return waiting.length === 0 ? null : Math.min(...waiting.map(({ capturedAt }) => capturedAt))
+  }
+
   /** Whether it must be bound to a handle. */
   get wantsHandle(): boolean {
     return this.handle === null && !this.refused && (this.closed === null || this.waiting.size > 0 || !this.#openDurable)

@@ -2,6 +2,7 @@ import type { LostCause } from '@longtake/contracts/protocol'
 import { RecorderError } from './api.ts'
 import { cut } from './cut.ts'
 import { sha256 } from './digest.ts'
+import { isQuotaError } from './overflow.ts'
 import type { Spool } from './spool.ts'
 import type { Action, UploadSession } from './upload-session.ts'
 
@@ -71,7 +72,7 @@ export class PartRun {
       return null
     } catch (cause) {
       this.#host.error(new RecorderError('spool-failed', `chunk ${seq} of ${this.track} cannot be kept and is lost`, { cause }))
-      return cause instanceof DOMException && cause.name === 'QuotaExceededError' ? 'quota' : 'spool-cleared'
+      return isQuotaError(cause) ? 'quota' : 'spool-cleared'
     }
   }
 

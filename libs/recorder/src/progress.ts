@@ -18,6 +18,11 @@ export function progressByTrack(parts: Iterable<OutgoingPart>): Record<string, T
   return tracks
 }
 
+/** Over all tracks. */
+export function sumOf(progress: Record<string, TrackProgress>, column: keyof TrackProgress): Amount {
+  return Object.values(progress).reduce((sum, track) => combine(sum, track[column]), NONE)
+}
+
 const NONE: Amount = { chunks: 0, bytes: 0 }
 
 function combine(a: Amount, b: Amount, sign: 1 | -1 = 1): Amount {

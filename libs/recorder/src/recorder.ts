@@ -1,15 +1,20 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type TrackOptions } from './api.ts'
+import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions } from './api.ts'
 import { deferred } from './deferred.ts'
 import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './ingest-url.ts'
+import { isQuotaError } from './overflow.ts'
+import { sumOf } from './progress.ts'
+import { SituationWatch } from './situation.ts'
 import { Spool } from './spool.ts'
 import { TrackRecording, type TrackHost } from './track-recording.ts'
 import { Uplink } from './uplink.ts'
 import { UploadSession } from './upload-session.ts'
+import { Watches, type VideoShare } from './watches.ts'
 import { WorkerTimers } from './worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
+const SITUATION_EVERY_MS = 1000
 const TRACK_NAME = /^[a-z0-9-]{1,32}$/
 
 /**
@@ -33,6 +38,11 @@ export class Recorder {
   readonly #uplink: Uplink
   readonly #settled = deferred<void>()
   readonly #tracks = new Map<string, TrackRecording>()
+  readonly #situationWatch = new SituationWatch()
+  #situation: Situation | null = null
+  #watches: Watches | null = null
+  #saidQuota = false
+  #failure: 'taken-over' | 'deleted' | null = null
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
   #progressDue = false
@@ -57,7 +67,7 @@ export class Recorder {
   }
 
   /** See `startRecorder`. */
-  static async start({ ingest, tracks }: RecorderOptions): Promise<Recorder> {
+  static async start({ ingest, tracks, warnBeforeLeaving = true }: RecorderOptions): Promise<Recorder> {
     assertSupported()
     const client = crypto.randomUUID()
     const { session, url } = ingestUrlOf(ingest.url, client)
@@ -75,11 +85,27 @@ export class Recorder {
       throw error
     }
     recorder.#uplink.start()
+    recorder.#watch(warnBeforeLeaving)
     return recorder
   }
 
   get state(): RecorderState {
     return { phase: this.#phase, connection: this.#connection }
+  }
+
+  get situation(): Situation {
+    return this.#situationWatch.see({
+      now: Date.now(),
+      phase: this.#phase,
+      connection: this.#connection,
+      anyTrack: [...this.#tracks.values()].some(({ hasEnded }) => !hasEnded),
+      paused: [...this.#tracks.values()].some(({ isPaused }) => isPaused),
+      waitingBytes: sumOf(this.progress, 'waiting').bytes,
+      acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,
+      lostChunks: sumOf(this.progress, 'lost').chunks,
+      oldestWaitingAt: this.#upload.oldestWaitingAt,
+      failure: this.#failure,
+    })
   }
 
   get progress(): RecorderProgress {
@@ -136,6 +162,7 @@ export class Recorder {
     if (this.#phase === 'failed') return this.#settled.promise
     this.#setState({ phase: 'stopping' })
     await this.#endTracks()
+    this.#watches?.recordingEnded()
     await this.#spool.finish(this.#upload.partsByTrack()).catch((cause: unknown) => {
       this.#error(new RecorderError('spool-failed', 'the spool does not take the end of the recording', { cause }))
     })
@@ -171,10 +198,44 @@ export class Recorder {
         this.#uplink.perform(actions)
         this.#progressSoon()
       },
-      error: (error) => this.#error(error),
+      error: (error) => this.#trackError(error),
       report: (event, track, detail) => this.#report(event, track, detail),
       ended: (track) => this.#emitter.emit('track-ended', { track }),
     }
+  }
+
+  #watch(warnBeforeLeaving: boolean): void {
+    this.#timers.every(SITUATION_EVERY_MS, () => this.#tellSituation())
+    this.#watches = new Watches({
+      timers: this.#timers,
+      warnBeforeLeaving,
+      isConnected: () => this.#connection === 'connected',
+      recordedAndWaiting: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes }),
+      report: (event, detail) => this.#report(event, undefined, detail),
+      // By the part's own time nothing had happened meanwhile: only another part tells of the time between.
+      slept: () => this.#tracks.forEach((track) => void track.nextPart()),
+      shareVideo: (share) => this.#shareVideo(share),
+      storage: (left) => this.#emitter.emit('storage', left),
+    })
+  }
+
+  #shareVideo({ share, event }: VideoShare): void {
+    for (const track of this.#tracks.values()) if (track.setVideoShare(share)) this.#report(event, track.name, `pictures get ${Math.round(share * 100)} % of their intended bits`)
+  }
+
+  #trackError(error: RecorderError): void {
+    if (isQuotaError(error.cause) && !this.#saidQuota) {
+      this.#saidQuota = true
+      this.#report('quota', undefined, 'this computer has no space left: what cannot be sent is lost')
+    }
+    this.#error(error)
+  }
+
+  #tellSituation(): void {
+    const { situation } = this
+    if (situation.words === this.#situation?.words && situation.kind === this.#situation.kind) return
+    this.#situation = situation
+    this.#emitter.emit('situation', situation)
   }
 
   async #endTracks(): Promise<void> {
@@ -194,6 +255,7 @@ export class Recorder {
   /** What the tracks still hand over stays in the spool, unless the session is gone. */
   #fail(cause: 'taken-over' | 'deleted'): void {
     const error = new RecorderError(cause, cause === 'deleted' ? 'the session was deleted' : 'another recorder of this client took over')
+    this.#failure = cause
     this.#settled.reject(error)
     this.#close()
     this.#setState({ phase: 'failed', connection: 'offline' })
@@ -202,6 +264,7 @@ export class Recorder {
   }
 
   #close(): void {
+    this.#watches?.close()
     this.#uplink.stop()
     this.#timers.close()
   }
@@ -219,7 +282,9 @@ export class Recorder {
     const before = this.state
     this.#phase = change.phase ?? this.#phase
     this.#connection = change.connection ?? this.#connection
-    if (before.phase !== this.#phase || before.connection !== this.#connection) this.#emitter.emit('state', this.state)
+    if (before.phase === this.#phase && before.connection === this.#connection) return
+    this.#emitter.emit('state', this.state)
+    this.#tellSituation()
   }
 
   #progressSoon(): void {

@@ -1,5 +1,6 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
 import type { SeqRange } from '@longtake/contracts'
+import { isQuotaError, Overflow } from './overflow.ts'
 import { addRange } from './ranges.ts'
 
 export const SPOOL_DATABASE = 'longtake-spool'
@@ -66,6 +67,7 @@ export interface NewChunk {
 export class Spool {
   readonly #session: string
   readonly #client: string
+  readonly #overflow = new Overflow()
   #database: Promise<IDBPDatabase<SpoolSchema>> | null = null
 
   private constructor(session: string, client: string) {
@@ -85,7 +87,16 @@ export class Spool {
     await database.put('parts', { session: this.#session, client: this.#client, ...part, acknowledged: [], closed: null })
   }
 
-  async addChunk({ part, seq, payload, sha256, capturedAt }: NewChunk): Promise<void> {
+  /** Where the store has no space, a few chunks are kept in memory. */
+  async addChunk(chunk: NewChunk): Promise<void> {
+    try {
+      await this.#writeChunk(chunk)
+    } catch (error) {
+      if (!isQuotaError(error) || !this.#overflow.add(chunk)) throw error
+    }
+  }
+
+  async #writeChunk({ part, seq, payload, sha256, capturedAt }: NewChunk): Promise<void> {
     const database = await this.#open()
     const transaction = database.transaction(['chunks', 'payloads'], 'readwrite', { durability: 'strict' })
     const record = { session: this.#session, client: this.#client, part, seq, bytes: payload.byteLength, sha256, capturedAt }
@@ -98,6 +109,8 @@ export class Spool {
 
   /** Undefined if the store has it no more. */
   async readChunk(part: string, seq: number): Promise<NewChunk | undefined> {
+    const overflowed = this.#overflow.read(part, seq)
+    if (overflowed !== undefined) return overflowed
     const database = await this.#open()
     const transaction = database.transaction(['chunks', 'payloads'])
     const [record, payload] = await Promise.all([
@@ -111,6 +124,7 @@ export class Spool {
 
   /** @param acknowledged they are durable on the server; false: they are declared lost there */
   async forgetChunks(part: string, from: number, to: number, acknowledged: boolean): Promise<void> {
+    this.#overflow.forget(part, from, to)
     const database = await this.#open()
     const transaction = database.transaction(['parts', 'chunks', 'payloads'], 'readwrite')
     const range = IDBKeyRange.bound(this.#key(part, from), this.#key(part, to))

@@ -80,6 +80,10 @@ export class TrackRecording {
     return this.#want === 'ended'
   }
 
+  get isPaused(): boolean {
+    return this.#want === 'paused'
+  }
+
   release(): void {
     this.#released.resolve()
   }
@@ -106,10 +110,15 @@ export class TrackRecording {
     await this.nextPart()
   }
 
-  /** Gives pictures another share of the bits that they were meant to have, in a next part. */
-  setVideoShare(share: number): void {
+  /**
+   * Gives pictures another share of the bits that they were meant to have.
+   * @returns whether there are any now: then that begins a next part
+   */
+  setVideoShare(share: number): boolean {
     this.#videoShare = share
-    if (kindsOf(this.#part?.recorded ?? []).video) void this.nextPart()
+    const { video } = kindsOf(this.#part?.recorded ?? [])
+    if (video) void this.nextPart()
+    return video
   }
 
   /** @returns whether that changed anything */

@@ -64,6 +64,12 @@ export class UploadSession {
     return this.#link.state === 'up'
   }
 
+  /** When the oldest chunk was captured that only this computer has; null if there is none. */
+  get oldestWaitingAt(): number | null {
+    const oldest = [...this.#parts.values()].flatMap(({ oldestWaitingAt }) => oldestWaitingAt ?? [])
+    return oldest.length === 0 ? null : Math.min(...oldest)
+  }
+
   openPart(part: NewPart): Action[] {
     this.#parts.set(part.part, new OutgoingPart(part))
     return this.#goOn()

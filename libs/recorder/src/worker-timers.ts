@@ -21,6 +21,11 @@ export class WorkerTimers {
     this.#worker = this.#startWorker()
   }
 
+  /** Whether they are the page's own, which come late in the background. */
+  get isThrottled(): boolean {
+    return this.#worker === null
+  }
+
   /** Calls `task` once, after `ms` milliseconds. */
   after(ms: number, task: () => void): Cancel {
     const id = this.#nextId++

@@ -1,0 +1,78 @@
+/** Of the bits that pictures were meant to have. */
+const STEP = 0.7
+const LOWEST_SHARE = 0.25
+/** What waits must have grown in each half of this time. A giant chunk after a sleep grows in one only. */
+const GROWS_FOR_MS = 20_000
+/** Less is the coming and going of chunks. */
+const GROWTH_BYTES = 128 * 1024
+/** No oftener does anything change: each change is a part of its own. */
+const CHANGE_EVERY_MS = 30_000
+const CALM_BYTES = 1024 * 1024
+const CALM_MS = 5 * 60_000
+const LONGEST_CALM_MS = 40 * 60_000
+
+export interface Backlog {
+  /** Milliseconds, from any start. */
+  now: number
+  connected: boolean
+  waitingBytes: number
+}
+
+/**
+ * How many of their intended bits pictures get. A backlog that grows although the server is reached means that the line
+ * is too thin: a step down. Being offline says nothing about the line. After five calm minutes a step up is tried; each
+ * that does not last doubles the calm that the next one needs.
+ */
+export class BitratePolicy {
+  #share = 1
+  #seen: { now: number; waitingBytes: number }[] = []
+  #changedAt = -Infinity
+  #calmSince: number | null = null
+  #calmNeededMs = CALM_MS
+  #lastWasUp = false
+
+  /** The share that is right from now on. */
+  get share(): number {
+    return this.#share
+  }
+
+  /** To be told every few seconds. */
+  see({ now, connected, waitingBytes }: Backlog): void {
+    if (!connected) {
+      this.#seen = []
+      this.#calmSince = null
+      return
+    }
+    this.#seen = [...this.#seen.filter((sample) => now - sample.now <= GROWS_FOR_MS), { now, waitingBytes }]
+    this.#calmSince = waitingBytes < CALM_BYTES ? (this.#calmSince ?? now) : null
+    if (now - this.#changedAt < CHANGE_EVERY_MS) return
+    if (this.#grows(now) && this.#share > LOWEST_SHARE) this.#down(now)
+    else if (this.#share < 1 && this.#calmSince !== null && now - this.#calmSince >= this.#calmNeededMs) this.#up(now)
+  }
+
+  #grows(now: number): boolean {
+    const first = this.#seen[0]
+    const middle = this.#seen.findLast((sample) => now - sample.now >= GROWS_FOR_MS / 2)
+    const last = this.#seen.at(-1)
+    if (first === undefined || middle === undefined || last === undefined || now - first.now < GROWS_FOR_MS * 0.8) return false
+    return middle.waitingBytes - first.waitingBytes >= GROWTH_BYTES && last.waitingBytes - middle.waitingBytes >= GROWTH_BYTES
+  }
+
+  #down(now: number): void {
+    if (this.#lastWasUp && now - this.#changedAt < CALM_MS) this.#calmNeededMs = Math.min(LONGEST_CALM_MS, this.#calmNeededMs * 2)
+    this.#lastWasUp = false
+    this.#change(now, Math.max(LOWEST_SHARE, this.#share * STEP))
+  }
+
+  #up(now: number): void {
+    this.#lastWasUp = true
+    this.#change(now, Math.min(1, this.#share / STEP))
+  }
+
+  #change(now: number, share: number): void {
+    this.#share = share
+    this.#changedAt = now
+    this.#seen = []
+    this.#calmSince = null
+  }
+}

@@ -1,0 +1,45 @@
+/** A tick that is late by so much was not just a busy moment. */
+export const LATE_MS = 5000
+
+export interface Standstill {
+  /** `slept`: the whole device; `frozen`: this page alone. */
+  event: 'slept' | 'frozen'
+  ms: number
+}
+
+export interface Tick {
+  /** Milliseconds since the epoch; goes on while the device sleeps. */
+  wall: number
+  /** `performance.now()`: on most systems it stops while the device sleeps. */
+  steady: number
+}
+
+/** Finds out from ticks that come regularly, and from two clocks, that this page stood still. */
+export class ClockWatch {
+  #last: Tick
+  #wasFrozen = false
+
+  constructor(first: Tick) {
+    this.#last = first
+  }
+
+  /** The browser says that it freezes the page now. */
+  freezes(): void {
+    this.#wasFrozen = true
+  }
+
+  /**
+   * A clock that was set forward looks like a sleep. One that was set back is nothing.
+   * @param everyMs how far apart ticks are
+   */
+  tick(now: Tick, everyMs: number): Standstill | null {
+    const wallMs = now.wall - this.#last.wall
+    const steadyMs = now.steady - this.#last.steady
+    const wasFrozen = this.#wasFrozen
+    this.#last = now
+    this.#wasFrozen = false
+    if (wallMs - steadyMs >= LATE_MS && !wasFrozen) return { event: 'slept', ms: Math.round(wallMs) }
+    const ms = wasFrozen ? Math.max(wallMs, steadyMs) : steadyMs
+    return ms - everyMs >= LATE_MS ? { event: 'frozen', ms: Math.round(ms) } : null
+  }
+}

@@ -1,0 +1,29 @@
+/** Keeps the screen on, and with it the computer from sleeping, where the browser can and the person allows it. */
+export class WakeLock {
+  #lock: WakeLockSentinel | null = null
+  #wanted = true
+
+  constructor() {
+    void this.acquire()
+  }
+
+  /** Again whenever the page has become visible: browsers take it back from hidden ones. */
+  async acquire(): Promise<void> {
+    if (!this.#wanted || document.visibilityState !== 'visible' || this.#lock?.released === false) return
+    try {
+      // Some browsers have none.
+      const lock = await (navigator as Partial<Navigator>).wakeLock?.request('screen')
+      this.#lock = lock ?? null
+      if (!this.#wanted) this.release()
+    } catch {
+      // Refused, as when the battery is low: recording does not depend on it.
+    }
+  }
+
+  release(): void {
+    this.#wanted = false
+    // A lock that cannot be given back ends with the page.
+    this.#lock?.release().catch(() => undefined)
+    this.#lock = null
+  }
+}
