@@ -5,8 +5,9 @@ import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
 import { pause, type Clock } from './clock.ts'
 import { eraseSession, isErased } from './erasure.ts'
+import type { TrackContent } from './track-entry.ts'
 import { TrackStorage } from './track-storage.ts'
-import { TrackWriter, type TrackContent, type WriterSettings } from './track-writer.ts'
+import { TrackWriter, type WriterSettings } from './track-writer.ts'
 
 export interface HandlerSettings extends WriterSettings {
   /** A track with so many uncommitted bytes stops its partition until they are committed. */

@@ -5,11 +5,13 @@ import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import { ByteBudget } from './budget.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
-import { COMMIT_POLICY } from './core/index.ts'
+import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
 import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
 
 /** Chunks behind a hole beyond this do not wait for it. */
 const HOLE_WAIT_BYTES = 2 * 1024 * 1024
+/** A file with so many blocks takes no further part: Azure's limit is 50,000. */
+const FULL_AT_BLOCKS = 40_000
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
 const STUCK_MS = 60_000
 
@@ -69,8 +71,8 @@ function handlerSettings(config: Config): HandlerSettings {
   const { firstCommitMs, commitEveryMs, commitCalmMs, blockBytes, headerBytes, holeWaitMs, idleMs } = config
   return {
     policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes },
-    limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES },
-    commitLimits: { maxBlockBytes: blockBytes, headerBytes },
+    limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES, fullAtBlocks: FULL_AT_BLOCKS },
+    commitLimits: { ...COMMIT_LIMITS, maxBlockBytes: blockBytes, headerBytes },
     retryMs: 250,
     maxRetryMs: 15_000,
     maxTrackBytes: 4 * blockBytes,

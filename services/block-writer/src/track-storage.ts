@@ -15,6 +15,7 @@ import {
   type NewBlock,
   type TrackLimits,
 } from './core/index.ts'
+import { orUnwritable, Unwritable } from './unwritable.ts'
 
 export type Committed = Omit<EventOf<'blocks-committed'>, 'at'>
 
@@ -101,12 +102,12 @@ export class TrackStorage {
     for (let read = 0; read < READS; read++) {
       const properties = await this.#store.properties(blob)
       const name = properties?.metadata[METADATA.checkpoint]
-      if (properties === null || name === undefined) throw new LongtakeError('INTERNAL', `${blob} has no checkpoint`)
+      if (properties === null || name === undefined) throw new Unwritable(`${blob} has no checkpoint`)
       const found = await this.#store.readAll(name)
       if (found === null) continue
-      return { checkpoint: decodeCheckpoint(found.bytes), name, properties }
+      return { checkpoint: orUnwritable(() => decodeCheckpoint(found.bytes)), name, properties }
     }
-    throw new LongtakeError('INTERNAL', `${blob} names a checkpoint that does not exist`)
+    throw new Unwritable(`${blob} names a checkpoint that does not exist`)
   }
 
   /** What was written for commits that failed, or not deleted by one that was cut short. */
@@ -125,7 +126,7 @@ export class TrackStorage {
   /** The bytes of a pending blob. */
   async readPending(name: string): Promise<Uint8Array> {
     const found = await this.#store.readAll(name)
-    if (found === null) throw new LongtakeError('INTERNAL', `the pending blob ${name} does not exist`)
+    if (found === null) throw new Unwritable(`the pending blob ${name} does not exist`)
     return found.bytes
   }
 
@@ -138,7 +139,7 @@ export class TrackStorage {
       ids.push(await this.#stage(plan.blob, await this.#bytesOf(plan, block, etag)))
       bytes += block.length
     }
-    const sealed = plan.seal(ids)
+    const sealed = orUnwritable(() => plan.seal(ids))
     const headerIds = sealed.header === null ? [] : [await this.#stage(plan.blob, sealed.header)]
     await this.#putNew(sealed.checkpoint.name, sealed.checkpoint.bytes)
     const blockIds = [...headerIds, ...sealed.blockIds]
@@ -178,7 +179,7 @@ export class TrackStorage {
     const read = await this.#store.readRange(plan.blob, { offset: plan.offsetOf(block.id), count: block.length, ifMatch: etag ?? undefined })
     if (read.outcome !== 'read') throw new Superseded(`${plan.blob} has changed while it was read`)
     const bytes = await buffer(read.body)
-    patchClusterTimestamps(bytes, block.deltaMs)
+    orUnwritable(() => patchClusterTimestamps(bytes, block.deltaMs))
     return bytes
   }
 

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { ChunkRecord, ParkedReason, RecordingEvent } from '@longtake/contracts'
+import type { ParkedReason, RecordingEvent } from '@longtake/contracts'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
 import { pause, type Clock } from './clock.ts'
-import { commitDueAt, planCommit, type CommitLimits, type CommitPolicy, type Taken, type Track, type TrackDeclaration, type TrackFile, type TrackLimits } from './core/index.ts'
+import { commitDueAt, planCommit, type CommitLimits, type CommitPolicy, type Track, type TrackFile, type TrackLimits } from './core/index.ts'
 import { instruments, withCommitSpan } from './telemetry.ts'
+import { isChunk, isHeld, reasonToPark, sizeOf, type Entry, type TrackContent } from './track-entry.ts'
 import { Superseded, type Committed, type TrackStorage } from './track-storage.ts'
+import { orUnwritable, Unwritable } from './unwritable.ts'
 
 export interface WriterSettings {
   readonly policy: CommitPolicy
@@ -36,14 +38,6 @@ export interface WriterDeps {
   readonly signal: AbortSignal
 }
 
-export type TrackContent = ChunkRecord | TrackDeclaration
-
-interface Entry {
-  readonly record: KafkaRecord
-  readonly content: TrackContent
-  readonly receivedAt: number
-}
-
 interface Waiting {
   /** Everything up to this offset shall be committed. */
   readonly upTo: bigint
@@ -52,6 +46,9 @@ interface Waiting {
 
 /** So much is read of pending blobs, or decoded, before it is committed. */
 const WORK_BYTES = 16 * 1024 * 1024
+
+/** So often in a row, which is half a minute, a track fails over what it is before its records are tried one by one. */
+const FAULTS_UNTIL_SURE = 8
 
 /**
  * Owns one track while its partition is ours: takes its records one after another, commits when that is due, and says that
@@ -77,6 +74,13 @@ export class TrackWriter {
   #running: Promise<void> | null = null
   #cancelTimer: (() => void) | null = null
   #failures = 0
+  /** Failures since the last commit that storage and Kafka had no part in. */
+  #faults = 0
+  /** While set, records up to this offset are taken and committed one by one, to find those it fails over. */
+  #oneByOneTo: bigint | null = null
+  /** Something of it was parked. */
+  #distrusted = false
+  #failure: unknown = null
   #failingSince: number | null = null
   #erased = false
   #stopped = false
@@ -97,6 +101,11 @@ export class TrackWriter {
   /** Since when nothing could be committed or loaded, ms; null while all is well. */
   get failingSince(): number | null {
     return this.#failingSince
+  }
+
+  /** What failed last. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   /** Since when it has had nothing to do, ms; null while it has. */
@@ -169,9 +178,10 @@ export class TrackWriter {
     await Promise.resolve()
     while (!this.#isOver()) {
       try {
-        const isMore = this.#erased ? this.#dropAll() : await this.#step()
+        const isMore = this.#erased ? this.#dropAll() : this.#oneByOneTo === null ? await this.#step() : await this.#stepAlone(this.#oneByOneTo)
         this.#failures = 0
         this.#failingSince = null
+        this.#failure = null
         if (!isMore) return
       } catch (error) {
         if (this.#isOver()) return
@@ -205,6 +215,45 @@ export class TrackWriter {
     return true
   }
 
+  /** Takes one record and commits it, or parks it if that fails over what it is. True when there may be more to do at once. */
+  async #stepAlone(to: bigint): Promise<boolean> {
+    let tried: Entry | undefined
+    try {
+      this.#track ??= await this.#load()
+      if (this.#erased) return true
+      const track = this.#track
+      if (this.#unfinishedSince !== null) await this.#commit(track)
+      tried = this.#incoming[0]
+      if (tried !== undefined) {
+        await this.#apply(track, tried)
+        this.#incoming.shift()
+        track.releaseHeld()
+        if (this.#uncommitted.length > 0) await this.#commit(track)
+      }
+    } catch (error) {
+      if (!(error instanceof Unwritable)) throw error
+      this.#forget()
+      // What fails without any new record fails with each.
+      await this.#setAside(tried === undefined ? [...this.#incoming] : [tried], error)
+    }
+    const next = this.#incoming[0]
+    if (next === undefined || next.record.offset > to) this.#oneByOneTo = null
+    return true
+  }
+
+  /** Parks what cannot be written, so that the others go on; a replay brings it back. */
+  async #setAside(entries: readonly Entry[], { message }: Unwritable): Promise<void> {
+    this.#distrusted = true
+    for (const { record, content } of entries) {
+      await this.#deps.park(record, { reason: 'unwritable', details: message })
+      this.#incoming = this.#incoming.filter((entry) => entry.record !== record)
+      this.#count(-sizeOf(content))
+      this.#deps.done(record)
+    }
+    this.#deps.logger.error({ records: entries.length, from: String(entries[0]?.record.offset), error: message }, 'records that cannot be written are parked')
+    this.#resolveWaiting()
+  }
+
   async #load(): Promise<Track> {
     const { storage, settings, clock } = this.#deps
     if (await this.#deps.isErased()) this.#erased = true
@@ -219,13 +268,13 @@ export class TrackWriter {
   async #apply(track: Track, entry: Entry): Promise<void> {
     const { record, content } = entry
     if (!isChunk(content)) {
-      track.declare(content)
+      orUnwritable(() => track.declare(content))
       this.#uncommitted.push(entry)
       if (content.type === 'part-closed') this.#asked = true
       this.#passed(record.offset)
       return
     }
-    const taken = track.takeChunk(content, entry.receivedAt)
+    const taken = orUnwritable(() => track.takeChunk(content, entry.receivedAt))
     const why = reasonToPark(taken)
     // What repeats a record that a dead owner left half worked in keeps its offset until the work is committed: if this
     // owner dies of it, too, nothing else would bring the next one here.
@@ -255,22 +304,23 @@ export class TrackWriter {
   async #commit(track: Track): Promise<void> {
     const covered = this.#uncommitted.filter((entry) => !isHeld(track, entry))
     const held = this.#uncommitted.filter((entry) => isHeld(track, entry))
-    const nextOffset = held[0]?.record.offset ?? this.#lastOffset + 1n
+    const nextOffset = held[0]?.record.offset ?? this.#incoming[0]?.record.offset ?? this.#lastOffset + 1n
     const records = covered.map(({ record }) => record)
     await withCommitSpan(this.session, this.name, records, async () => {
       for (let before: string[] = []; ; ) {
-        const wanted = track.work(WORK_BYTES)
+        const wanted = orUnwritable(() => track.work(WORK_BYTES))
         if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
           for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
         }
         if (wanted.length === 0) break
-        if (wanted.join() === before.join()) throw new Error(`work does not go on with ${wanted.join()}`)
+        if (wanted.join() === before.join()) throw new Unwritable(`work does not go on with ${wanted.join()}`)
         before = wanted
         for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
       }
     })
     this.#uncommitted = held
     this.#unfinishedSince = null
+    this.#faults = 0
     this.#count(-covered.reduce((sum, { content }) => sum + sizeOf(content), 0))
     for (const record of records) this.#deps.done(record)
     this.#resolveWaiting()
@@ -281,7 +331,7 @@ export class TrackWriter {
   async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {
     const { storage, settings, logger } = this.#deps
     const startedAt = performance.now()
-    const plan = planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits)
+    const plan = orUnwritable(() => planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits))
     const before = this.#etags.get(file.number) ?? null
     const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before).catch(async (error: unknown) => {
       if (error instanceof Superseded) await this.#eraseAgain()
@@ -321,12 +371,21 @@ export class TrackWriter {
     instruments.commits.add(1, { outcome: superseded ? 'superseded' : 'failed' })
     this.#failures++
     this.#failingSince ??= clock.now()
-    this.#track = null
-    this.#incoming = [...this.#uncommitted, ...this.#incoming]
-    this.#uncommitted = []
+    this.#failure = error
+    this.#forget()
+    if (error instanceof Unwritable && ++this.#faults >= (this.#distrusted ? 1 : FAULTS_UNTIL_SURE)) {
+      this.#oneByOneTo = this.#incoming.at(-1)?.record.offset ?? this.#lastOffset
+      this.#faults = 0
+    }
     const waitMs = Math.min(settings.maxRetryMs, settings.retryMs * 2 ** Math.min(this.#failures - 1, 10))
     logger.warn({ error, failures: this.#failures, waitMs }, superseded ? 'another writer was here: loading again' : 'a track could not be written: trying again')
     await pause(clock, waitMs, signal)
+  }
+
+  #forget(): void {
+    this.#track = null
+    this.#incoming = [...this.#uncommitted, ...this.#incoming]
+    this.#uncommitted = []
   }
 
   #dropAll(): boolean {
@@ -371,25 +430,5 @@ export class TrackWriter {
     instruments.bufferedBytes.add(bytes)
     if (bytes >= 0) this.#deps.budget.take(bytes)
     else this.#deps.budget.give(-bytes)
-  }
-}
-
-/** What an entry holds in memory; a declaration is small, but not nothing. */
-const sizeOf = (content: TrackContent): number => (isChunk(content) ? content.payload.length : 256)
-const isChunk = (content: TrackContent): content is ChunkRecord => 'kind' in content
-const isHeld = (track: Track, { content }: Entry): boolean => isChunk(content) && track.isHeld(content.part, content.seq)
-
-function reasonToPark(taken: Taken): { reason: ParkedReason; details: string } | null {
-  switch (taken) {
-    case 'other-content':
-      return { reason: 'other-content', details: 'a chunk of the same identity with another digest is stored already' }
-    case 'refused':
-      return { reason: 'not-a-recording', details: 'its part is neither WebM, Matroska nor MP4' }
-    case 'taken':
-    case 'held':
-    case 'duplicate':
-      return null
-    default:
-      return taken satisfies never
   }
 }

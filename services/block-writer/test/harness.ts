@@ -38,7 +38,7 @@ export class ManualClock implements Clock {
 
 export const SETTINGS: HandlerSettings = {
   policy: COMMIT_POLICY,
-  limits: { holeWaitMs: 5_000, holeWaitBytes: 2 * 1024 * 1024 },
+  limits: { holeWaitMs: 5_000, holeWaitBytes: 2 * 1024 * 1024, fullAtBlocks: 40_000 },
   commitLimits: COMMIT_LIMITS,
   retryMs: 10,
   maxRetryMs: 1_000,
@@ -71,19 +71,21 @@ export class World {
   readonly memory: MemoryBlobStore
   readonly log: KafkaRecord[] = []
   readonly events: RecordingEvent[] = []
-  readonly parked: { offset: bigint; reason: string }[] = []
+  readonly parked: { offset: bigint; reason: string; details: string }[] = []
   readonly done = new Set<bigint>()
   readonly settings: HandlerSettings
   /** The most bytes that any owner held uncommitted. */
   mostBuffered = 0
   readonly #budget: number | ByteBudget
   readonly #refuse: (event: RecordingEvent) => Error | null
+  readonly #refuseToPark: () => Error | null
   #owner: Owner | null = null
   #activity = 0
 
-  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number | ByteBudget; refuse?: (event: RecordingEvent) => Error | null } = {}) {
+  constructor(options: { faults?: MemoryFaults; settings?: Partial<HandlerSettings>; budget?: number | ByteBudget; refuse?: (event: RecordingEvent) => Error | null; refuseToPark?: () => Error | null } = {}) {
     this.#budget = options.budget ?? 256 * 1024 * 1024
     this.#refuse = options.refuse ?? (() => null)
+    this.#refuseToPark = options.refuseToPark ?? (() => null)
     this.settings = { ...SETTINGS, ...options.settings }
     this.memory = new MemoryBlobStore({
       at: async (...change) => {
@@ -131,9 +133,11 @@ export class World {
           if (refusal !== null) throw refusal
           this.events.push(event)
         },
-        park: async (record, { reason }) => {
+        park: async (record, why) => {
           this.#activity++
-          this.parked.push({ offset: record.offset, reason })
+          const refusal = this.#refuseToPark()
+          if (refusal !== null) throw refusal
+          this.parked.push({ offset: record.offset, ...why })
         },
       },
     )

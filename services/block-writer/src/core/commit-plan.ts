@@ -12,9 +12,11 @@ import type { Track } from './track.ts'
 export interface CommitLimits {
   readonly maxBlockBytes: number
   readonly headerBytes: number
+  /** Of one blob. */
+  readonly maxBlocks: number
 }
 
-export const COMMIT_LIMITS: CommitLimits = { maxBlockBytes: 4 * 1024 * 1024, headerBytes: DEFAULT_HEADER_SIZE }
+export const COMMIT_LIMITS: CommitLimits = { maxBlockBytes: 4 * 1024 * 1024, headerBytes: DEFAULT_HEADER_SIZE, maxBlocks: 50_000 }
 
 /** Names in a blob's metadata. All values are text. */
 export const METADATA = {
@@ -82,6 +84,8 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     }
   }
   const blob = BLOBS.file(track.session, track.name, file.number)
+  const count = 1 + [...planned.values()].reduce((sum, { before, after }) => sum + before.length + after.length, 0)
+  if (count > limits.maxBlocks) throw new Error(`${blob} would have ${count} blocks, and a blob has at most ${limits.maxBlocks}`)
   return { blob, blocks, pending, offsetOf: (id) => offsetIn(file, id), seal }
 
   function seal(ids: readonly string[]): SealedCommit {

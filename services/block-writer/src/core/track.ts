@@ -13,6 +13,8 @@ export interface TrackLimits {
   readonly holeWaitMs: number
   /** So many bytes behind a hole end the wait. */
   readonly holeWaitBytes: number
+  /** A file with so many blocks takes no further part. */
+  readonly fullAtBlocks: number
 }
 
 /** A part that began before a longer file than this gets a file of its own: every block would have to be written again. */
@@ -184,7 +186,7 @@ export class Track {
   }
 
   #placeIn(file: TrackFile, part: Part, span: { part: string; startedAtMs: number; lengthMs: number }): FoundPlace | null {
-    if (part.container !== 'webm' || file.header === null || !compatible(file.header, part.header!).compatible) return null
+    if (part.container !== 'webm' || file.header === null || file.committed.length >= this.#limits.fullAtBlocks || !compatible(file.header, part.header!).compatible) return null
     const found = placeInFile(file.spans, Date.parse(file.startedAt!), span)
     const bytes = file.committed.reduce((sum, { length }) => sum + length, 0)
     return found !== null && found.shiftMs > 0 && bytes > MAX_SHIFTED_BYTES ? null : found
