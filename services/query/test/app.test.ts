@@ -132,3 +132,14 @@ test('the OpenAPI document names every address of the interface', async () => {
     '/v1/sessions/{id}/tracks/{track}/poster',
   ])
 })
+
+test('a track that no session has is not found, whatever it is called', async () => {
+  const { app, put, admin } = await testApp({ recordings })
+  put(recorded())
+  for (const track of ['screen', 'constructor']) {
+    for (const rest of ['', '/poster', '/mp4']) {
+      const response = await app.inject({ url: `/v1/sessions/s1/tracks/${track}${rest}`, headers: admin })
+      assert.equal(response.statusCode, 404, `${track}${rest}`)
+    }
+  }
+})

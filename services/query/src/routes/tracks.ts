@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { LongtakeError, Problem, SessionId, TrackName, type SessionState } from '@longtake/contracts'
+import { filesOf } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -106,7 +107,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
 }
 
 function playable(state: SessionState, track: string, number: number): { blob: string; mimeType: string } {
-  const file = state.tracks[track]?.files.find((candidate) => candidate.file === number)
+  const file = filesOf(state, track).find((candidate) => candidate.file === number)
   if (file === undefined) throw new LongtakeError('TRACK_NOT_FOUND', `the session has no file ${number} of a track ${track}`)
   return file
 }
