@@ -19,7 +19,10 @@ export const Declarations = {
     startedAt: Instant,
     at: Instant,
   }),
-  /** The part has exactly the chunks 0 … chunks-1. `clean: false`: that many are known, its tail is not proven. */
+  /**
+   * The part has exactly the chunks 0 … chunks-1. `clean: false`: that many are known, its tail is not proven. Of
+   * several the one with most chunks counts.
+   */
   'part-closed': Type.Object({
     type: Type.Literal('part-closed'),
     session: SessionId,

@@ -109,6 +109,39 @@ test('the end of a session is said again only behind all that was before it, hol
   assert.equal(world.committedOffset, world.log.length)
 })
 
+test('of several closes the one with most chunks counts, and of equal ones a clean one: nothing that was declared is forgotten', async () => {
+  const world = new World()
+  world.own()
+  const part = newPart({ mimeType })
+  world.open(part)
+  for (const seq of [0, 1, 2]) world.chunk(part, seq, chunks[seq]!)
+  const closes = async (chunks: number, clean: boolean): Promise<unknown> => {
+    world.closePart(part, chunks, clean)
+    await world.settle()
+    return world.partState(part.part).closed
+  }
+  assert.deepEqual(await closes(3, false), { chunks: 3, clean: false })
+  assert.deepEqual(await closes(8, false), { chunks: 8, clean: false })
+  assert.deepEqual(await closes(8, true), { chunks: 8, clean: true })
+  assert.deepEqual(await closes(8, false), { chunks: 8, clean: true })
+  // A page that came back after a crash may know of fewer than the one that crashed had declared.
+  assert.deepEqual(await closes(3, false), { chunks: 8, clean: true })
+  world.own()
+  assert.deepEqual(await closes(3, true), { chunks: 8, clean: true })
+})
+
+test('a chunk that waits at a hole is here: it is not told of as lost when it is declared so', async () => {
+  const world = new World()
+  world.own()
+  const part = newPart({ mimeType })
+  world.open(part)
+  for (const seq of [0, 1, 3]) world.chunk(part, seq, chunks[seq]!)
+  world.declare({ type: 'chunks-lost', session: SESSION, track: part.track, part: part.part, from: 3, to: 3, cause: 'spool-cleared', at: world.at() })
+  await world.pass(2_500)
+  for (const event of world.events) if (event.type === 'blocks-committed') for (const { stored, lost } of event.parts) assert.deepEqual([stored, lost.length], [[[0, 1], [3, 3]], 1])
+  assert.equal(world.events.length, 1)
+})
+
 test('another payload under a known identity is parked, whether the first is waiting, in memory or committed', async () => {
   const world = new World()
   world.own()

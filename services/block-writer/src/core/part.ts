@@ -120,8 +120,10 @@ export class Part {
     this.dirty = true
   }
 
-  declareClosed(declared: DeclarationOf<'part-closed'>): void {
-    this.closed = { chunks: declared.chunks, clean: declared.clean }
+  /** A page that came back after a crash may know of fewer chunks than the one before had declared: those would be missing unseen. */
+  declareClosed({ chunks, clean }: DeclarationOf<'part-closed'>): void {
+    if (this.closed === null || chunks > this.closed.chunks) this.closed = { chunks, clean }
+    else if (chunks === this.closed.chunks && clean) this.closed = { chunks, clean }
     this.dirty = true
   }
 
@@ -130,7 +132,9 @@ export class Part {
     const same = this.lost.filter((lost) => lost.cause === cause).map((lost): [number, number] => [lost.from, lost.to])
     const merged = toRanges([...same, [from, to]]).map(([from, to]) => ({ from, to, cause }))
     this.lost = [...this.lost.filter((lost) => lost.cause !== cause), ...merged]
-    this.#takeHeldInOrder()
+    // What is held is here: until it is taken, it would be told of as lost.
+    if (this.#held.keys().some((seq) => from <= seq && seq <= to)) this.releaseHeld()
+    else this.#takeHeldInOrder()
   }
 
   /** Finds out what the part is, from its first bytes. Needs chunk 0; does nothing once it is known. */
