@@ -41,6 +41,8 @@ export interface WriterDeps {
 interface Waiting {
   /** Everything up to this offset shall be committed. */
   readonly upTo: bigint
+  /** Also what waits for a hole to be filled. */
+  readonly behindHoles: boolean
   readonly resolve: () => void
 }
 
@@ -140,7 +142,7 @@ export class TrackWriter {
     if (last === undefined || this.#stopped) return
     if (behindHoles) this.#releaseHeld = true
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#waiting.push({ upTo: last.record.offset, resolve })
+    this.#waiting.push({ upTo: last.record.offset, behindHoles, resolve })
     this.#asked = true
     this.#run()
     await promise
@@ -402,9 +404,9 @@ export class TrackWriter {
   #resolveWaiting(): void {
     const open = [...this.#uncommitted, ...this.#incoming]
     const track = this.#track
-    this.#waiting = this.#waiting.filter(({ upTo, resolve }) => {
-      // What waits at a hole is in nobody's way: its offset is not done.
-      const isOpen = open.some((entry) => entry.record.offset <= upTo && (track === null || this.#incoming.includes(entry) || !isHeld(track, entry)))
+    this.#waiting = this.#waiting.filter(({ upTo, behindHoles, resolve }) => {
+      // What waits at a hole is in nobody's way otherwise: its offset is not done.
+      const isOpen = open.some((entry) => entry.record.offset <= upTo && (behindHoles || track === null || this.#incoming.includes(entry) || !isHeld(track, entry)))
       if (!isOpen) resolve()
       return isOpen
     })

@@ -83,6 +83,23 @@ test('the end of a session is said behind what stood at a hole, even if its comm
   assert.equal(world.partState(part.part).chunks, 4)
 })
 
+test('an end that comes during a commit is said behind what stands at a hole then', async () => {
+  const commits = gate()
+  const world = new World({ faults: commits.faults })
+  world.own()
+  const part = newPart()
+  world.open(part)
+  for (const seq of [0, 1, 3]) world.chunk(part, seq, chunks[seq]!)
+  commits.close()
+  await world.pass(3_000)
+  world.declare({ type: 'session-finished', session: SESSION, parts: null, at: world.at() })
+  await world.settle()
+  commits.open()
+  await world.settle()
+  const told = world.events.map((event) => (event.type === 'blocks-committed' ? event.parts[0]!.chunks : event.type))
+  assert.deepEqual(told.slice(-2), [3, 'session-finished'])
+})
+
 test('what a writer held is given back to the budget once, although it was stopped during a commit', async () => {
   const commits = gate()
   const budget = new ByteBudget(1024 ** 2)
