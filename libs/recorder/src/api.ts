@@ -6,6 +6,8 @@ export interface RecorderOptions {
     url: string
     /** `ingest.token`, or a function that gets one. The function is asked before every connection, so expired tokens renew themselves. */
     token: string | (() => string | Promise<string>)
+    /** `ingest.spoolKey`: what is kept on this computer is encrypted with it. It stays in memory only. */
+    spoolKey: string
   }
   /** By name: `webcam`, `screen`, or any `[a-z0-9-]{1,32}`. May be empty; `addTrack` adds more. */
   tracks: Record<string, TrackOptions>
@@ -116,13 +118,65 @@ export interface RecorderEvents {
   error: RecorderError
 }
 
+/** What a page that is gone left on this computer. */
+export interface PendingRecording {
+  session: string
+  /** Of the page's recorder. */
+  client: string
+  /** As `ingest.url` was then. */
+  ingestUrl: string
+  /** When that recorder started: milliseconds since the epoch by this device's clock. */
+  startedAt: number
+}
+
+export interface RecoveryAccess extends Omit<RecorderOptions['ingest'], 'url'> {
+  /** If the gateway has another address now. */
+  url?: string
+  /** Whether the session shall end with what is uploaded here, also where its recorder was not stopped before its page died. Default false. */
+  finish?: boolean
+}
+
+export interface RecoveryOptions {
+  /**
+   * Gets what opens a session, best from your backend. `null`: it stays here for another time; `discard`: the session
+   * is deleted, or nobody can open it any more, so what is left of it is removed. Asked again when it fails.
+   */
+  access(pending: PendingRecording): RecoveryAccess | 'discard' | null | Promise<RecoveryAccess | 'discard' | null>
+  /** At most five times a second and recorder. What was safe before that page died is not counted. */
+  onProgress?(progress: RecoveryProgress): void
+  onError?(error: RecorderError, pending: PendingRecording): void
+  /** Ends all of it; what is not uploaded stays for another time. */
+  signal?: AbortSignal
+}
+
+export interface RecoveryProgress extends PendingRecording {
+  tracks: RecorderProgress
+}
+
+/**
+ * - `uploaded`: all that was left is durable on the server, and no longer here
+ * - `skipped`: `access` gave null
+ * - `discarded`: the session is deleted, or `access` said so; nothing is left here
+ * - `wrong-key`: `access` gave a key that does not open it; it stays
+ * - `taken-over`: another recorder of the same client has come; it stays
+ * - `stopped`: by the signal; the rest stays
+ * - `failed`: the browser's store, or `access`, did not do what it should; the rest stays
+ */
+export type RecoveryOutcome = 'uploaded' | 'skipped' | 'discarded' | 'wrong-key' | 'taken-over' | 'stopped' | 'failed'
+
+export interface RecoveryReport extends RecoveryProgress {
+  outcome: RecoveryOutcome
+}
+
 export const RECORDER_ERROR_CODES = {
   'invalid-options': { retryable: false, means: 'the options are wrong; the message says which' },
-  'unsupported-browser': { retryable: false, means: 'no MediaRecorder, IndexedDB or WebCrypto here; the latter two want a secure context' },
+  'unsupported-browser': { retryable: false, means: 'no MediaRecorder, IndexedDB, WebCrypto or Web Locks here; the latter three want a secure context' },
+  'already-recording': { retryable: false, means: 'another tab of this browser records that track of the session' },
   'unsupported-media': { retryable: false, means: 'the browser can record the stream in no format that Longtake takes' },
   'capture-failed': { retryable: false, means: 'a MediaRecorder failed, and so did the next ones; what they gave until then is kept and sent' },
   'spool-failed': { retryable: true, means: 'the browser store did not do what it should; a chunk that it could not keep is declared lost' },
   'token-failed': { retryable: true, means: 'the token function failed; it is asked again' },
+  'wrong-key': { retryable: false, means: 'the spool key is not the one with which a recording was kept: it stays on this computer' },
   refused: { retryable: true, means: "the server refused something and closed; the message begins with the server's own code" },
   'taken-over': { retryable: false, means: 'another recorder of the same client took over: nothing is sent any more' },
   deleted: { retryable: false, means: 'the session was deleted: recording ended and the spool was cleared' },

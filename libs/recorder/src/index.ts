@@ -1,15 +1,22 @@
 export { startRecorder, type Recorder } from './recorder.ts'
+export { recoverPending } from './recovery.ts'
 export {
   RECORDER_ERROR_CODES,
   RecorderError,
   type Amount,
   type ConnectionState,
+  type PendingRecording,
   type RecorderErrorCode,
   type RecorderEvents,
   type RecorderOptions,
   type RecorderPhase,
   type RecorderProgress,
   type RecorderState,
+  type RecoveryAccess,
+  type RecoveryOptions,
+  type RecoveryOutcome,
+  type RecoveryProgress,
+  type RecoveryReport,
   type Report,
   type Situation,
   type SituationKind,

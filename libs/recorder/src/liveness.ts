@@ -1,5 +1,9 @@
 /** Without any sign of life for so long, in spite of a ping, the link is dead. Well below the server's own patience. */
 export const LINK_SILENCE_MS = 45_000
+/** The same when there is reason to doubt: the network has changed, or this device has slept. */
+export const DOUBTED_SILENCE_MS = 15_000
+/** Checks come every few seconds: when none came for so long, the device slept. */
+const SLEEP_MS = 15_000
 
 /** Whether the other side of an open connection is still there. Times are milliseconds since the epoch. */
 export class Liveness {
@@ -8,21 +12,32 @@ export class Liveness {
   #lastPing: number
   #unansweredPing: number | null = null
   #bufferedBytes = 0
+  #lastCheck: number
+  /** From when on a sign of life is asked for; null: there is no reason to doubt. */
+  #doubtedSince: number | null = null
 
   constructor(heartbeatMs: number, now: number) {
     this.#heartbeatMs = heartbeatMs
     this.#lastLife = now
     this.#lastPing = now
+    this.#lastCheck = now
   }
 
   /** Anything came. */
   sign(now: number): void {
     this.#lastLife = now
+    this.#doubtedSince = null
   }
 
   pong(now: number): void {
     this.sign(now)
     this.#unansweredPing = null
+  }
+
+  /** The link may have died just now: the next check asks, and waits less long. */
+  doubt(now: number): void {
+    this.#doubtedSince ??= now
+    this.#lastPing = -Infinity
   }
 
   /** @param bufferedBytes what waits in the socket: on a slow line a ping waits behind it, and that it shrinks is life */
@@ -31,8 +46,12 @@ export class Liveness {
     this.#lastLife = Math.min(this.#lastLife, now)
     this.#lastPing = Math.min(this.#lastPing, now)
     if (this.#unansweredPing !== null) this.#unansweredPing = Math.min(this.#unansweredPing, now)
-    if (bufferedBytes < this.#bufferedBytes) this.#lastLife = now
+    if (this.#doubtedSince !== null) this.#doubtedSince = Math.min(this.#doubtedSince, now)
+    if (now - this.#lastCheck >= SLEEP_MS) this.doubt(now)
+    this.#lastCheck = now
+    if (bufferedBytes < this.#bufferedBytes) this.sign(now)
     this.#bufferedBytes = bufferedBytes
+    if (this.#doubtedSince !== null && now - this.#doubtedSince >= DOUBTED_SILENCE_MS) return 'dead'
     // Measured from a ping on: after a sleep the silence is this device's own.
     if (this.#unansweredPing !== null && now - Math.max(this.#lastLife, this.#unansweredPing) >= LINK_SILENCE_MS) return 'dead'
     if (now - this.#lastPing < this.#heartbeatMs) return 'alive'

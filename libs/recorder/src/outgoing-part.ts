@@ -3,6 +3,7 @@ import type { LostCause } from '@longtake/contracts/protocol'
 import type { Amount } from './api.ts'
 import { ChunkQueue, type SpooledChunk } from './chunk-queue.ts'
 import { addRange, contains } from './ranges.ts'
+import type { RestoredPart } from './recovery-plan.ts'
 
 export interface NewPart {
   track: string
@@ -13,7 +14,7 @@ export interface NewPart {
   startedAt: number
 }
 
-interface LostRange {
+interface Loss {
   from: number
   to: number
   cause: LostCause
@@ -41,10 +42,12 @@ export class OutgoingPart {
   handle: number | null = null
   /** As first said, in the server's time: a part starts once. */
   startedAtSaid: string | null = null
+  /** How far the server's clock was ahead when the part was opened by a page that is gone: this device's may have been set since. */
+  clockAheadMs: number | null = null
   closed: { chunks: number; clean: boolean } | null = null
   /** The server will not have this part at all. */
   refused = false
-  #losses: LostRange[] = []
+  #losses: Loss[] = []
   #acknowledgedSeqs: SeqRange[] = []
   #everSent: SeqRange[] = []
   #nextSeq = 0
@@ -60,6 +63,22 @@ export class OutgoingPart {
     this.part = part
     this.mimeType = mimeType
     this.startedAt = startedAt
+  }
+
+  /** One that was recorded by a page that is gone; its amounts are of what that one left. */
+  static restored({ opened, acknowledged, chunks, lost, closed, ...part }: RestoredPart): OutgoingPart {
+    const restored = new OutgoingPart(part)
+    restored.startedAtSaid = opened?.startedAt ?? null
+    restored.clockAheadMs = opened?.clockAheadMs ?? null
+    restored.#acknowledgedSeqs = acknowledged
+    restored.#losses = lost.map(({ declared, ...range }) => ({ ...range, state: declared ? 'durable' : 'unsaid' }))
+    for (const chunk of chunks) restored.spooled(chunk)
+    restored.#nextSeq = closed.chunks
+    restored.closed = closed
+    const lostChunks = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+    restored.recorded.chunks += lostChunks
+    restored.lost.chunks += lostChunks
+    return restored
   }
 
   /** Nothing is left to do for it. */
@@ -198,7 +217,7 @@ export class OutgoingPart {
   }
 
   /** @returns losses that have become durable by this: their chunks may be forgotten */
-  durable(of: 'open' | 'close' | 'lost'): SeqRange[] {
+  durable(of: 'open' | 'close' | 'lost'): Pick<Loss, 'from' | 'to' | 'cause'>[] {
     switch (of) {
       case 'open':
         this.#openDurable = true
@@ -211,7 +230,7 @@ export class OutgoingPart {
         if (this.#lostUnanswered > 0) return []
         const durable = this.#losses.filter(({ state }) => state === 'said')
         for (const range of durable) range.state = 'durable'
-        return durable.map(({ from, to }) => [from, to])
+        return durable
       }
       default:
         return of satisfies never
@@ -235,7 +254,7 @@ export class OutgoingPart {
     return chunk
   }
 
-  #lostMessage({ from, to, cause }: Pick<LostRange, 'from' | 'to' | 'cause'>): ClientMessageOf<'lost'> {
+  #lostMessage({ from, to, cause }: Pick<Loss, 'from' | 'to' | 'cause'>): ClientMessageOf<'lost'> {
     this.#lostUnanswered += 1
     return { type: 'lost', track: this.track, part: this.part, from, to, cause }
   }

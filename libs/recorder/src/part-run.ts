@@ -1,7 +1,6 @@
 import type { LostCause } from '@longtake/contracts/protocol'
 import { RecorderError } from './api.ts'
 import { cut } from './cut.ts'
-import { sha256 } from './digest.ts'
 import { isQuotaError } from './overflow.ts'
 import type { Spool } from './spool.ts'
 import type { Action, UploadSession } from './upload-session.ts'
@@ -13,12 +12,12 @@ export interface PartRunHost {
   error(error: RecorderError): void
 }
 
-/** One part while it is recorded: what the browser hands over goes, in its order, by digest and spool to the upload session. */
+/** One part while it is recorded: what the browser hands over goes, in its order, by the spool to the upload session. */
 export class PartRun {
   readonly part = crypto.randomUUID()
   readonly track: string
   readonly #host: PartRunHost
-  /** Digest and spool are asynchronous: each step waits for the one before, so that nothing overtakes. */
+  /** The spool is asynchronous: each step waits for the one before, so that nothing overtakes. */
   #queue: Promise<void>
   #nextSeq = 0
 
@@ -68,11 +67,14 @@ export class PartRun {
   async #spool(piece: Blob, { seq, capturedAt }: { seq: number; capturedAt: number }): Promise<LostCause | null> {
     try {
       const payload = await piece.arrayBuffer()
-      await this.#host.spool.addChunk({ part: this.part, seq, payload, sha256: await sha256(payload), capturedAt })
+      await this.#host.spool.addChunk({ part: this.part, seq, payload, capturedAt })
       return null
     } catch (cause) {
       this.#host.error(new RecorderError('spool-failed', `chunk ${seq} of ${this.track} cannot be kept and is lost`, { cause }))
-      return isQuotaError(cause) ? 'quota' : 'spool-cleared'
+      const lost = isQuotaError(cause) ? 'quota' : 'spool-cleared'
+      // Told above already; and what cannot be noted now is noted with the next chunk.
+      await this.#host.spool.noteLost(this.part, seq, lost).catch(() => undefined)
+      return lost
     }
   }
 

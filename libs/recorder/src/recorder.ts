@@ -1,8 +1,10 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
 import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions } from './api.ts'
+import { importSpoolKey } from './chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './ingest-url.ts'
+import { clientLock, holdLock, TrackLocks, type Release } from './locks.ts'
 import { isQuotaError } from './overflow.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
@@ -37,6 +39,8 @@ export class Recorder {
   readonly #spool: Spool
   readonly #uplink: Uplink
   readonly #settled = deferred<void>()
+  readonly #trackLocks: TrackLocks
+  readonly #releaseClient: Release
   readonly #tracks = new Map<string, TrackRecording>()
   readonly #situationWatch = new SituationWatch()
   #situation: Situation | null = null
@@ -48,10 +52,12 @@ export class Recorder {
   #progressDue = false
   #stopped: Promise<void> | null = null
 
-  private constructor(session: string, client: string, url: string, token: RecorderOptions['ingest']['token'], spool: Spool) {
+  private constructor(session: string, client: string, url: string, token: RecorderOptions['ingest']['token'], spool: Spool, releaseClient: Release) {
     this.session = session
     this.client = client
     this.#spool = spool
+    this.#trackLocks = new TrackLocks(session)
+    this.#releaseClient = releaseClient
     this.#uplink = new Uplink(
       { url, token, session: this.#upload, spool, timers: this.#timers },
       {
@@ -72,16 +78,20 @@ export class Recorder {
     const client = crypto.randomUUID()
     const { session, url } = ingestUrlOf(ingest.url, client)
     for (const name of Object.keys(tracks)) assertTrackName(name)
-    const spool = await Spool.open({ session, client, ingestUrl: ingest.url, startedAt: Date.now() }).catch((cause: unknown) => {
-      throw new RecorderError('spool-failed', 'the browser does not open its store', { cause })
+    const key = await importSpoolKey(ingest.spoolKey)
+    // Nobody else has this client's name: it is free.
+    const release = (await holdLock(clientLock(session, client))) ?? ((): void => undefined)
+    const spool = await Spool.create({ session, client, ingestUrl: ingest.url, startedAt: Date.now() }, key).catch((cause: unknown) => {
+      release()
+      throw cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'the browser does not open its store', { cause })
     })
-    const recorder = new Recorder(session, client, url, ingest.token, spool)
+    const recorder = new Recorder(session, client, url, ingest.token, spool, release)
     try {
       await recorder.#startTracks(tracks)
     } catch (error) {
       recorder.#close()
-      await spool.clear()
-      await spool.close()
+      recorder.#trackLocks.release()
+      await recorder.#clearSpool()
       throw error
     }
     recorder.#uplink.start()
@@ -161,11 +171,13 @@ export class Recorder {
   async #stop(): Promise<void> {
     if (this.#phase === 'failed') return this.#settled.promise
     this.#setState({ phase: 'stopping' })
-    await this.#endTracks()
-    this.#watches?.recordingEnded()
-    await this.#spool.finish(this.#upload.partsByTrack()).catch((cause: unknown) => {
+    // First of all: should the page die meanwhile, a later one knows that the session is to end.
+    const noted = this.#spool.noteStopped().catch((cause: unknown) => {
       this.#error(new RecorderError('spool-failed', 'the spool does not take the end of the recording', { cause }))
     })
+    await this.#endTracks()
+    this.#watches?.recordingEnded()
+    await noted
     this.#uplink.perform(this.#upload.finish())
     await this.#settled.promise
     this.#close()
@@ -176,6 +188,7 @@ export class Recorder {
 
   /** All or none: nobody shall hear of one whose neighbour could not start. */
   async #startTracks(tracks: Record<string, TrackOptions>): Promise<void> {
+    await this.#trackLocks.hold(Object.keys(tracks))
     const started = await Promise.allSettled(Object.entries(tracks).map(([name, options]) => TrackRecording.start(name, options, this.#trackHost())))
     const failed = started.find((result) => result.status === 'rejected')
     const recording = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -240,6 +253,7 @@ export class Recorder {
 
   async #endTracks(): Promise<void> {
     await Promise.all([...this.#tracks.values()].map((track) => track.end()))
+    this.#trackLocks.release()
   }
 
   #assertRecording(): void {
@@ -260,7 +274,7 @@ export class Recorder {
     this.#close()
     this.#setState({ phase: 'failed', connection: 'offline' })
     this.#error(error)
-    void this.#endTracks().then(() => (cause === 'deleted' ? this.#clearSpool() : this.#spool.close()))
+    void this.#endTracks().then(() => (cause === 'deleted' ? this.#clearSpool() : this.#closeSpool()))
   }
 
   #close(): void {
@@ -272,10 +286,15 @@ export class Recorder {
   async #clearSpool(): Promise<void> {
     try {
       await this.#spool.clear()
-      await this.#spool.close()
     } catch (cause) {
       this.#error(new RecorderError('spool-failed', 'what is no longer needed could not be removed from this computer', { cause }))
     }
+    await this.#closeSpool()
+  }
+
+  async #closeSpool(): Promise<void> {
+    await this.#spool.close()
+    this.#releaseClient()
   }
 
   #setState(change: Partial<RecorderState>): void {
@@ -302,10 +321,10 @@ export class Recorder {
 }
 
 function assertSupported(): void {
-  if (typeof MediaRecorder === 'undefined' || typeof indexedDB === 'undefined' || typeof WebSocket === 'undefined') {
-    throw new RecorderError('unsupported-browser', 'this browser has no MediaRecorder, no IndexedDB or no WebSocket')
-  }
   if (!isSecureContext) throw new RecorderError('unsupported-browser', 'recording needs a secure context: https, or an address of this very computer')
+  if (typeof MediaRecorder === 'undefined' || typeof indexedDB === 'undefined' || typeof WebSocket === 'undefined' || navigator.locks === undefined) {
+    throw new RecorderError('unsupported-browser', 'this browser has no MediaRecorder, no IndexedDB, no Web Locks or no WebSocket')
+  }
 }
 
 function assertTrackName(name: string): void {

@@ -1,199 +1,234 @@
-import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
-import type { SeqRange } from '@longtake/contracts'
+import type { IDBPTransaction } from 'idb'
+import type { LostCause } from '@longtake/contracts/protocol'
+import { seal, unseal } from './chunk-cipher.ts'
+import { sha256 } from './digest.ts'
+import { withLoss } from './lost-ranges.ts'
 import { isQuotaError, Overflow } from './overflow.ts'
 import { addRange } from './ranges.ts'
+import { forgetClient, keysOf, openSpoolDatabase, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type SpoolSchema, type Store } from './spool-database.ts'
 
-export const SPOOL_DATABASE = 'longtake-spool'
-/** Of the format below. A change of it needs an upgrade step: chunks may have waited here for weeks. */
-const FORMAT_VERSION = 1
+type Writing = IDBPTransaction<SpoolSchema, Store[], 'readwrite'>
+/** Names that IndexedDB gives to damage that will not go away. */
+const DAMAGED: ReadonlySet<string> = new Set(['NotReadableError', 'DataError'])
 
-/** One recorder of a session: a page. */
-export interface ClientRecord {
-  session: string
-  /** UUID. */
-  client: string
-  /** Where it sends to, without the client. */
-  ingestUrl: string
-  /** Milliseconds since the epoch, like all times here by this device's clock. */
-  startedAt: number
-  /** All parts by track, once recording has ended; null until then. */
-  finish: Record<string, string[]> | null
-}
-
-export interface PartRecord {
-  session: string
-  client: string
-  /** UUID. */
-  part: string
-  track: string
-  mimeType: string
-  startedAt: number
-  /** What has left the spool because it is durable on the server; what is neither here nor there is gone. */
-  acknowledged: SeqRange[]
-  /** Its length, once its `MediaRecorder` has ended; null until then, and for ever if the page died first. */
-  closed: { chunks: number; clean: boolean } | null
-}
-
-/** What there is to know of a chunk without reading its bytes, which lie in a store of their own. */
-export interface ChunkRecord {
-  session: string
-  client: string
-  part: string
-  seq: number
-  bytes: number
-  sha256: Uint8Array<ArrayBuffer>
-  capturedAt: number
-}
-
-interface SpoolSchema extends DBSchema {
-  clients: { key: [session: string, client: string]; value: ClientRecord }
-  parts: { key: [session: string, client: string, part: string]; value: PartRecord }
-  chunks: { key: [session: string, client: string, part: string, seq: number]; value: ChunkRecord }
-  payloads: { key: [session: string, client: string, part: string, seq: number]; value: ArrayBuffer }
+interface Write {
+  stores: readonly Store[]
+  requests: (transaction: Writing) => Promise<unknown>[]
+  durability?: 'strict'
 }
 
 export interface NewChunk {
   part: string
   seq: number
   payload: ArrayBuffer
-  sha256: Uint8Array<ArrayBuffer>
   capturedAt: number
+}
+
+export interface ReadChunk {
+  payload: ArrayBuffer
+  sha256: Uint8Array<ArrayBuffer>
 }
 
 /**
  * One recorder's share of the browser's durable store of chunks that are not yet acknowledged. What a method has
- * written is in IndexedDB when it resolves, and outlives the page; chunks outlive a power failure, too.
+ * written is in IndexedDB when it resolves, and outlives the page; chunks outlive a power failure, too. Only who holds
+ * the client's lock may have one: what the records say is known here, and written whole.
  */
 export class Spool {
-  readonly #session: string
-  readonly #client: string
+  #client: ClientRecord
+  readonly #key: CryptoKey
+  readonly #parts: Map<string, PartRecord>
+  /** Parts of which the store does not know the latest. */
+  readonly #unwritten = new Set<string>()
   readonly #overflow = new Overflow()
-  #database: Promise<IDBPDatabase<SpoolSchema>> | null = null
+  readonly #writes = new Set<Promise<void>>()
+  #database: Promise<SpoolDatabase> | null = null
 
-  private constructor(session: string, client: string) {
-    this.#session = session
+  private constructor(client: ClientRecord, key: CryptoKey, parts: PartRecord[]) {
     this.#client = client
+    this.#key = key
+    this.#parts = new Map(parts.map((part) => [part.part, part]))
   }
 
-  static async open({ session, client, ingestUrl, startedAt }: Omit<ClientRecord, 'finish'>): Promise<Spool> {
-    const spool = new Spool(session, client)
-    const database = await spool.#open()
-    await database.put('clients', { session, client, ingestUrl, startedAt, finish: null })
+  /** Of a new recorder. */
+  static async create(client: Pick<ClientRecord, 'session' | 'client' | 'ingestUrl' | 'startedAt'>, key: CryptoKey): Promise<Spool> {
+    const keyProof = await seal(key, [client.session, client.client], new ArrayBuffer(0))
+    const spool = new Spool({ ...client, stopped: false, keyProof }, key, [])
+    await spool.#open()
     return spool
   }
 
-  async addPart(part: Pick<PartRecord, 'part' | 'track' | 'mimeType' | 'startedAt'>): Promise<void> {
-    const database = await this.#open()
-    await database.put('parts', { session: this.#session, client: this.#client, ...part, acknowledged: [], closed: null })
+  /**
+   * Of a recorder whose page is gone, with the chunks that it left, by part in the order of their seq.
+   * @returns `wrong-key` when nothing of it could be read with this key
+   */
+  static async resume(client: ClientRecord, key: CryptoKey): Promise<{ spool: Spool; parts: PartRecord[]; chunks: ChunkRecord[] } | 'wrong-key'> {
+    if (client.keyProof !== null && (await unseal(key, [client.session, client.client], client.keyProof)) === undefined) return 'wrong-key'
+    const [parts, chunks] = await withSpoolDatabase((database) => Promise.all([database.getAll('parts', keysOf(client)), database.getAll('chunks', keysOf(client))]))
+    return { spool: new Spool(client, key, parts), parts, chunks }
   }
 
-  /** Where the store has no space, a few chunks are kept in memory. */
+  async addPart(part: Pick<PartRecord, 'part' | 'track' | 'mimeType' | 'startedAt'>): Promise<void> {
+    const { session, client } = this.#client
+    this.#parts.set(part.part, { session, client, ...part, opened: null, acknowledged: [], lost: [], closed: null })
+    this.#unwritten.add(part.part)
+    await this.#write({ stores: ['parts'], requests: () => [] })
+  }
+
+  /** Where the store has no space, a few chunks are kept in memory: who comes after this page has to count them as lost. */
   async addChunk(chunk: NewChunk): Promise<void> {
     try {
       await this.#writeChunk(chunk)
     } catch (error) {
       if (!isQuotaError(error) || !this.#overflow.add(chunk)) throw error
+      await this.noteLost(chunk.part, chunk.seq, 'quota').catch(() => undefined)
     }
   }
 
-  async #writeChunk({ part, seq, payload, sha256, capturedAt }: NewChunk): Promise<void> {
-    const database = await this.#open()
-    const transaction = database.transaction(['chunks', 'payloads'], 'readwrite', { durability: 'strict' })
-    const record = { session: this.#session, client: this.#client, part, seq, bytes: payload.byteLength, sha256, capturedAt }
-    await Promise.all([
-      transaction.objectStore('chunks').put(record),
-      transaction.objectStore('payloads').put(payload, this.#key(part, seq)),
-      transaction.done,
-    ])
+  async #writeChunk({ part, seq, payload, capturedAt }: NewChunk): Promise<void> {
+    const sealed = await seal(this.#key, this.#at(part, seq), payload)
+    const { session, client } = this.#client
+    const record = { session, client, part, seq, bytes: payload.byteLength, capturedAt }
+    await this.#write({
+      stores: ['parts', 'chunks', 'payloads'],
+      requests: (transaction) => [transaction.objectStore('chunks').put(record), transaction.objectStore('payloads').put(sealed, this.#at(part, seq))],
+      durability: 'strict',
+    })
   }
 
-  /** Undefined if the store has it no more. */
-  async readChunk(part: string, seq: number): Promise<NewChunk | undefined> {
+  /** @returns why there is none: the store has it no more, or not as it was written */
+  async readChunk(part: string, seq: number): Promise<ReadChunk | 'spool-cleared' | 'corrupt'> {
     const overflowed = this.#overflow.read(part, seq)
-    if (overflowed !== undefined) return overflowed
+    if (overflowed !== undefined) return { payload: overflowed.payload, sha256: await sha256(overflowed.payload) }
     const database = await this.#open()
-    const transaction = database.transaction(['chunks', 'payloads'])
-    const [record, payload] = await Promise.all([
-      transaction.objectStore('chunks').get(this.#key(part, seq)),
-      transaction.objectStore('payloads').get(this.#key(part, seq)),
-      transaction.done,
+    const key = this.#at(part, seq)
+    const [record, stored] = await Promise.all([
+      database.get('chunks', key),
+      database.get('payloads', key).catch((error: unknown) => {
+        if (error instanceof DOMException && DAMAGED.has(error.name)) return 'corrupt' as const
+        throw error
+      }),
     ])
-    if (record === undefined || payload === undefined) return undefined
-    return { part, seq, payload, sha256: record.sha256, capturedAt: record.capturedAt }
+    if (record === undefined || stored === undefined) return 'spool-cleared'
+    if (stored === 'corrupt') return stored
+    const payload = stored instanceof ArrayBuffer ? stored : await unseal(this.#key, key, stored)
+    if (payload === undefined) return 'corrupt'
+    const digest = await sha256(payload)
+    if (record.sha256 !== undefined && indexedDB.cmp(record.sha256, digest) !== 0) return 'corrupt'
+    return { payload, sha256: digest }
   }
 
-  /** @param acknowledged they are durable on the server; false: they are declared lost there */
-  async forgetChunks(part: string, from: number, to: number, acknowledged: boolean): Promise<void> {
+  /** Notes how the server was told of the part's start; see `PartRecord`. */
+  async noteOpened(part: string, opened: NonNullable<PartRecord['opened']>): Promise<void> {
+    await this.#changePart(part, () => ({ opened }))
+  }
+
+  /** Notes that a chunk could not be kept: its loss is told the server by whoever comes to it. */
+  async noteLost(part: string, seq: number, cause: LostCause): Promise<void> {
+    await this.#changePart(part, ({ lost }) => ({ lost: withLoss(lost, { from: seq, to: seq, cause, declared: false }) }))
+  }
+
+  /** @param outcome they are durable on the server; or, durably declared there, they are lost */
+  async forgetChunks(part: string, from: number, to: number, outcome: 'acknowledged' | LostCause): Promise<void> {
+    this.#remember(part, ({ acknowledged, lost }) =>
+      outcome === 'acknowledged' ? { acknowledged: addRange(acknowledged, from, to) } : { lost: withLoss(lost, { from, to, cause: outcome, declared: true }) },
+    )
     this.#overflow.forget(part, from, to)
-    const database = await this.#open()
-    const transaction = database.transaction(['parts', 'chunks', 'payloads'], 'readwrite')
-    const range = IDBKeyRange.bound(this.#key(part, from), this.#key(part, to))
-    const noteAcknowledged = async (): Promise<void> => {
-      const parts = transaction.objectStore('parts')
-      const record = await parts.get([this.#session, this.#client, part])
-      if (record !== undefined) await parts.put({ ...record, acknowledged: addRange(record.acknowledged, from, to) })
-    }
-    await Promise.all([
-      transaction.objectStore('chunks').delete(range),
-      transaction.objectStore('payloads').delete(range),
-      acknowledged ? noteAcknowledged() : undefined,
-      transaction.done,
-    ])
+    const range = IDBKeyRange.bound(this.#at(part, from), this.#at(part, to))
+    await this.#write({ stores: ['parts', 'chunks', 'payloads'], requests: (transaction) => [transaction.objectStore('chunks').delete(range), transaction.objectStore('payloads').delete(range)] })
   }
 
   async closePart(part: string, closed: { chunks: number; clean: boolean }): Promise<void> {
-    const database = await this.#open()
-    const transaction = database.transaction('parts', 'readwrite')
-    const record = await transaction.store.get([this.#session, this.#client, part])
-    if (record !== undefined) await transaction.store.put({ ...record, closed })
-    await transaction.done
+    await this.#changePart(part, () => ({ closed }))
   }
 
-  async finish(parts: Record<string, string[]>): Promise<void> {
-    const database = await this.#open()
-    const transaction = database.transaction('clients', 'readwrite')
-    const record = await transaction.store.get([this.#session, this.#client])
-    if (record !== undefined) await transaction.store.put({ ...record, finish: parts })
-    await transaction.done
+  /** Notes that the end of the recording was asked for. */
+  async noteStopped(): Promise<void> {
+    this.#client = { ...this.#client, stopped: true }
+    await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
   }
 
   /** Forgets all of this recorder. */
   async clear(): Promise<void> {
-    const database = await this.#open()
-    const transaction = database.transaction(['clients', 'parts', 'chunks', 'payloads'], 'readwrite')
-    const all = IDBKeyRange.bound([this.#session, this.#client], [this.#session, this.#client, []])
-    await Promise.all([
-      ...(['clients', 'parts', 'chunks', 'payloads'] as const).map((store) => transaction.objectStore(store).delete(all)),
-      transaction.done,
-    ])
+    this.#parts.clear()
+    this.#unwritten.clear()
+    await forgetClient(await this.#open(), this.#client)
   }
 
+  /** For good, once what is being written is written. */
   async close(): Promise<void> {
+    await Promise.allSettled(this.#writes)
     const database = await this.#database
     this.#database = null
     database?.close()
   }
 
-  #key(part: string, seq: number): [string, string, string, number] {
-    return [this.#session, this.#client, part, seq]
+  #at(part: string, seq: number): [string, string, string, number] {
+    return [this.#client.session, this.#client.client, part, seq]
   }
 
-  #open(): Promise<IDBPDatabase<SpoolSchema>> {
-    this.#database ??= openDB<SpoolSchema>(SPOOL_DATABASE, FORMAT_VERSION, {
-      upgrade(database) {
-        database.createObjectStore('clients', { keyPath: ['session', 'client'] })
-        database.createObjectStore('parts', { keyPath: ['session', 'client', 'part'] })
-        database.createObjectStore('chunks', { keyPath: ['session', 'client', 'part', 'seq'] })
-        database.createObjectStore('payloads')
-      },
-      // The browser closed it, as when a person clears the site's data: the next call opens a new one.
-      terminated: () => {
-        this.#database = null
-      },
-    }).catch((error: unknown) => {
+  #remember(part: string, change: (record: PartRecord) => Partial<PartRecord>): void {
+    const record = this.#parts.get(part)
+    if (record === undefined) return
+    this.#parts.set(part, { ...record, ...change(record) })
+    this.#unwritten.add(part)
+  }
+
+  async #changePart(part: string, change: (record: PartRecord) => Partial<PartRecord>): Promise<void> {
+    this.#remember(part, change)
+    await this.#write({ stores: ['parts'], requests: () => [] })
+  }
+
+  /** One transaction with all that `requests` makes, and with what the store does not yet know of the parts. */
+  async #write(write: Write): Promise<void> {
+    const written = this.#writeOnceMore(write)
+    this.#writes.add(written)
+    try {
+      await written
+    } finally {
+      this.#writes.delete(written)
+    }
+  }
+
+  async #writeOnceMore(write: Write): Promise<void> {
+    const opening = this.#open()
+    const database = await opening
+    try {
+      await this.#transact(database, write)
+    } catch (error) {
+      if (this.#database === opening) throw error
+      // The store was taken away under the transaction: that is no fault of what is written.
+      await this.#transact(await this.#open(), write)
+    }
+  }
+
+  async #transact(database: SpoolDatabase, { stores, requests, durability }: Write): Promise<void> {
+    const transaction = database.transaction([...stores], 'readwrite', durability === undefined ? {} : { durability })
+    const parts = stores.includes('parts') ? [...this.#unwritten] : []
+    for (const part of parts) this.#unwritten.delete(part)
+    try {
+      await Promise.all([...requests(transaction), ...parts.map((part) => transaction.objectStore('parts').put(this.#parts.get(part)!)), transaction.done])
+    } catch (error) {
+      for (const part of parts) if (this.#parts.has(part)) this.#unwritten.add(part)
+      throw error
+    }
+  }
+
+  #open(): Promise<SpoolDatabase> {
+    this.#database ??= this.#openWithRecords().catch((error: unknown) => {
       this.#database = null
       throw error
     })
     return this.#database
+  }
+
+  /** What is opened again may be another, empty store: without these records nobody could make sense of its chunks. */
+  async #openWithRecords(): Promise<SpoolDatabase> {
+    const database = await openSpoolDatabase(() => {
+      this.#database = null
+    })
+    await database.put('clients', this.#client)
+    for (const part of this.#parts.keys()) this.#unwritten.add(part)
+    return database
   }
 }

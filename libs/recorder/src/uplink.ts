@@ -40,9 +40,13 @@ export class Uplink {
   #cancelRetry: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
   #sending = false
-  readonly #onOnline = (): void => this.#connectNow()
+  readonly #onOnline = (): void => {
+    // An attempt that began without a network would be given up late.
+    if (this.#cancelRetry !== null || this.#options.session.isConnecting) this.#connectNow()
+    else this.perform(this.#options.session.doubt(Date.now(), this.#transport?.bufferedBytes ?? 0))
+  }
   readonly #onVisibility = (): void => {
-    if (document.visibilityState === 'visible') this.#connectNow()
+    if (document.visibilityState === 'visible' && this.#cancelRetry !== null) this.#connectNow()
   }
 
   constructor(options: UplinkOptions, events: UplinkEvents) {
@@ -80,6 +84,8 @@ export class Uplink {
         return void this.#sendOutbox()
       case 'forget-chunks':
         return void this.#forget(action)
+      case 'note-opened':
+        return void this.#note(action)
       case 'disconnect':
         return this.#dropConnection()
       case 'reconnect':
@@ -100,7 +106,8 @@ export class Uplink {
 
   async #connect(): Promise<void> {
     this.#cancelRetry = null
-    const connection = ++this.#connection
+    this.#dropConnection()
+    const connection = this.#connection
     const { url, token, session } = this.#options
     session.connecting(Date.now())
     this.#events.connection('connecting')
@@ -145,7 +152,7 @@ export class Uplink {
     try {
       const chunk = await spool.readChunk(part, seq)
       if (connection !== this.#connection) return
-      if (chunk === undefined) this.perform(session.chunkMissing(part, seq))
+      if (typeof chunk === 'string') this.perform(session.chunkUnreadable(part, seq, chunk))
       else this.#transport?.send(encodeChunkFrame({ handle, seq, capturedAt, sha256: chunk.sha256, payload: new Uint8Array(chunk.payload) }))
     } catch (cause) {
       if (connection !== this.#connection) return
@@ -156,9 +163,17 @@ export class Uplink {
     }
   }
 
-  async #forget({ part, from, to, acknowledged }: Extract<Action, { do: 'forget-chunks' }>): Promise<void> {
+  async #note({ part, startedAt, clockAheadMs }: Extract<Action, { do: 'note-opened' }>): Promise<void> {
     try {
-      await this.#options.spool.forgetChunks(part, from, to, acknowledged)
+      await this.#options.spool.noteOpened(part, { startedAt, clockAheadMs })
+    } catch (cause) {
+      this.#events.error(new RecorderError('spool-failed', 'the spool does not take the start of a part', { cause }))
+    }
+  }
+
+  async #forget({ part, from, to, outcome }: Extract<Action, { do: 'forget-chunks' }>): Promise<void> {
+    try {
+      await this.#options.spool.forgetChunks(part, from, to, outcome)
     } catch (cause) {
       this.#events.error(new RecorderError('spool-failed', 'chunks that are durable on the server could not be removed from this computer', { cause }))
     }
@@ -170,10 +185,9 @@ export class Uplink {
     this.#transport = null
   }
 
-  /** Does not wait for the next try any longer: the network is back, or someone looks at the page again. */
+  /** Waits no longer for the next try, or for an answer to this one. */
   #connectNow(): void {
-    if (this.#cancelRetry === null) return
-    this.#cancelRetry()
+    this.#cancelRetry?.()
     void this.#connect()
   }
 }

@@ -7,21 +7,24 @@ import { Liveness } from './liveness.ts'
 import { OutgoingPart, type NewPart } from './outgoing-part.ts'
 import { progressByTrack } from './progress.ts'
 import { runsOf } from './ranges.ts'
+import type { RestoredPart } from './recovery-plan.ts'
 
 /** What the session's edge has to do, in this order. */
 export type Action =
   | { do: 'send'; message: ClientMessage }
   /** Read it from the spool and send it, on this connection only. `capturedAt` is in the server's time. */
   | { do: 'send-chunk'; handle: number; part: string; seq: number; capturedAt: number }
-  /** These leave the spool. `acknowledged` false: they are declared lost, durably. */
-  | { do: 'forget-chunks'; part: string; from: number; to: number; acknowledged: boolean }
+  /** These leave the spool: they are durable on the server or, durably declared there, lost. */
+  | { do: 'forget-chunks'; part: string; from: number; to: number; outcome: 'acknowledged' | LostCause }
+  /** For a page that comes after this one: how the part's start was told. */
+  | { do: 'note-opened'; part: string; startedAt: string; clockAheadMs: number }
   | { do: 'disconnect' }
   /** The connection is gone; `fruitless` counts those in a row by which nothing became durable. */
   | { do: 'reconnect'; code: number | null; fruitless: number }
   | { do: 'refusal'; message: ServerMessageOf<'error'> }
   /** No connection may be made any more. */
   | { do: 'end'; cause: 'taken-over' | 'deleted' }
-  /** Finished, and everything is durable. */
+  /** Nothing more comes, and everything is durable. */
   | { do: 'settled' }
 
 /** From the start of a connection to `welcome`. */
@@ -52,7 +55,7 @@ export class UploadSession {
   #maxChunkBytes = DEFAULT_MAX_CHUNK_BYTES
   #fruitless = 0
   #reports: Report[] = []
-  #finish: 'not-asked' | 'asked' | 'durable' = 'not-asked'
+  #ending: 'open' | 'finish-asked' | 'over' = 'open'
   #over = false
 
   /** Chunks must not be larger. */
@@ -70,9 +73,18 @@ export class UploadSession {
     return oldest.length === 0 ? null : Math.min(...oldest)
   }
 
+  get isConnecting(): boolean {
+    return this.#link.state === 'connecting'
+  }
+
   openPart(part: NewPart): Action[] {
     this.#parts.set(part.part, new OutgoingPart(part))
     return this.#goOn()
+  }
+
+  /** A part of a page that is gone; before the first connection. */
+  restorePart(part: RestoredPart): void {
+    this.#parts.set(part.part, OutgoingPart.restored(part))
   }
 
   /** The chunk is in the spool; chunks of a part come in the order of their seq. */
@@ -87,9 +99,9 @@ export class UploadSession {
     return this.#goOn()
   }
 
-  /** The spool does not have a chunk that was to be sent. */
-  chunkMissing(part: string, seq: number): Action[] {
-    this.#known(part).giveUp(seq, 'spool-cleared')
+  /** The spool does not have a chunk that was to be sent, or not as it was. */
+  chunkUnreadable(part: string, seq: number, cause: 'spool-cleared' | 'corrupt'): Action[] {
+    this.#known(part).giveUp(seq, cause)
     return this.#goOn()
   }
 
@@ -103,8 +115,14 @@ export class UploadSession {
 
   /** The session is over, with the parts opened here. Nothing may be opened afterwards. */
   finish(): Action[] {
-    this.#finish = 'asked'
+    this.#ending = 'finish-asked'
     return this.isUp ? [this.#finishMessage(), ...this.#goOn()] : this.#goOn()
+  }
+
+  /** Nothing more comes from here, but the session goes on without. */
+  leave(): Action[] {
+    this.#ending = 'over'
+    return this.#goOn()
   }
 
   report(report: Report): Action[] {
@@ -167,7 +185,11 @@ export class UploadSession {
    * @param bufferedBytes what the socket has not yet handed to the network
    */
   tick(now: number, bufferedBytes: number): Action[] {
-    if (this.#link.state === 'connecting') return now - this.#link.since >= CONNECT_TIMEOUT_MS ? this.#abandon() : []
+    if (this.#link.state === 'connecting') {
+      // A clock that was set back must not make it last.
+      this.#link.since = Math.min(this.#link.since, now)
+      return now - this.#link.since >= CONNECT_TIMEOUT_MS ? this.#abandon() : []
+    }
     if (this.#link.state === 'down') return []
     const verdict = this.#link.liveness.check(now, bufferedBytes)
     switch (verdict) {
@@ -180,6 +202,13 @@ export class UploadSession {
       default:
         return verdict satisfies never
     }
+  }
+
+  /** The network has changed: an open connection may be dead. */
+  doubt(now: number, bufferedBytes: number): Action[] {
+    if (this.#link.state !== 'up') return []
+    this.#link.liveness.doubt(now)
+    return this.tick(now, bufferedBytes)
   }
 
   progress(): RecorderProgress {
@@ -205,7 +234,7 @@ export class UploadSession {
     return [
       ...this.#openParts(),
       ...closes.map((message): Action => ({ do: 'send', message })),
-      ...(this.#finish === 'asked' ? [this.#finishMessage()] : []),
+      ...(this.#ending === 'finish-asked' ? [this.#finishMessage()] : []),
       ...reports.map((report) => this.#reportMessage(report)),
       ...this.#goOn(),
     ]
@@ -216,19 +245,19 @@ export class UploadSession {
     const chunks = part?.acknowledge(from, to) ?? []
     if (part === undefined || chunks.length === 0) return []
     this.#fruitful()
-    const forget = runsOf(chunks.map(({ seq }) => seq)).map(([first, last]): Action => ({ do: 'forget-chunks', part: part.part, from: first, to: last, acknowledged: true }))
+    const forget = runsOf(chunks.map(({ seq }) => seq)).map(([first, last]): Action => ({ do: 'forget-chunks', part: part.part, from: first, to: last, outcome: 'acknowledged' }))
     return [...forget, ...this.#goOn()]
   }
 
   #durable({ of, part: name }: ServerMessageOf<'durable'>): Action[] {
     this.#fruitful()
     if (of === 'finish') {
-      if (this.#finish === 'asked') this.#finish = 'durable'
+      if (this.#ending === 'finish-asked') this.#ending = 'over'
       return this.#goOn()
     }
     const part = this.#parts.get(name ?? '')
     const lost = part?.durable(of) ?? []
-    return [...lost.map(([from, to]): Action => ({ do: 'forget-chunks', part: name ?? '', from, to, acknowledged: false })), ...this.#goOn()]
+    return [...lost.map(({ from, to, cause }): Action => ({ do: 'forget-chunks', part: name ?? '', from, to, outcome: cause })), ...this.#goOn()]
   }
 
   /** Said just before a close, which decides what becomes of the connection. */
@@ -240,7 +269,7 @@ export class UploadSession {
   #goOn(): Action[] {
     if (this.#over) return []
     const actions = this.isUp ? [...this.#openParts(), ...this.#sendChunks(), ...this.#sayLosses()] : []
-    if (this.#finish === 'durable' && this.#allSettled()) {
+    if (this.#ending === 'over' && this.#allSettled()) {
       this.#over = true
       return [...actions, { do: 'settled' }]
     }
@@ -253,7 +282,10 @@ export class UploadSession {
       if (!part.wantsHandle || this.#handles.size > MAX_HANDLE) continue
       const handle = this.#handles.size
       this.#handles.set(handle, part)
-      actions.push({ do: 'send', message: part.openMessage(handle, this.#clock.toServerIso(part.startedAt)) })
+      const isFirst = part.startedAtSaid === null
+      const message = part.openMessage(handle, this.#clock.toServerIso(part.startedAt))
+      if (isFirst) actions.push({ do: 'note-opened', part: part.part, startedAt: message.startedAt, clockAheadMs: this.#clock.aheadMs })
+      actions.push({ do: 'send', message })
     }
     return actions
   }
@@ -269,7 +301,7 @@ export class UploadSession {
       }
       if (!this.#fits(next.bytes)) break
       part.send()
-      actions.push({ do: 'send-chunk', handle: part.handle!, part: part.part, seq: next.seq, capturedAt: this.#clock.toServer(next.capturedAt) })
+      actions.push({ do: 'send-chunk', handle: part.handle!, part: part.part, seq: next.seq, capturedAt: this.#clock.toServer(next.capturedAt, part.clockAheadMs) })
     }
     return actions
   }

@@ -37,13 +37,13 @@ test('whoever installs the package gets one module that needs nothing else, with
   await using project = await customer()
   const bundle = join(project.folder, 'node_modules/@longtake/recorder/dist/index.js')
   assert.doesNotMatch(await readFile(bundle, 'utf8'), /^(import|export .* from) /m)
-  assert.deepEqual(Object.keys((await import(pathToFileURL(bundle).href)) as object).toSorted(), ['RECORDER_ERROR_CODES', 'RecorderError', 'startRecorder'])
+  assert.deepEqual(Object.keys((await import(pathToFileURL(bundle).href)) as object).toSorted(), ['RECORDER_ERROR_CODES', 'RecorderError', 'recoverPending', 'startRecorder'])
 
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   await writeFile(join(project.folder, 'example.ts'), example)
   assert.equal(await typeFaults(project.folder), '')
 
-  await writeFile(join(project.folder, 'wrong.ts'), "import { startRecorder } from '@longtake/recorder'\nvoid startRecorder({ ingest: { url: 1, token: '' }, tracks: {} })\n")
+  await writeFile(join(project.folder, 'wrong.ts'), "import { startRecorder } from '@longtake/recorder'\nvoid startRecorder({ ingest: { url: 1, token: '', spoolKey: '' }, tracks: {} })\n")
   assert.match(await typeFaults(project.folder), /wrong\.ts.*'number' is not assignable to type 'string'/)
 })

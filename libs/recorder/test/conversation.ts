@@ -34,7 +34,7 @@ export const notKept =
 export const missing =
   (part: Part, seq: number): Step =>
   (session) =>
-    session.chunkMissing(part.part, seq)
+    session.chunkUnreadable(part.part, seq, 'spool-cleared')
 
 export const closed =
   (part: Part, chunks: number): Step =>
@@ -77,11 +77,12 @@ export const ticked =
 
 export const sends = (message: ClientMessage): Action => ({ do: 'send', message })
 export const sendsOpen = (handle: number, { startedAt, ...part }: Part): Action => sends({ type: 'open', handle, ...part, startedAt: iso(startedAt + AHEAD_MS) })
+export const notesOpened = ({ part, startedAt }: Part): Action => ({ do: 'note-opened', part, startedAt: iso(startedAt + AHEAD_MS), clockAheadMs: AHEAD_MS })
 export const sendsChunks = (handle: number, part: Part, from: number, to = from): Action[] =>
   seqs(from, to).map((seq) => ({ do: 'send-chunk', handle, part: part.part, seq, capturedAt: part.startedAt + seq * 1000 + AHEAD_MS }))
 export const sendsClose = ({ track, part }: Part, chunks: number): Action => sends({ type: 'close', track, part, chunks, clean: true })
 export const sendsLost = ({ track, part }: Part, from: number, to: number, cause: LostCause): Action => sends({ type: 'lost', track, part, from, to, cause })
-export const forgets = ({ part }: Part, from: number, to: number, acknowledged = true): Action => ({ do: 'forget-chunks', part, from, to, acknowledged })
+export const forgets = ({ part }: Part, from: number, to: number, outcome: 'acknowledged' | LostCause = 'acknowledged'): Action => ({ do: 'forget-chunks', part, from, to, outcome })
 
 /** `given(opened(WEBCAM), connected()).when(spooled(WEBCAM, 0)).thenDo(...sendsChunks(0, WEBCAM, 0))` */
 export function given(...steps: Step[]) {
@@ -89,9 +90,12 @@ export function given(...steps: Step[]) {
   for (const step of steps) step(session)
   return {
     when(...happening: Step[]) {
-      const actions = happening.flatMap((step) => step(session))
+      const all = happening.flatMap((step) => step(session))
+      // What is only for a later page is looked at on its own.
+      const [notes, actions] = [all.filter((action) => action.do === 'note-opened'), all.filter((action) => action.do !== 'note-opened')]
       return {
         thenDo: (...expected: Action[]): void => assert.deepEqual(actions, expected),
+        thenNotes: (...expected: Action[]): void => assert.deepEqual(notes, expected),
         thenNothing: (): void => assert.deepEqual(actions, []),
         session,
       }

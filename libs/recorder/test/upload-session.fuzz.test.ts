@@ -54,7 +54,7 @@ fuzz('whatever a server says, no chunk is forgotten that was not sent on this co
         assert.ok(held === 0 || held + chunk.bytes <= windowBytes, `${held} and ${chunk.bytes} bytes in flight`)
         chunk.inFlight = true
       }
-      if (action.do === 'forget-chunks' && action.acknowledged) {
+      if (action.do === 'forget-chunks' && action.outcome === 'acknowledged') {
         for (let seq = action.from; seq <= action.to; seq++) {
           assert.ok(spool.get(`${action.part}/${seq}`)?.inFlight === true, `${seq} was not in flight`)
           spool.delete(`${action.part}/${seq}`)
@@ -101,7 +101,7 @@ fuzz('whatever a server says, no chunk is forgotten that was not sent on this co
         break
       case 'missing':
         spool.delete(`${PARTS[step.part]!.part}/${step.seq}`)
-        run(session.chunkMissing(PARTS[step.part]!.part, step.seq))
+        run(session.chunkUnreadable(PARTS[step.part]!.part, step.seq, 'spool-cleared'))
         break
       case 'finish':
         run(session.finish())

@@ -16,6 +16,7 @@ import {
   forgets,
   given,
   missing,
+  notesOpened,
   notKept,
   NOW,
   opened,
@@ -58,6 +59,10 @@ describe('opening and sending', () => {
         ...sendsChunks(0, WEBCAM, 1),
         ...sendsChunks(1, SCREEN, 1),
       )
+  })
+  it('leaves a note of how it was told that a part began, for whoever comes after this page', () => {
+    given(opened(WEBCAM)).when(connected()).thenNotes(notesOpened(WEBCAM))
+    given(opened(WEBCAM), connected(), cut()).when(connected()).thenNotes()
   })
   it('keeps the start it once said, whatever the clocks do afterwards', () => {
     const later = { type: 'welcome', session: 's', maxChunkBytes: 1000, windowBytes: 1000, heartbeatMs: 10_000, serverTime: new Date(NOW + 99_000).toISOString() } as const
@@ -211,13 +216,13 @@ describe('losses', () => {
   it('leave the spool only when they are durable, all of a part together since answers name no range', () => {
     given(opened(WEBCAM), connected(), spooled(WEBCAM, 0, 2), missing(WEBCAM, 0), missing(WEBCAM, 2))
       .when(durable('lost', WEBCAM), durable('lost', WEBCAM))
-      .thenDo(forgets(WEBCAM, 0, 0, false), forgets(WEBCAM, 2, 2, false))
+      .thenDo(forgets(WEBCAM, 0, 0, 'spool-cleared'), forgets(WEBCAM, 2, 2, 'spool-cleared'))
     given(opened(WEBCAM), connected(), spooled(WEBCAM, 0, 2), missing(WEBCAM, 0), missing(WEBCAM, 2)).when(durable('lost', WEBCAM)).thenNothing()
   })
   it('hold up the end until they are durable', () => {
     const { session } = given(opened(WEBCAM), connected(), notKept(WEBCAM, 0, 'quota'), closed(WEBCAM, 1), finished, durable('open', WEBCAM), durable('close', WEBCAM))
     assert.deepEqual(finishDurable(session), [])
-    assert.deepEqual(durable('lost', WEBCAM)(session), [forgets(WEBCAM, 0, 0, false), { do: 'settled' }])
+    assert.deepEqual(durable('lost', WEBCAM)(session), [forgets(WEBCAM, 0, 0, 'quota'), { do: 'settled' }])
   })
   it('free the window', () => {
     given(opened(WEBCAM), connected({ windowBytes: 100 }), spooled(WEBCAM, 0, 1))

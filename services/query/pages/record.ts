@@ -72,7 +72,7 @@ async function record(access: string, streams: Record<string, MediaStream>): Pro
   let asked = false
   const recorder = await startRecorder({
     ingest: {
-      url: session.ingest.url,
+      ...session.ingest,
       token: async () => {
         // The first is fresh. Later ones too if they can be had; if not, the last may still be good.
         if (asked) token = await createSession(access, session.id).then(({ ingest }) => ingest.token, () => token)

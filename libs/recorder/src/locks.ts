@@ -1,0 +1,47 @@
+import { RecorderError } from './api.ts'
+import { deferred } from './deferred.ts'
+
+/** How long the page before this one may take to die: after a reload its locks are freed late. */
+const LOCK_PATIENCE_MS = 5000
+
+export type Release = () => void
+
+/** Held by a recorder for its life, and by who recovers what it left: what it has in the spool is nobody else's. */
+export const clientLock = (session: string, client: string): string => `longtake-client:${session}:${client}`
+const trackLock = (session: string, track: string): string => `longtake-track:${session}:${track}`
+
+/** Takes a lock of this origin, which ends with the page at the latest. @returns null when another page goes on holding it */
+export async function holdLock(name: string, patienceMs = LOCK_PATIENCE_MS): Promise<Release | null> {
+  const held = deferred<Release | null>()
+  const patience = AbortSignal.timeout(patienceMs)
+  const hold = (): Promise<void> => new Promise((release) => held.resolve(release))
+  navigator.locks.request(name, { signal: patience }, hold).catch((error: Error) => (patience.aborted ? held.resolve(null) : held.reject(error)))
+  return held.promise
+}
+
+/** One track of a session is recorded by one page of this browser only. */
+export class TrackLocks {
+  readonly #session: string
+  readonly #held = new Map<string, Release>()
+
+  constructor(session: string) {
+    this.#session = session
+  }
+
+  /** All or none; those that are held already stay so. @throws RecorderError `already-recording` */
+  async hold(tracks: readonly string[]): Promise<void> {
+    const wanted = tracks.filter((track) => !this.#held.has(track))
+    const releases = await Promise.all(wanted.map((track) => holdLock(trackLock(this.#session, track))))
+    const taken = wanted.find((_, index) => releases[index] === null)
+    if (taken !== undefined) {
+      for (const release of releases) release?.()
+      throw new RecorderError('already-recording', `another tab of this browser records ${taken} of this session`)
+    }
+    for (const [index, track] of wanted.entries()) this.#held.set(track, releases[index]!)
+  }
+
+  release(): void {
+    for (const release of this.#held.values()) release()
+    this.#held.clear()
+  }
+}

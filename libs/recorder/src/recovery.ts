@@ -1,0 +1,150 @@
+import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryReport } from './api.ts'
+import { importSpoolKey } from './chunk-cipher.ts'
+import { deferred } from './deferred.ts'
+import { ingestUrlOf } from './ingest-url.ts'
+import { clientLock, holdLock } from './locks.ts'
+import { restorePart } from './recovery-plan.ts'
+import { retryDelay } from './retry-policy.ts'
+import { Spool } from './spool.ts'
+import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from './spool-database.ts'
+import { Uplink } from './uplink.ts'
+import { UploadSession } from './upload-session.ts'
+import { WorkerTimers } from './worker-timers.ts'
+
+const PROGRESS_EVERY_MS = 200
+
+/**
+ * Uploads what pages of this origin left on this computer when they died, and tells of each recorder what became of it.
+ * What a living page records is left alone, and what another page recovers already.
+ * @throws RecorderError `spool-failed`
+ */
+export async function recoverPending(options: RecoveryOptions): Promise<RecoveryReport[]> {
+  // Where these are missing nothing was recorded either.
+  if (!isSecureContext || typeof indexedDB === 'undefined' || navigator.locks === undefined) return []
+  const clients = await withSpoolDatabase(spooledClients).catch((cause: unknown) => {
+    throw cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'the browser does not open its store', { cause })
+  })
+  const reports = await Promise.all(clients.map((client) => recoverAlone(client, options)))
+  return reports.filter((report) => report !== null)
+}
+
+/** @returns null when somebody else has it */
+async function recoverAlone(client: ClientRecord, options: RecoveryOptions): Promise<RecoveryReport | null> {
+  const release = await holdLock(clientLock(client.session, client.client))
+  if (release === null) return null
+  try {
+    // Who held the lock before may have left nothing.
+    const record = await withSpoolDatabase((database) => database.get('clients', [client.session, client.client]))
+    return record === undefined ? null : await new Recovery(record, options).run()
+  } finally {
+    release()
+  }
+}
+
+/** Of one recorder. */
+class Recovery {
+  readonly #client: ClientRecord
+  readonly #pending: PendingRecording
+  readonly #options: RecoveryOptions
+  readonly #upload = new UploadSession()
+  readonly #timers = new WorkerTimers()
+  readonly #stopped = deferred<'stopped'>()
+  #progressDue = false
+
+  constructor(client: ClientRecord, options: RecoveryOptions) {
+    this.#client = client
+    this.#options = options
+    const { session, ingestUrl, startedAt } = client
+    this.#pending = { session, client: client.client, ingestUrl, startedAt }
+    if (options.signal?.aborted === true) this.#stopped.resolve('stopped')
+    options.signal?.addEventListener('abort', () => this.#stopped.resolve('stopped'), { once: true })
+  }
+
+  async run(): Promise<RecoveryReport> {
+    let outcome: RecoveryOutcome
+    try {
+      outcome = await this.#recover()
+    } catch (cause) {
+      this.#error(cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'what was left on this computer cannot be read', { cause }))
+      outcome = cause instanceof RecorderError && cause.code === 'wrong-key' ? 'wrong-key' : 'failed'
+    }
+    this.#timers.close()
+    return { ...this.#pending, outcome, tracks: this.#upload.progress() }
+  }
+
+  async #recover(): Promise<RecoveryOutcome> {
+    const access = await this.#access()
+    if (access === 'stopped') return 'stopped'
+    if (access === null) return 'skipped'
+    if (access === 'discard') {
+      await withSpoolDatabase((database) => forgetClient(database, this.#client))
+      return 'discarded'
+    }
+    const resumed = await Spool.resume(this.#client, await importSpoolKey(access.spoolKey))
+    if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key that was given for session ${this.#pending.session} does not open what was kept of it`)
+    const { spool, parts, chunks } = resumed
+    for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
+      this.#upload.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
+    }
+    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access)
+    if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
+    await spool.close()
+    return outcome
+  }
+
+  /** Asks until there is an answer: a computer that is offline is no reason to leave it for another day. */
+  async #access(): Promise<RecoveryAccess | 'discard' | 'stopped' | null> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await Promise.race([this.#stopped.promise, this.#options.access(this.#pending)])
+      } catch (cause) {
+        this.#error(new RecorderError('token-failed', 'access to what was left on this computer was not to be had', { cause }))
+      }
+      await this.#wait(retryDelay({ code: null, fruitless: failures }, Math.random()))
+    }
+  }
+
+  async #send(spool: Spool, { url, token, finish = false }: RecoveryAccess): Promise<RecoveryOutcome> {
+    const over = deferred<RecoveryOutcome>()
+    const uplink = new Uplink(
+      { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#upload, spool, timers: this.#timers },
+      {
+        connection: () => undefined,
+        progressed: () => this.#progressSoon(),
+        error: (error) => this.#error(error),
+        settled: () => over.resolve('uploaded'),
+        ended: (cause) => over.resolve(cause === 'deleted' ? 'discarded' : cause),
+      },
+    )
+    uplink.perform(finish || this.#client.stopped ? this.#upload.finish() : this.#upload.leave())
+    uplink.start()
+    const outcome = await Promise.race([this.#stopped.promise, over.promise])
+    uplink.stop()
+    return outcome
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const waited = deferred<void>()
+    const done = (): void => waited.resolve()
+    const cancel = this.#timers.after(ms, done)
+    addEventListener('online', done)
+    await Promise.race([this.#stopped.promise, waited.promise])
+    removeEventListener('online', done)
+    cancel()
+  }
+
+  #progressSoon(): void {
+    if (this.#progressDue) return
+    this.#progressDue = true
+    this.#timers.after(PROGRESS_EVERY_MS, () => {
+      this.#progressDue = false
+      this.#options.onProgress?.({ ...this.#pending, tracks: this.#upload.progress() })
+    })
+  }
+
+  /** Without a listener it is reported as an uncaught error. */
+  #error(error: RecorderError): void {
+    if (this.#options.onError === undefined) reportError(error)
+    else this.#options.onError(error, this.#pending)
+  }
+}
