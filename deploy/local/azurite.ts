@@ -35,6 +35,11 @@ export interface RunningAzurite {
   restart(): Promise<void>
 }
 
+/** How to reach the Azurite that listens there, or a proxy that does in its place. */
+export function azuriteConnection(port: number): string {
+  return `DefaultEndpointsProtocol=http;AccountName=${ACCOUNT};AccountKey=${KEY};BlobEndpoint=http://127.0.0.1:${port}/${ACCOUNT};`
+}
+
 /** Starts Azurite's blob server as a process and resolves when it answers. */
 export async function startAzurite(options: AzuriteOptions): Promise<RunningAzurite> {
   const port = options.port || (await freePort())
@@ -73,7 +78,7 @@ export async function startAzurite(options: AzuriteOptions): Promise<RunningAzur
 
   let child = await launch()
   return {
-    connectionString: `DefaultEndpointsProtocol=http;AccountName=${ACCOUNT};AccountKey=${KEY};BlobEndpoint=${url};`,
+    connectionString: azuriteConnection(port),
     url,
     get pid() {
       return child.pid

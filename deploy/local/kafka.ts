@@ -23,7 +23,14 @@ export interface KafkaOptions {
   /** 0 or absent: a free one. */
   port?: number
   controllerPort?: number
+  /** Further ports to listen on, each of which tells its clients to come by another one: that of a proxy. */
+  proxied?: readonly ProxiedPort[]
   log?: (line: string) => void
+}
+
+export interface ProxiedPort {
+  port: number
+  advertisedPort: number
 }
 
 export interface RunningKafka {
@@ -42,15 +49,48 @@ export interface RunningKafka {
 
 /** Starts one Apache Kafka (KRaft, broker and controller in one) and resolves when it answers as a whole cluster. */
 export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
-  const java = await findJava()
-  const classpath = `${await installKafka(options.log)}/*`
   const port = options.port || (await freePort())
   const controllerPort = options.controllerPort || (await freePort())
-  const brokers = `127.0.0.1:${port}`
+  return startNode({ ...options, port, id: 1, controllerPorts: [controllerPort], heap: '512m' })
+}
+
+/**
+ * Starts so many nodes as one cluster; topics may have as many replicas. Each can be killed and started again by itself,
+ * as long as the majority of them is there.
+ */
+export async function startKafkaCluster(options: Pick<KafkaOptions, 'dataDir' | 'log'> & { logDir: string; size: number }): Promise<RunningKafka[]> {
+  const controllerPorts: number[] = []
+  while (controllerPorts.length < options.size) controllerPorts.push(await freePort())
+  const starts = controllerPorts.map(async (_, index) => {
+    const id = index + 1
+    const place = { dataDir: join(options.dataDir, String(id)), logFile: join(options.logDir, `kafka-${id}.log`) }
+    return startNode({ ...options, ...place, port: await freePort(), id, controllerPorts, heap: '256m' })
+  })
+  const nodes = await Promise.allSettled(starts)
+  const failed = nodes.find((node) => node.status === 'rejected')
+  if (failed === undefined) return nodes.flatMap((node) => (node.status === 'fulfilled' ? [node.value] : []))
+  for (const node of nodes) if (node.status === 'fulfilled') await node.value.stop()
+  throw failed.reason
+}
+
+interface NodeOptions extends KafkaOptions {
+  /** From 1 on. */
+  id: number
+  port: number
+  /** Of all nodes of the cluster, in the order of their ids. */
+  controllerPorts: readonly number[]
+  /** As `java -Xmx` takes it. */
+  heap: string
+}
+
+async function startNode(options: NodeOptions): Promise<RunningKafka> {
+  const java = await findJava()
+  const classpath = `${await installKafka(options.log)}/*`
+  const brokers = `127.0.0.1:${options.port}`
   const logDir = join(options.dataDir, 'log')
   const config = join(options.dataDir, 'server.properties')
   mkdirSync(options.dataDir, { recursive: true })
-  writeFileSync(config, properties(logDir, port, controllerPort))
+  writeFileSync(config, properties(logDir, options))
   if (!existsSync(join(logDir, 'meta.properties'))) {
     await promisify(execFile)(java, [
       '-Xshare:auto',
@@ -73,7 +113,7 @@ export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
       command: java,
       args: [
         '-Xms128m',
-        '-Xmx512m',
+        `-Xmx${options.heap}`,
         '-XX:+UseSerialGC',
         '-Xshare:auto',
         '-Djava.awt.headless=true',
@@ -134,27 +174,33 @@ async function answersAsCluster(brokers: string): Promise<void> {
   }
 }
 
-function properties(logDir: string, port: number, controllerPort: number): string {
+function properties(logDir: string, { id, port, controllerPorts, proxied = [] }: NodeOptions): string {
+  const replicas = controllerPorts.length
+  const others = proxied.map((ports, index) => ({ name: `PROXIED${index + 1}`, ...ports }))
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'node.id': id,
+    'controller.quorum.voters': controllerPorts.map((voter, index) => `${index + 1}@127.0.0.1:${voter}`).join(','),
+    listeners: [
+      `PLAINTEXT://127.0.0.1:${port}`,
+      `CONTROLLER://127.0.0.1:${controllerPorts[id - 1]}`,
+      ...others.map((other) => `${other.name}://127.0.0.1:${other.port}`),
+    ].join(','),
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${port}`, ...others.map(({ name, advertisedPort }) => `${name}://127.0.0.1:${advertisedPort}`)].join(','),
+    'listener.security.protocol.map': ['PLAINTEXT', 'CONTROLLER', ...others.map(({ name }) => name)].map((name) => `${name}:PLAINTEXT`).join(','),
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': logDir,
     // Topics are made on purpose, with the settings of the contracts; a misspelt name must fail.
     'auto.create.topics.enable': false,
     'num.partitions': 4,
-    // One node: every internal topic has one replica, and few partitions start faster.
-    'offsets.topic.replication.factor': 1,
+    // Few partitions start faster.
+    'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': 8,
-    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.replication.factor': replicas,
     'transaction.state.log.min.isr': 1,
     'transaction.state.log.num.partitions': 4,
-    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.replication.factor': replicas,
     'share.coordinator.state.topic.min.isr': 1,
     // After a kill -9 the broker may register again only when its old session has run out (default 9 s).
     'broker.session.timeout.ms': 4000,

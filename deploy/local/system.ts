@@ -4,7 +4,7 @@ import { startAzurite, type RunningAzurite } from './azurite.ts'
 import { buildBundles } from './build.ts'
 import type { Exit } from './child.ts'
 import { findJava, installKafka } from './kafka-install.ts'
-import { startKafka, type RunningKafka } from './kafka.ts'
+import { startKafka, type ProxiedPort, type RunningKafka } from './kafka.ts'
 import { readOrMakeKeys } from './keys.ts'
 import { freePort } from './ports.ts'
 import { Processes, type ProcessSpec } from './processes.ts'
@@ -21,10 +21,14 @@ export interface SystemOptions {
   instances?: Partial<Record<ServiceName, number>>
   /** For all services, over what is set here. */
   env?: Record<string, string>
+  /** For one process, by its name, over that. */
+  processEnv?: Readonly<Record<string, Record<string, string>>>
   /** What services inherit; default: this process's environment without anything that concerns Longtake, Kafka, Azure or telemetry. */
   baseEnv?: NodeJS.ProcessEnv
   /** Default: free ones. */
   ports?: Partial<SystemPorts>
+  /** Further ways into the own Kafka. */
+  kafkaProxied?: readonly ProxiedPort[]
   /** A Kafka that runs already, as `host:port,…`; default: an own one. */
   brokers?: string
   /** A storage that runs already; default: an own Azurite. */
@@ -50,7 +54,9 @@ export interface SystemPorts {
 }
 
 export interface System {
+  /** Of the first query service; others are in {@link queryUrls}. */
   queryUrl: string
+  queryUrls: string[]
   /** `ws://127.0.0.1:…`, of the first gateway; others are in {@link gatewayUrls}. */
   gatewayUrl: string
   gatewayUrls: string[]
@@ -114,14 +120,13 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
     LONGTAKE_AZURE_CONTAINER: container,
     LONGTAKE_API_KEY: keys.apiKey,
     LONGTAKE_TOKEN_SECRET: keys.tokenSecret,
-    LONGTAKE_QUERY_PORT: String(addresses.query),
     ...(kafka ? { LONGTAKE_TOPIC_REPLICATION: '1' } : {}),
     ...options.env,
   }
   await provision(env)
   options.signal?.throwIfAborted()
   const processes = new Processes({
-    specs: await planProcesses(options, addresses.gateways, env),
+    specs: await planProcesses(options, addresses, env),
     logDir,
     onLine: options.onLine,
     onRestart: options.onRestart,
@@ -132,6 +137,7 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
 
   return {
     queryUrl: addresses.queryUrl,
+    queryUrls: addresses.queries.map(httpUrl),
     gatewayUrl: addresses.gatewayUrls[0] ?? '',
     gatewayUrls: addresses.gatewayUrls,
     apiKey: env['LONGTAKE_API_KEY'] ?? '',
@@ -148,7 +154,7 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
 
 /** Both at once; whatever has started is in `running`, also when the other fails. */
 async function startInfrastructure(
-  { dataDir, storage, brokers, ports = {} }: SystemOptions,
+  { dataDir, storage, brokers, kafkaProxied = [], ports = {} }: SystemOptions,
   logDir: string,
   log: (line: string) => void,
   running: { stop(): Promise<void> }[],
@@ -164,7 +170,7 @@ async function startInfrastructure(
     await installKafka(log)
   }
   const [kafka, azurite] = await Promise.allSettled([
-    brokers === undefined ? startKafka({ dataDir: join(dataDir, 'kafka'), logFile: join(logDir, 'kafka.log'), log, ...kafkaPorts }) : undefined,
+    brokers === undefined ? startKafka({ dataDir: join(dataDir, 'kafka'), logFile: join(logDir, 'kafka.log'), log, proxied: kafkaProxied, ...kafkaPorts }) : undefined,
     storage === undefined ? startAzurite({ dataDir: join(dataDir, 'azurite'), logFile: join(logDir, 'azurite.log'), ...azuritePort }) : undefined,
   ])
   for (const result of [azurite, kafka]) if (result.status === 'fulfilled' && result.value) running.push(result.value)
@@ -174,21 +180,26 @@ async function startInfrastructure(
 }
 
 interface Addresses {
-  query: number
+  /** One for each query service. */
+  queries: number[]
   queryUrl: string
   /** One for each gateway. */
   gateways: number[]
   gatewayUrls: string[]
 }
 
+const httpUrl = (port: number): string => `http://127.0.0.1:${port}`
+
 async function planAddresses({ ports = {}, instances = {} }: SystemOptions): Promise<Addresses> {
   const query = ports.query ?? (await freePort())
+  const queries = [query]
+  while (queries.length < (instances.query ?? 1)) queries.push(await freePort())
   const gateways = [ports.gateway ?? (await freePort())]
   while (gateways.length < (instances.gateway ?? 1)) gateways.push(await freePort())
-  return { query, queryUrl: `http://127.0.0.1:${query}`, gateways, gatewayUrls: gateways.map((port) => `ws://127.0.0.1:${port}`) }
+  return { queries, queryUrl: httpUrl(query), gateways, gatewayUrls: gateways.map((port) => `ws://127.0.0.1:${port}`) }
 }
 
-async function planProcesses(options: SystemOptions, gatewayPorts: number[], env: NodeJS.ProcessEnv): Promise<ProcessSpec[]> {
+async function planProcesses(options: SystemOptions, { gateways, queries }: Addresses, env: NodeJS.ProcessEnv): Promise<ProcessSpec[]> {
   const specs: ProcessSpec[] = []
   for (const service of options.services ?? SERVICES) {
     for (let index = 0; index < (options.instances?.[service] ?? 1); index += 1) {
@@ -197,7 +208,9 @@ async function planProcesses(options: SystemOptions, gatewayPorts: number[], env
       const own = {
         LONGTAKE_INSTANCE: name,
         [healthPortVariable(service)]: String(healthPort),
-        ...(service === 'gateway' ? { LONGTAKE_GATEWAY_PORT: String(gatewayPorts[index]) } : {}),
+        ...(service === 'gateway' ? { LONGTAKE_GATEWAY_PORT: String(gateways[index]) } : {}),
+        ...(service === 'query' ? { LONGTAKE_QUERY_PORT: String(queries[index]) } : {}),
+        ...options.processEnv?.[name],
       }
       specs.push({ name, script: join(ROOT, 'services', service, 'src', 'main.ts'), healthPort, env: { ...env, ...own } })
     }

@@ -36,7 +36,7 @@ export function checkStatus(status: PublicSession, truth: SessionTruth, files?: 
       checkStoredCount(ledger, part.stored, findings)
       checkPartGaps(ledger, part.gaps, truth.finished, findings)
     }
-    checkTimeline(track, told.timeline, findings)
+    checkTimeline(track, told, findings)
     checkFiles(track, told.files, files?.[track], findings)
     const bytes = told.files.reduce((sum, file) => sum + file.bytes, 0)
     if (told.bytes !== bytes) findings.add('document', `track ${track} is said to have ${told.bytes} bytes, its files ${bytes}`)
@@ -122,10 +122,14 @@ function checkPartGaps(ledger: PartLedger, gaps: readonly ReportedGap[], settled
   }, findings)
 }
 
-function checkTimeline(track: string, timeline: readonly { mediaMs: number; offsetMs: number }[], findings: Findings): void {
+/** Media time rises. So does the time since the session's start within a file; files of two recorders lie beside each other. */
+function checkTimeline(track: string, { timeline, files }: Pick<PublicSession['tracks'][string], 'timeline' | 'files'>, findings: Findings): void {
+  let playedMs = 0
+  const begins = files.map(({ durationMs }) => (playedMs += durationMs) - durationMs)
+  const fileOf = (mediaMs: number): number => begins.filter((begin) => begin <= mediaMs).length
   for (const [index, { mediaMs, offsetMs }] of timeline.entries()) {
     const before = timeline[index - 1]
-    if (before !== undefined && (mediaMs <= before.mediaMs || offsetMs <= before.offsetMs)) {
+    if (before !== undefined && (mediaMs <= before.mediaMs || (offsetMs <= before.offsetMs && fileOf(mediaMs) === fileOf(before.mediaMs)))) {
       findings.add('document', `the timeline of track ${track} does not rise at ${mediaMs} → ${offsetMs} ms`)
     }
   }

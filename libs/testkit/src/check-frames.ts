@@ -80,6 +80,12 @@ function notRising(file: FinishedFile, origin: Map<number, ExpectedFrame>): numb
   return wrong
 }
 
+/** When media time 0 was: a recorder that died before its first whole frame may have set it. */
+function beginningOf([earliest]: readonly PlacedPart[], first: PlacedPart): number {
+  const leadMs = Date.parse(first.startedAt) - Date.parse((earliest ?? first).startedAt)
+  return Date.parse(first.startedAt) - (Math.abs((first.shift ?? 0) - leadMs) <= WALL_CLOCK_TOLERANCE_MS ? leadMs : 0)
+}
+
 /**
  * That each part begins as long after the first as it was started after it, but never before the end of what is ahead
  * of it. `parts` in the order of their starts.
@@ -89,12 +95,13 @@ export function checkOffsets(parts: readonly PlacedPart[], expected: readonly Ex
   const [first] = placed
   if (first === undefined) return
   const frames = Map.groupBy(expected, ({ part }) => part)
+  const beginning = beginningOf(parts, first)
   let aheadMs = Number.NEGATIVE_INFINITY
   for (const one of placed) {
     const { part, shift, startedAt } = one
     const times = (frames.get(part) ?? []).map(({ source }) => source.timeMs)
     const firstMs = times.reduce((least, timeMs) => Math.min(least, timeMs), Number.POSITIVE_INFINITY)
-    const wallMs = Date.parse(startedAt) - Date.parse(first.startedAt)
+    const wallMs = Date.parse(startedAt) - beginning
     // Media time 0 of the file may be the start of the first recorder or its first frame.
     const startMs = one === first && Math.abs(firstMs + (shift as number)) <= 1 ? 0 : (shift as number)
     const earliest = Math.max(wallMs, aheadMs - firstMs)

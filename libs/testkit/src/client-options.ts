@@ -9,6 +9,8 @@ export interface ClientOptions {
   tokenAs?: 'header' | 'subprotocol'
   /** Bound of every wait in ms; default 15,000. */
   timeoutMs?: number
+  /** A connection is given up when nothing came for so long, in ms, signs of life being asked for meanwhile. Default: never. */
+  livenessMs?: number
   /** Connect again by itself, and send what was not acknowledged, when the connection is lost. Default false. */
   autoReconnect?: boolean
   /**

@@ -33,7 +33,7 @@ export class TestClient {
 
   private constructor(options: ClientOptions) {
     this.#options = {
-      client: randomUUID(), tokenAs: 'header', timeoutMs: 15_000, autoReconnect: false, answerResends: 'design', ...options,
+      client: randomUUID(), tokenAs: 'header', timeoutMs: 15_000, livenessMs: Number.POSITIVE_INFINITY, autoReconnect: false, answerResends: 'design', ...options,
     }
   }
 
@@ -79,8 +79,10 @@ export class TestClient {
       startedAt: options.startedAt ?? new Date().toISOString(),
     })
     if (!this.#ledgers.has(ledger.part)) this.#ledgers.set(ledger.part, ledger)
-    await this.#durable(this.#declareOpen(this.ledger(ledger.part)))
-    return ledger.part
+    // Without a connection all parts are opened by the next one.
+    const { track, part } = ledger
+    await this.#durable(this.connected ? this.#declareOpen(this.ledger(part)) : this.#declarations.add({ of: 'open', track, part }, {}))
+    return part
   }
 
   /** Sends one chunk now, whatever the window says; again, out of order, or with a wrong digest if a test wants that. */
@@ -97,6 +99,15 @@ export class TestClient {
       await this.#sendWithinWindow(part, seq)
       seq += 1
     }
+  }
+
+  /** Sends a chunk that was sent before once more, within the window; nothing happens while there is no connection. */
+  async repeat(part: string, seq: number): Promise<void> {
+    const bytes = this.ledger(part).made.get(seq)
+    if (bytes === undefined) throw new Error(`chunk ${seq} of ${part} was never made`)
+    const hasRoom = (): boolean => (this.#connection?.inFlightBytes ?? 0) + bytes.length <= (this.#connection?.windowBytes ?? 0)
+    await this.#until(`room in the window for ${part} chunk ${seq} again`, () => !this.connected || hasRoom())
+    if (this.connected && this.#lastConnection().handleOfPart.has(part)) this.#live().sendChunk(part, seq, Date.now(), bytes)
   }
 
   /** Resolves when the chunk is acknowledged. */
@@ -189,6 +200,8 @@ export class TestClient {
   async reconnect(options: { url?: string; token?: string } = {}): Promise<void> {
     Object.assign(this.#options, options)
     this.#leaving = false
+    // Two at once would take over from each other.
+    if (this.#reconnecting !== null) return this.#reconnecting
     if (this.#connection?.isOpen === true) await this.crash()
     this.#leaving = false
     await this.#comeBack()
@@ -305,7 +318,8 @@ export class TestClient {
 
   #declare(what: Pick<Declaration, 'of' | 'track' | 'part'>, message: object): Declaration {
     const declaration = this.#declarations.add(what, message)
-    this.#live().sendJson(message)
+    // Without a connection the next one says it.
+    if (this.connected) this.#live().sendJson(message)
     return declaration
   }
 

@@ -11,6 +11,7 @@ export interface ConnectOptions {
   /** How the token travels: browsers can only use the subprotocol. */
   tokenAs: 'header' | 'subprotocol'
   timeoutMs: number
+  livenessMs: number
 }
 
 export interface ConnectionEvents {
@@ -42,6 +43,8 @@ export class Connection {
   readonly #everSent = new Map<string, Set<number>>()
   inFlightBytes = 0
   #open = true
+  #heardAt = performance.now()
+  #watch: NodeJS.Timeout | undefined
 
   private constructor(socket: WebSocket, welcome: Welcome) {
     this.#socket = socket
@@ -58,7 +61,8 @@ export class Connection {
         : new WebSocket(address, ['longtake.v1', `bearer.${options.token}`])
     return new Promise((resolve, reject) => {
       let connection: Connection | null = null
-      const timer = setTimeout(() => fail(new Error(`no welcome within ${options.timeoutMs} ms`)), options.timeoutMs)
+      const welcomeWithinMs = Math.min(options.timeoutMs, options.livenessMs)
+      const timer = setTimeout(() => fail(new Error(`no welcome within ${welcomeWithinMs} ms`)), welcomeWithinMs)
       const fail = (cause: Error): void => {
         clearTimeout(timer)
         reject(cause)
@@ -72,9 +76,11 @@ export class Connection {
       socket.on('close', (code, reason) => {
         if (connection === null) return fail(new Error(`closed with ${code} ${reason.toString()} before the welcome`))
         connection.#open = false
+        clearInterval(connection.#watch)
         events.closed(code, reason.toString())
       })
       socket.on('message', (data: RawData, isBinary) => {
+        if (connection !== null) connection.#heardAt = performance.now()
         const message = isBinary ? null : parse(data)
         if (message === null) return events.violation('a frame that is no JSON message')
         if (connection !== null || message.type !== 'welcome') return events.message(message)
@@ -82,9 +88,18 @@ export class Connection {
         if (socket.protocol !== 'longtake.v1') events.violation(`the server chose subprotocol "${socket.protocol}"`)
         if (message.session !== options.session) events.violation(`welcome names session ${message.session}`)
         connection = new Connection(socket, message)
+        connection.#watchLife(options.livenessMs)
         resolve(connection)
       })
     })
+  }
+
+  #watchLife(livenessMs: number): void {
+    if (!Number.isFinite(livenessMs)) return
+    this.#watch = setInterval(() => {
+      if (performance.now() - this.#heardAt > livenessMs) this.terminate()
+      else if (this.#socket.readyState === WebSocket.OPEN) this.sendJson({ type: 'ping', t: 0 })
+    }, livenessMs / 4)
   }
 
   get isOpen(): boolean {

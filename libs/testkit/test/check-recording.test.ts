@@ -136,6 +136,15 @@ test('found: parts in the wrong order', () => {
   assert.deepEqual(codes(judge(bent)), ['part-order'])
 })
 
+test('a recorder that died before its first frame may have set where the file begins', () => {
+  const whole = twoPartCase()
+  whole.parts.unshift(part('p0', [new Uint8Array(5)], -20_000))
+  whole.file.frames = whole.file.frames.map((frame) => ({ ...frame, timeMs: frame.timeMs + 20_000 }))
+  assert.deepEqual(codes(judge(whole)).filter((code) => code === 'part-offset'), [])
+  whole.file.frames = whole.file.frames.map((frame) => ({ ...frame, timeMs: frame.timeMs + 1000 }))
+  assert.ok(codes(judge(whole)).includes('part-offset'))
+})
+
 test('found: a part at another time than it was started, a part that is missing, a part twice', () => {
   const late = twoPartCase()
   late.file.frames = late.file.frames.map((frame) => (frame.timeMs >= 15_000 ? { ...frame, timeMs: frame.timeMs + 400 } : frame))

@@ -86,6 +86,45 @@ test('with autoReconnect everything comes through any number of lost connections
   assert.deepEqual(client.violations, [])
 })
 
+test('a connection on which nothing comes any more is given up for another one', async () => {
+  await using both = await connected({ livenessMs: 200, autoReconnect: true })
+  const { client, gateway } = both
+  const part = await client.open(webcam)
+  gateway.deaf = true
+  client.send(part, 0, chunks[0] as Uint8Array)
+  assert.equal(await client.closed(), 1006)
+  gateway.deaf = false
+  await client.allAcknowledged()
+  assert.deepEqual(client.violations, [])
+})
+
+test('what is opened and declared without a connection is said by the next one', async () => {
+  await using both = await connected({ autoReconnect: true })
+  const { client, gateway } = both
+  const first = await client.open(webcam)
+  gateway.drop()
+  await client.closed()
+  const [second] = await Promise.all([client.open(webcam), client.close(first, { chunks: 0 }), client.finish()])
+  await client.sendAll(second, chunks)
+  await client.allAcknowledged()
+  assert.deepEqual(gateway.declared.map(({ type, part }) => (part === undefined ? type : `${type} ${part}`)), [
+    `open ${first}`, `open ${first}`, `open ${second}`, `close ${first}`, 'finish',
+  ])
+  assert.deepEqual(client.violations, [])
+})
+
+test('a chunk is repeated within the window', async () => {
+  await using both = await connected()
+  const { client, gateway } = both
+  const part = await client.open(webcam)
+  await client.sendAll(part, chunks)
+  await client.repeat(part, 1)
+  await client.repeat(part, 1)
+  await client.ping()
+  assert.equal(gateway.received.filter((chunk) => chunk === `${part}/1`).length, 3)
+  assert.ok(gateway.mostInFlight <= gateway.windowBytes)
+})
+
 test('resends are answered with chunks, or with lost when they were acknowledged or never made', async () => {
   await using both = await connected()
   const { client, gateway } = both

@@ -12,6 +12,8 @@ export interface FakeGateway extends AsyncDisposable {
   declared: { type: string; part?: string }[]
   /** Acknowledge and declare durable; switch off to let things stay in flight. */
   answering: boolean
+  /** Hears nothing and says nothing, with its sockets open. */
+  deaf: boolean
   windowBytes: number
   /** Highest sum of unacknowledged bytes seen on a connection. */
   mostInFlight: number
@@ -37,7 +39,7 @@ export async function fakeGateway(): Promise<FakeGateway> {
   const say = (message: object): void => live?.send(JSON.stringify(message))
   const gateway: FakeGateway = {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received: [], declared: [], answering: true, windowBytes: 1000, mostInFlight: 0, tokens: [], badDigests: 0, malformed: [],
+    received: [], declared: [], answering: true, deaf: false, windowBytes: 1000, mostInFlight: 0, tokens: [], badDigests: 0, malformed: [],
     say,
     ackAll() {
       for (const { handle, seq } of unacknowledged) say({ type: 'ack', handle, from: seq, to: seq })
@@ -59,6 +61,7 @@ export async function fakeGateway(): Promise<FakeGateway> {
     gateway.tokens.push(request.headers.authorization ?? request.headers['sec-websocket-protocol'])
     say({ type: 'welcome', session: 's1', serverTime: new Date().toISOString(), maxChunkBytes: 1 << 20, windowBytes: gateway.windowBytes, heartbeatMs: 10_000 })
     socket.on('message', (data: Buffer, isBinary) => {
+      if (gateway.deaf) return
       const decoded = isBinary ? decodeChunkFrame(data) : parseClientMessage(data.toString())
       if (typeof decoded === 'string' || isWireFault(decoded)) gateway.malformed.push(JSON.stringify(decoded))
       if (isBinary) {
