@@ -1,4 +1,5 @@
 import { Type, type Static, type TSchema } from 'typebox'
+import { Graces } from './graces.ts'
 import { ClientId, Instant, Offset, PartId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import { LOST_CAUSES } from './protocol.ts'
@@ -64,6 +65,7 @@ export const Events = {
     session: SessionId,
     at: Instant,
     metadata: Type.Record(Type.String(), Type.Unknown()),
+    graces: Type.Optional(Graces),
   }),
   /** Said at the connection's start and again about once a minute while it lives. */
   'client-connected': Type.Object({ type: Type.Literal('client-connected'), session: SessionId, at: Instant, client: ClientId, gateway: Type.String(), connection: Type.String() }),

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { PartState } from './events.ts'
+import { Graces } from './graces.ts'
 import { Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { GAP_KINDS, SessionStatus } from './status.ts'
 
@@ -13,6 +14,7 @@ const Access = Type.Object({ url: Type.String(), token: Type.String() })
 export const CreateSessionRequest = Type.Object({
   id: Type.Optional(SessionId),
   metadata: Type.Optional(Type.Record(Type.String({ maxLength: 200 }), Type.Unknown())),
+  ...Graces.properties,
 })
 export const CreateSessionResponse = Type.Object({
   id: SessionId,
@@ -43,6 +45,8 @@ export const PublicSession = Type.Object({
   startedAt: NullableInstant,
   endedAt: NullableInstant,
   metadata: Type.Record(Type.String(), Type.Unknown()),
+  interruptedAfterMs: Type.Integer({ description: 'without a client for so long it is interrupted' }),
+  abandonedAfterMs: Type.Integer({ description: 'without a client for so long it is abandoned: published as it is' }),
   tracks: Type.Record(
     TrackName,
     Type.Object({

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Events, PartState } from './events.ts'
+import { Graces } from './graces.ts'
 import { ClientId, Instant, Offset, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
@@ -51,6 +52,8 @@ export const SessionState = Type.Object({
   finalizedVersion: Count,
   createdAt: Instant,
   metadata: Type.Record(Type.String(), Type.Unknown()),
+  /** As they were set when it was created; what is not named has its default. */
+  graces: Type.Optional(Graces),
   startedAt: NullableInstant,
   endedAt: NullableInstant,
   /** Last sign of life of any client or commit. */

@@ -54,7 +54,7 @@ const fileState = {
 const { at: committedAt, ...committed } = fileState
 
 export const events: RecordingEvent[] = [
-  { type: 'session-created', session, at, metadata: { exam: 'B2' } },
+  { type: 'session-created', session, at, metadata: { exam: 'B2' }, graces: { interruptedAfterMs: 60_000, abandonedAfterMs: 3_600_000 } },
   { type: 'client-connected', session, at, client, gateway: 'gateway-1', connection: 'k1' },
   { type: 'client-disconnected', session, at, client, gateway: 'gateway-1', connection: 'k1', code: 1006 },
   { type: 'client-reported', session, at, client, report: { event: 'muted', track, detail: null }, reportedAt: at },
@@ -80,6 +80,7 @@ export const state: SessionState = {
   finalizedVersion: 0,
   createdAt: at,
   metadata: {},
+  graces: { abandonedAfterMs: 3_600_000 },
   startedAt: at,
   endedAt: null,
   activeAt: at,

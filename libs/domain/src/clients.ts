@@ -22,13 +22,9 @@ export function liveConnections(clients: readonly Connection[], now: number): Co
   return clients.filter(({ goneAt, seenAt }) => goneAt === null && now - epochMs(seenAt) < CONNECTION_STALE_MS)
 }
 
-/**
- * Whether nobody is waited for any more: a backend has ended the session of a person who vanished. What is open then is
- * confirmed as it stands; a recorder that comes back reopens it.
- * @param now milliseconds since the epoch
- */
-export function isGivenUp({ finish, clients }: Pick<SessionState, 'finish' | 'clients'>, now: number): boolean {
-  return finish !== null && finish.parts === null && liveConnections(clients, now).length === 0
+/** When a connection that says nothing more is counted as gone, and when one whose gateway's clock is ahead begins. */
+export function connectionTurningPoints(clients: readonly Connection[]): number[] {
+  return clients.flatMap(({ goneAt, since, seenAt }) => (goneAt === null ? [epochMs(since), epochMs(seenAt) + CONNECTION_STALE_MS] : []))
 }
 
 function merged(clients: readonly Connection[], seen: Connection): Connection[] {

@@ -1,7 +1,7 @@
 import { LOST_CAUSES, type GapState, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
-import { isGivenUp } from './clients.ts'
 import { isEqual } from './equal.ts'
 import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
+import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
 import { intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { instantOf } from './time.ts'
@@ -15,35 +15,36 @@ type PartGap = Omit<Gap, 'track' | 'part'>
  * @param now milliseconds since the epoch
  */
 export function currentGaps(state: SessionState, now: number): GapState[] {
-  const givenUp = isGivenUp(state, now)
-  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part, givenUp).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
+  const awaited = awaitedOf(state, now)
+  const cause = givenUpCause(state)
+  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part, awaited, cause).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
   const known = grouped(state.gaps, kindAndPart)
   const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
   return isEqual(dated, state.gaps) ? state.gaps : dated
 }
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
-export function gapsOf(part: PartState, givenUp = false): PartGap[] {
+export function gapsOf(part: PartState, awaited: Awaited, givenUpCause: string): PartGap[] {
   if (part.rejected !== null) {
     const to = Math.max(0, knownChunks(part) - 1)
     return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
   }
-  const lost = lostGaps(part, givenUp)
+  const lost = lostGaps(part, awaited, givenUpCause)
   return [...lost, ...undecodableGaps(part, lost)].sort((a, b) => a.from - b.from)
 }
 
-function lostGaps(part: PartState, givenUp: boolean): PartGap[] {
+function lostGaps(part: PartState, awaited: Awaited, givenUpCause: string): PartGap[] {
   const missing = part.missing.toSorted((a, b) => a.from - b.from)
   const gaps: PartGap[] = []
   let holes = holesOf(part)
   for (const cause of LOST_CAUSES) {
     const declared = declaredLost(part, [cause])
-    // That it was acknowledged says the opposite of lost: Kafka has it.
-    add(intersectRanges(holes, declared), cause === 'already-acknowledged' ? 'open' : 'confirmed', cause)
+    // That it was acknowledged says the opposite of lost: Kafka has it. Where nothing is waited for any more, it is a loss of ours.
+    add(intersectRanges(holes, declared), cause === 'already-acknowledged' && awaited !== 'nothing' ? 'open' : 'confirmed', cause)
     holes = subtractRanges(holes, declared)
   }
-  if (givenUp) add(holes, 'confirmed', 'ended')
-  else add(holes, 'open', null)
+  if (awaited === 'all') add(holes, 'open', null)
+  else add(holes, 'confirmed', givenUpCause)
   return joined(gaps.sort((a, b) => a.from - b.from))
 
   function add(ranges: readonly SeqRange[], state: GapState['state'], cause: string | null): void {

@@ -1,12 +1,13 @@
 import type { ClientRequest, GapState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { CONNECTION_STALE_MS, isGivenUp, liveConnections } from './clients.ts'
+import { liveConnections } from './clients.ts'
 import { isEqual } from './equal.ts'
 import { gapEvents } from './gap-events.ts'
 import { currentGaps } from './gaps.ts'
 import { isSettled, isWhole, partsOf, unseenParts } from './parts.ts'
+import { isAbandoned, isEnded, isInterrupted } from './patience.ts'
 import { resendsFor } from './resends.ts'
 import { isCompleted } from './session.ts'
-import { epochMs, instantOf } from './time.ts'
+import { instantOf } from './time.ts'
 
 export interface Judgement {
   /** The state with gaps, status, version and resends as of now. */
@@ -32,23 +33,23 @@ export function judge(state: SessionState, now: number): Judgement {
     version += 1
     events.push({ type: 'session-completed', session: state.session, at: instantOf(now), version, status })
   }
-  const endedAt = isCompleted(status) && state.finish !== null ? state.finish.at : null
+  // What was abandoned without an end ended with its last sign of life.
+  const endedAt = isCompleted(status) ? (state.finish?.at ?? state.activeAt) : null
   return { state: { ...state, gaps, status, version, resends, endedAt }, events, requests }
 }
 
 /** The status by the rules alone, whatever it was called before. */
-export function statusOf(state: SessionState, now: number): Exclude<SessionStatus, 'abandoned'> {
+export function statusOf(state: SessionState, now: number): SessionStatus {
   if (state.deletedAt !== null) return 'deleted'
   const parts = partsOf(state).map(({ part }) => part)
-  const givenUp = isGivenUp(state, now)
-  if (state.finish !== null && unseenParts(state).length === 0 && parts.every((part) => isSettled(part, givenUp))) {
+  const awaited = isEnded(state, now) ? 'acknowledged' : 'all'
+  if (state.finish !== null && unseenParts(state).length === 0 && parts.every((part) => isSettled(part, awaited))) {
     return parts.every(isWhole) ? 'complete' : 'complete-with-gaps'
   }
   if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (parts.length === 0 && state.finish === null) return 'waiting'
-  // Of a producer that no gateway speaks for only its commits are seen.
-  const isActive = state.finish === null && state.clients.length === 0 && parts.some(({ closed }) => closed === null) && now - epochMs(state.activeAt) < CONNECTION_STALE_MS
-  return isActive ? 'recording' : 'interrupted'
+  if (isAbandoned(state, now)) return 'abandoned'
+  return isInterrupted(state, now) ? 'interrupted' : 'recording'
 }
 
 /** Whoever is connected to a deleted session is sent away, and told again whenever a gateway says it still holds one. */

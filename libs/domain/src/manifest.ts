@@ -1,5 +1,5 @@
 import type { FileState, Manifest, SessionState } from '@longtake/contracts'
-import { partsOf, type PlacedPart } from './parts.ts'
+import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
 import { startOffsetMs } from './public.ts'
 import { filesOf } from './session.ts'
 import { instantOf } from './time.ts'
@@ -21,11 +21,12 @@ export const isSealable = ({ bytes }: FileState): boolean => bytes > 0
 export function toManifest(state: SessionState, seals: ReadonlyMap<string, Seal>, now: number): Manifest {
   const { session, version, status, startedAt, endedAt, metadata, gaps } = state
   const parts = Map.groupBy(partsOf(state), ({ track }) => track)
+  const unseen = Map.groupBy(unseenParts(state), ({ track }) => track)
   const tracks = Object.fromEntries(
-    Object.keys(state.tracks).map((track) => {
+    [...new Set([...Object.keys(state.tracks), ...unseen.keys()])].map((track) => {
       const files = filesOf(state, track).filter(isSealable)
       const of = parts.get(track) ?? []
-      return [track, { files: files.map((file) => sealedFile(state, file, of, seals)), parts: of.map(manifestPart) }]
+      return [track, { files: files.map((file) => sealedFile(state, file, of, seals)), parts: [...of.map(manifestPart), ...(unseen.get(track) ?? []).map(({ part }) => unseenPart(part))] }]
     }),
   )
   return { format: 'longtake.manifest.v1', session, version, status, startedAt, endedAt, finalizedAt: instantOf(now), metadata, tracks, gaps }
@@ -45,3 +46,6 @@ function sealedFile(state: SessionState, file: FileState, parts: readonly Placed
 function manifestPart({ part: { part, mimeType, startedAt, chunks, bytes, stored, closed } }: PlacedPart): ManifestTrack['parts'][number] {
   return { part, mimeType, startedAt, chunks, bytes, stored, closed }
 }
+
+/** Its client named it at the end, and nothing of it ever came. */
+const unseenPart = (part: string): ManifestTrack['parts'][number] => ({ part, mimeType: null, startedAt: null, chunks: 0, bytes: 0, stored: [], closed: null })

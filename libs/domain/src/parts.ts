@@ -1,4 +1,5 @@
 import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import type { Awaited } from './patience.ts'
 import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 
@@ -48,14 +49,11 @@ export function declaredLost({ lost }: PartState, causes: readonly LostCause[]):
 }
 const FOR_GOOD = LOST_CAUSES.filter((cause) => cause !== 'already-acknowledged')
 
-/**
- * Whether nothing more is to be waited for: its length is declared, and every hole in it is declared lost for good. Of
- * a session that is given up only what Kafka has is waited for.
- */
-export function isSettled(part: PartState, givenUp = false): boolean {
-  if (part.rejected !== null) return true
+/** Whether nothing of it is waited for: its length is declared and every hole declared lost for good, or what is open is not awaited. */
+export function isSettled(part: PartState, awaited: Awaited): boolean {
+  if (part.rejected !== null || awaited === 'nothing') return true
   const open = subtractRanges(holesOf(part), declaredLost(part, FOR_GOOD))
-  if (givenUp) return intersectRanges(open, declaredLost(part, ['already-acknowledged'])).length === 0
+  if (awaited === 'acknowledged') return intersectRanges(open, declaredLost(part, ['already-acknowledged'])).length === 0
   return part.closed !== null && open.length === 0
 }
 

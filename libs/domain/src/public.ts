@@ -1,4 +1,4 @@
-import type { FileState, GapState, PublicSession, SessionState } from '@longtake/contracts'
+import { withDefaultGraces, type FileState, type GapState, type PublicSession, type SessionState } from '@longtake/contracts'
 import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
 import { filesOf } from './session.ts'
 import { epochMs } from './time.ts'
@@ -17,7 +17,7 @@ export function toPublicSession(state: SessionState, urls: RecordingUrls): Publi
   const { session, status, version, finalizedVersion, startedAt, endedAt, metadata } = state
   const names = new Set([...Object.keys(state.tracks), ...Object.keys(state.finish?.parts ?? {})])
   const tracks = Object.fromEntries([...names].sort().map((track) => [track, toPublicTrack(state, track, urls)]))
-  return { id: session, status, version, finalizedVersion, startedAt, endedAt, metadata, tracks }
+  return { id: session, status, version, finalizedVersion, startedAt, endedAt, metadata, ...withDefaultGraces(state.graces), tracks }
 }
 
 function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls): PublicTrack {

@@ -19,17 +19,14 @@ type Asked = SessionState['resends'][number]
  * @param now milliseconds since the epoch
  */
 export function resendsFor(state: SessionState, gaps: readonly GapState[], now: number): { resends: Asked[]; requests: ClientRequest[] } {
-  const live = liveConnections(state.clients, now)
-  // Its gateway's clock may be ahead of ours: until that moment has come it would be newer than every request.
-  const newestClient = Math.max(-Infinity, ...live.map(({ since }) => epochMs(since)).filter((since) => since <= now))
+  const newestClient = newestClientAt(state, now)
   const asked = grouped(state.resends, trackAndPart)
   const resends: Asked[] = []
   const requests: ClientRequest[] = []
-  for (const { track, part, from, to, kind, state: openness, cause } of gaps) {
-    if (kind !== 'lost' || openness !== 'open' || cause === 'already-acknowledged') continue
+  for (const { track, part, from, to } of gaps.filter(isAskable)) {
     // A hole that shrank was asked for when it was larger.
     const last = spansTouching(asked.get(trackAndPart({ track, part })) ?? [], from, to).sort(newestFirst)[0]
-    if (live.length > 0 && requests.length < AT_ONCE && isDue(last, newestClient, now)) {
+    if (newestClient !== null && requests.length < AT_ONCE && isDue(last, newestClient, now)) {
       const fresh = last === undefined || epochMs(last.askedAt) < newestClient
       const askedAt = instantOf(now)
       requests.push({ type: 'resend-requested', session: state.session, track, part, from, to, at: askedAt })
@@ -41,11 +38,34 @@ export function resendsFor(state: SessionState, gaps: readonly GapState[], now: 
   return { resends: requests.length === 0 && isUnchanged(resends, state.resends) ? state.resends : resends, requests }
 }
 
+/** Since when the newest of those is connected who are there; null for nobody. */
+function newestClientAt({ clients }: Pick<SessionState, 'clients'>, now: number): number | null {
+  const live = liveConnections(clients, now)
+  // Its gateway's clock may be ahead of ours: until that moment has come it would be newer than every request.
+  return live.length === 0 ? null : Math.max(-Infinity, ...live.map(({ since }) => epochMs(since)).filter((since) => since <= now))
+}
+
 function isDue(last: Asked | undefined, newestClient: number, now: number): boolean {
   if (last === undefined || epochMs(last.askedAt) < newestClient) return true
-  const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (last.times - 1))
-  return last.times < MAX_TIMES && now - epochMs(last.askedAt) >= pauseMs
+  return now >= dueAgainAt(last)
 }
+
+/** When something of what `resendsFor` left is to be asked for; `Infinity` for never, unless something happens before. */
+export function nextResendAt(state: SessionState, now: number): number {
+  const newestClient = newestClientAt(state, now)
+  if (newestClient === null) return Infinity
+  const { gaps, resends } = state
+  // Those that were too many for one judgement are due at once.
+  const isMore = gaps.filter(isAskable).length > resends.length || resends.some((asked) => isDue(asked, newestClient, now))
+  return isMore ? now : Math.min(Infinity, ...resends.map(dueAgainAt))
+}
+
+/** When a request is repeated of the same client; `Infinity` when it is not. */
+function dueAgainAt({ askedAt, times }: Asked): number {
+  return times < MAX_TIMES ? epochMs(askedAt) + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1)) : Infinity
+}
+
+const isAskable = ({ kind, state, cause }: GapState): boolean => kind === 'lost' && state === 'open' && cause !== 'already-acknowledged'
 
 function isUnchanged(a: readonly Asked[], b: readonly Asked[]): boolean {
   return a.length === b.length && a.every((asked, i) => asked.from === b[i]!.from && asked.to === b[i]!.to && asked.part === b[i]!.part && asked.track === b[i]!.track)

@@ -52,7 +52,7 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
   if (state.deletedAt !== null) return applyToDeleted(state, event)
   switch (event.type) {
     case 'session-created':
-      return { ...alive(state, event.at), metadata: Object.keys(state.metadata).length > 0 ? state.metadata : event.metadata }
+      return created(state, event)
     case 'client-connected':
       return { ...alive(state, event.at), clients: connectionSeen(state.clients, event) }
     case 'client-disconnected':
@@ -85,6 +85,12 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     default:
       return unknownEvent(event)
   }
+}
+
+/** What was told first counts: to be created again changes nothing. */
+function created(state: SessionState, { at, metadata, graces = state.graces }: EventOf<'session-created'>): SessionState {
+  const known = { metadata: Object.keys(state.metadata).length > 0 ? state.metadata : metadata, graces: state.graces ?? graces }
+  return { ...alive(state, at), metadata: known.metadata, ...(known.graces === undefined ? {} : { graces: known.graces }) }
 }
 
 const alive = (state: SessionState, at: string): SessionState => ({ ...state, activeAt: later(state.activeAt, at) })

@@ -1,4 +1,4 @@
-import type { EventOf, PartState, RecordingEvent, SessionState } from '@longtake/contracts'
+import type { EventOf, Graces, PartState, RecordingEvent, SessionState } from '@longtake/contracts'
 import { evolve, judge, type Judgement } from '../src/index.ts'
 
 /** Facts about one session, with all that a test does not care about filled in. */
@@ -12,7 +12,7 @@ export const partA = '00000000-0000-4000-8000-00000000000a'
 export const partB = '00000000-0000-4000-8000-00000000000b'
 export const laptop = '10000000-0000-4000-8000-000000000001'
 
-export const created = (metadata: Record<string, unknown> = {}): RecordingEvent => ({ type: 'session-created', session, at: at(0), metadata })
+export const created = (metadata: Record<string, unknown> = {}, graces?: Graces): RecordingEvent => ({ type: 'session-created', session, at: at(0), metadata, ...(graces === undefined ? {} : { graces }) })
 export const connected = (seconds: number, connection = 'k1', client = laptop): RecordingEvent => ({ type: 'client-connected', session, at: at(seconds), client, gateway: 'g1', connection })
 export const disconnected = (seconds: number, connection = 'k1', client = laptop): RecordingEvent => ({ type: 'client-disconnected', session, at: at(seconds), client, gateway: 'g1', connection, code: 1001 })
 export const finished = (parts: Record<string, string[]> | null, offset = '100', seconds = 60): RecordingEvent => ({ type: 'session-finished', session, at: at(seconds), parts, offset })

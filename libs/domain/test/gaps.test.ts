@@ -39,6 +39,7 @@ test('already-acknowledged never confirms', () => {
   const hole = part({ stored: [[0, 1], [3, 4]], closed: { chunks: 5, clean: true }, lost: [{ from: 2, to: 2, cause: 'already-acknowledged' }] })
   assert.deepEqual(gapsOf(committed(1, [hole])).map(brief), [[2, 2, 'lost', 'open', 'already-acknowledged']])
   assert.equal(judge(fold([committed(1, [hole]), finished(null)]), ms(300)).state.status, 'interrupted')
+  assert.equal(judge(fold([connected(299), committed(1, [hole]), finished(null)]), ms(300)).state.gaps[0]!.state, 'open')
 })
 
 test('a declaration of loss beyond all that is stored is a gap, too', () => {

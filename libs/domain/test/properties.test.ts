@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SessionState, shape, type PartState, type RecordingEvent, LOST_CAUSES } from '@longtake/contracts'
 import fc from 'fast-check'
-import { evolve, isCompleted, isEqual, judge, statusOf, toRanges } from '../src/index.ts'
+import { evolve, isCompleted, isEqual, judge, nextJudgementAt, statusOf, toRanges } from '../src/index.ts'
 import { at, committed, created, fold, laptop, ms, part, partA, partB, session } from './facts.ts'
 
 const State = shape('session state', SessionState)
@@ -163,4 +163,39 @@ test('status follows from facts and time alone, not from what it was', () => {
 test('equality of data does not depend on the order of keys', () => {
   assert.ok(isEqual({ a: [1, { b: null }], c: 2 }, { c: 2, a: [1, { b: null }] }))
   for (const other of [{ a: [1] }, { a: [1, 2], b: undefined }, { a: { 0: 1, 1: 2 } }, null]) assert.ok(!isEqual({ a: [1, 2] }, other))
+})
+
+test('until the next judgement is due, to judge changes nothing', () => {
+  const day = 26 * 3600
+  const moments = fc.tuple(fc.integer({ min: 0, max: 900 }), fc.oneof(fc.integer({ min: 1, max: 900 }), fc.integer({ min: 1, max: 2 * day }))).map(([first, pause]) => [ms(first), ms(first + pause)] as const)
+  const graces = fc.option(fc.record({ interruptedAfterMs: fc.constantFrom(1000, 300_000), abandonedAfterMs: fc.constantFrom(300_000, 400_000) }), { nil: undefined })
+  let [quiet, due] = [0, 0]
+  fc.assert(
+    fc.property(facts, graces, moments, (events, set, [first, second]) => {
+      const { state } = judge(fold([created({}, set), ...events]), first)
+      const again = judge(state, second)
+      const changes = again.events.length + again.requests.length > 0 || (Object.keys(state) as (keyof typeof state)[]).some((key) => again.state[key] !== state[key])
+      const isDue = nextJudgementAt(state, first) <= second
+      if (isDue) due++
+      else quiet++
+      assert.ok(isDue || !changes, `changed before ${nextJudgementAt(state, first)}`)
+      if (nextJudgementAt(again.state, second) <= second) assert.ok(again.requests.length > 0, 'judged now, it is due again at once only where there was too much to ask for')
+    }),
+    { numRuns: 3000 },
+  )
+  assert.ok(quiet > 300 && due > 300, `${quiet} of the cases were quiet, ${due} due: the property says little`)
+})
+
+test('whatever happened, time alone ends every session of which a part is known, with no gap open, and then changes nothing', () => {
+  fc.assert(
+    fc.property(facts, (events) => {
+      const { state } = judge(fold([created(), ...events]), ms(3 * 86_400))
+      const hasParts = Object.values(state.tracks).some(({ files }) => files.some(({ parts }) => parts.length > 0))
+      if (!hasParts && state.finish === null) return assert.equal(state.status, 'waiting')
+      assert.ok(isCompleted(state.status), state.status)
+      assert.deepEqual(state.gaps.filter((gap) => gap.state === 'open'), [])
+      assert.equal(nextJudgementAt(state, ms(3 * 86_400)), Infinity)
+      assert.equal(judge(state, ms(30 * 86_400)).state.version, state.version)
+    }),
+  )
 })

@@ -13,10 +13,11 @@ test('a session waits until somebody connects, and again when nobody opened anyt
   assert.equal(statusAt(3, created(), connected(1), disconnected(2)), 'waiting')
 })
 
-test('without a client a session that is not finished is interrupted, and goes on with the next', () => {
+test('without a client a session that is not finished is interrupted after a grace, and goes on with the next', () => {
   const facts = [created(), connected(1), committed(1, [part({ stored: [[0, 3]] })])]
   assert.equal(statusAt(6, ...facts), 'recording')
-  assert.equal(statusAt(8, ...facts, disconnected(7)), 'interrupted')
+  assert.equal(statusAt(126, ...facts, disconnected(7)), 'recording')
+  assert.equal(statusAt(127, ...facts, disconnected(7)), 'interrupted')
   assert.equal(statusAt(10, ...facts, disconnected(7), connected(9, 'k2')), 'recording')
 })
 
@@ -34,8 +35,8 @@ test('a client whose gateway fell silent counts as gone after 150 s, and a sign 
 
 test('commits alone count as recording where no gateway speaks, for as long as they come', () => {
   const facts = [created(), committed(1, [part({ stored: [[0, 3]] })])]
-  assert.equal(statusAt(60, ...facts), 'recording')
-  assert.equal(statusAt(200, ...facts), 'interrupted')
+  assert.equal(statusAt(124, ...facts), 'recording')
+  assert.equal(statusAt(125, ...facts), 'interrupted')
 })
 
 test('a session is complete once it is finished and every chunk up to the declared last is stored', () => {
@@ -48,10 +49,10 @@ test('a session is complete once it is finished and every chunk up to the declar
 
 test('it is not complete while a part is not closed, not stored, or not even seen', () => {
   const open = part({ stored: [[0, 4]] })
-  assert.equal(statusAt(61, committed(1, [open]), finished(all)), 'interrupted', 'not closed')
+  assert.equal(statusAt(180, committed(1, [open]), finished(all)), 'interrupted', 'not closed')
   assert.equal(statusAt(61, connected(60), committed(1, [part({ stored: [[0, 4]], closed: { chunks: 6, clean: true } })]), finished(all)), 'recording', 'one chunk short')
-  assert.equal(statusAt(61, committed(1, [whole(5)]), finished({ webcam: [partA, partB] })), 'interrupted', 'named by finish and never seen')
-  assert.equal(statusAt(61, committed(1, [whole(5)]), finished({ webcam: [partA], screen: [partB] })), 'interrupted', 'a whole track never seen')
+  assert.equal(statusAt(180, committed(1, [whole(5)]), finished({ webcam: [partA, partB] })), 'interrupted', 'named by finish and never seen')
+  assert.equal(statusAt(180, committed(1, [whole(5)]), finished({ webcam: [partA], screen: [partB] })), 'interrupted', 'a whole track never seen')
   assert.equal(statusAt(61, connected(60), committed(1, [whole(5)])), 'recording', 'not finished')
 })
 
@@ -117,8 +118,8 @@ test('a client that comes back to a completed session changes nothing', () => {
 
 test('of two ends the one that stands later in the stream counts, whichever comes first', () => {
   const both = [finished({ webcam: [partA, partB] }, '10', 50), finished(all, '9', 55)]
-  assert.equal(statusAt(61, committed(1, [whole(5)]), ...both), 'interrupted')
-  assert.equal(statusAt(61, committed(1, [whole(5)]), ...both.toReversed()), 'interrupted')
+  assert.equal(statusAt(180, committed(1, [whole(5)]), ...both), 'interrupted')
+  assert.equal(statusAt(180, committed(1, [whole(5)]), ...both.toReversed()), 'interrupted')
 })
 
 test('deletion is final and forgets what was recorded', () => {

@@ -47,7 +47,7 @@ export function rightSession(): Told {
   const common = { version: 1, status: 'complete' as const, startedAt: at(0), endedAt: at(13_000), metadata: {} }
   return {
     truth: { session: 's1', finished: true, parts },
-    status: { ...common, id: 's1', finalizedVersion: 1, tracks: { webcam: trackStatus('webcam'), screen: trackStatus('screen') } },
+    status: { ...common, id: 's1', finalizedVersion: 1, interruptedAfterMs: 120_000, abandonedAfterMs: 86_400_000, tracks: { webcam: trackStatus('webcam'), screen: trackStatus('screen') } },
     manifest: { ...common, format: 'longtake.manifest.v1', session: 's1', finalizedAt: at(14_000), tracks: { webcam: trackManifest('webcam'), screen: trackManifest('screen') }, gaps: [] },
     files,
   }

@@ -23,8 +23,8 @@ export type Committed = Omit<EventOf<'blocks-committed'>, 'at'>
 export interface LoadedTrack {
   readonly track: Track
   readonly etags: Map<number, string>
-  /** Each file's state, to be published again: its event may have been lost. */
-  readonly states: readonly Committed[]
+  /** Each file's state and when it was committed, to be published again: its event may have been lost. */
+  readonly states: readonly { readonly state: Committed; readonly at: Date }[]
 }
 
 /** A checkpoint that is gone belongs to a commit that is not the last any more: look again. */
@@ -76,11 +76,11 @@ export class TrackStorage {
       restored.push({ file, properties, nextOffset: checkpoint.nextOffset })
     }
     if (files.length > 0) await this.#expectFiles(files.length)
-    const states: Committed[] = []
+    const states: { state: Committed; at: Date }[] = []
     for (const { file, properties, nextOffset } of restored) {
       const lists = await this.#store.blockList(BLOBS.file(this.#session, this.#name, file.number))
       const ids = lists?.committed.map(({ id }) => id) ?? []
-      states.push(withBlocks(commitEvent(track, file, properties.contentType, nextOffset), ids))
+      states.push({ state: withBlocks(commitEvent(track, file, properties.contentType, nextOffset), ids), at: properties.lastModified })
     }
     await this.#deleteOrphans(track, side)
     return { track, etags, states }

@@ -260,10 +260,10 @@ export class TrackWriter {
     const { storage, settings, clock } = this.#deps
     if (await this.#deps.isErased()) this.#erased = true
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
-    for (const state of states) await this.#publish(state)
+    for (const { state, at } of states) await this.#publish(state, at)
     this.#etags = etags
     this.#unfinishedSince = track.unfinished ? clock.now() : null
-    for (const { nextOffset } of states) this.#passed(BigInt(nextOffset) - 1n)
+    for (const { state } of states) this.#passed(BigInt(state.nextOffset) - 1n)
     return track
   }
 
@@ -342,7 +342,7 @@ export class TrackWriter {
     // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
     if (before === null && (await this.#eraseAgain())) throw new Superseded('the session was deleted')
     this.#etags.set(file.number, etag)
-    await this.#publish(state)
+    await this.#publish(state, new Date(this.#deps.clock.now()))
     instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })
     instruments.commitDuration.record((performance.now() - startedAt) / 1000)
     logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
@@ -356,9 +356,10 @@ export class TrackWriter {
     return isErased
   }
 
-  async #publish(state: Committed): Promise<void> {
+  /** @param at when it was committed: to load a track is no sign of life of its session */
+  async #publish(state: Committed, at: Date): Promise<void> {
     try {
-      await this.#deps.publish({ ...state, at: new Date(this.#deps.clock.now()).toISOString() })
+      await this.#deps.publish({ ...state, at: at.toISOString() })
     } catch (error) {
       if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
       // It will be so at every try; the other tracks of the partition must go on.

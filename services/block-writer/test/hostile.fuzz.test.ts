@@ -188,7 +188,7 @@ async function assertReloads(world: World): Promise<void> {
   const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, 'webcam')
   const { track, states } = await storage.load(SETTINGS.limits, world.clock.now())
   assert.ok(!track.unfinished, 'no work is left')
-  for (const state of states) {
+  for (const { state } of states) {
     const { at, ...said } = world.lastCommit('webcam', state.file)
     assert.deepEqual(state, said, `as was said at ${at}`)
   }

@@ -99,7 +99,7 @@ export class SessionsPartition implements PartitionHandler {
       if (record.topic === topics.events) await this.#foldEvent(record, signal)
       else await this.#compareStatus(record, signal)
     }
-    if (this.#ticked) sessions.tick()
+    if (this.#ticked) sessions.tick(now())
     this.#ticked = false
     while (sessions.hasWork) {
       await this.#until(signal, 'publishing', async () => {

@@ -41,6 +41,10 @@ export class Publisher {
       ...requests.map((request) => this.#to(this.#topics.resends, encodeClientRequest(request))),
     ])
     await this.#sendAll(judged.filter(({ isNews }) => isNews).map(({ state }) => this.#status(state)))
+    for (const event of events) {
+      if (event.type !== 'gap-confirmed' || event.cause !== 'already-acknowledged') continue
+      this.#logger.error(event, 'chunks that a client was acknowledged are nowhere: Kafka, storage or we have lost them')
+    }
     for (const { type } of events) if (type === 'gap-opened' || type === 'gap-closed' || type === 'gap-confirmed') instruments.gaps.add(1, { type })
   }
 

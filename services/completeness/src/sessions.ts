@@ -1,5 +1,6 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { evolve, isHigherOffset, judge, type Judgement } from '@longtake/domain'
+import { evolve, isHigherOffset, judge, type Judgement, nextJudgementAt } from '@longtake/domain'
+import { DueQueue } from './due-queue.ts'
 
 interface Known {
   /** As of the last event. */
@@ -12,6 +13,8 @@ export interface JudgedSession extends Judgement {
   session: string
   /** Whether the state says something that the published one does not. */
   isNews: boolean
+  /** When time alone may change it, in milliseconds since the epoch. */
+  dueAt: number
 }
 
 /** The sessions of one partition: what is published of them, and what has been folded in since. No I/O. */
@@ -20,8 +23,7 @@ export class Sessions {
   readonly #touched = new Set<string>()
   /** Sessions whose published state another writer has overwritten by an older one. */
   readonly #overwritten = new Set<string>()
-  /** Only of these does the mere passing of time change anything. */
-  readonly #recording = new Set<string>()
+  readonly #due = new DueQueue()
   readonly #statuses = new Map<SessionStatus, number>()
 
   get size(): number {
@@ -52,7 +54,7 @@ export class Sessions {
       this.#touched.add(state.session)
       return
     }
-    this.#set(state.session, { folded: state, published: state })
+    this.#set(state.session, { folded: state, published: state }, nextJudgementAt(state, -Infinity))
     this.#overwritten.delete(state.session)
   }
 
@@ -64,9 +66,9 @@ export class Sessions {
     this.#touched.add(event.session)
   }
 
-  /** Time has passed: what is being recorded has to be judged anew. */
-  tick(): void {
-    for (const session of this.#recording) this.#touched.add(session)
+  /** Time has passed: some of them have to be judged anew. */
+  tick(now: number): void {
+    for (const session of this.#due.take(now)) this.#touched.add(session)
   }
 
   /** Judges up to `limit` of the sessions that need it. Changes nothing here: that is `settle`'s, once all is published. */
@@ -75,20 +77,20 @@ export class Sessions {
       const { folded, published } = this.#known.get(session)!
       const { state, events, requests } = judge(folded, now)
       const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
-      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews }
+      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, dueAt: nextJudgementAt(state, now) }
     })
   }
 
   /** What was judged is published: it is the state now. */
   settle(judged: readonly JudgedSession[]): void {
-    for (const { session, state, isNews } of judged) {
-      this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published })
+    for (const { session, state, isNews, dueAt } of judged) {
+      this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published }, dueAt)
       this.#touched.delete(session)
       this.#overwritten.delete(session)
     }
   }
 
-  #set(session: string, known: Known): void {
+  #set(session: string, known: Known, dueAt: number): void {
     const before = this.#known.get(session)?.published?.status
     const after = known.published?.status
     if (before !== after) {
@@ -96,8 +98,7 @@ export class Sessions {
       if (after !== undefined) this.#statuses.set(after, (this.#statuses.get(after) ?? 0) + 1)
     }
     this.#known.set(session, known)
-    if (known.folded.status === 'recording') this.#recording.add(session)
-    else this.#recording.delete(session)
+    this.#due.set(session, dueAt)
   }
 }
 

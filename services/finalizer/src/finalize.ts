@@ -18,7 +18,7 @@ export type Finalization =
  * @param now milliseconds since the epoch
  */
 export async function finalize(store: BlobStore, state: SessionState, now: number, signal: AbortSignal): Promise<Finalization> {
-  const faults = contradictions(state, now)
+  const faults = contradictions(state)
   if (faults.length > 0) return { outcome: 'mismatch', reason: faults.join('; ') }
   const seals = new Map<string, Seal>()
   for (const file of Object.values(state.tracks).flatMap(({ files }) => files)) {

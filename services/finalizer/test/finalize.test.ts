@@ -120,7 +120,7 @@ test('whatever does not fit is a mismatch and makes no manifest', async () => {
     [telling({ blocks: { count: 2, sha256: webcam.blocks.sha256 } }), /1 blocks, the status says 2/],
     [telling({ blocks: { count: 1, sha256: '00'.repeat(32) } }), /block ids/],
     [telling({ parts: [{ ...webcam.parts[0]!, chunks: 4 }] }), /stored ranges/],
-    [telling({ parts: [{ ...webcam.parts[0]!, stored: [[0, 3]], chunks: 4 }] }), /its facts interrupted/],
+    [telling({ parts: [{ ...webcam.parts[0]!, stored: [[0, 3]], chunks: 4 }] }), /its facts abandoned/],
     [telling({ parts: [{ ...webcam.parts[0]!, closed: { chunks: 5, clean: false } }] }), /its facts complete-with-gaps/],
   ]
   for (const [told, reason] of cases) assert.match(mismatch(await run(store, told)), reason)

@@ -26,11 +26,24 @@ test('creating a session answers once its status exists, with tokens for recordi
   const status = await app.inject({ url: '/v1/sessions/s1', headers: { authorization: `Bearer ${watch.token}` } })
   assert.equal(status.statusCode, 200)
   assert.equal(status.json().status, 'waiting')
-  const again = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: { id: 's1' } })
+  const again = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: { id: 's1', abandonedAfterMs: 600_000 } })
   assert.equal(again.statusCode, 200)
   assert.equal(announced.length, 1)
   assert.match(ingest.spoolKey, /^[A-Za-z0-9_-]{43}$/)
   assert.equal(again.json().ingest.spoolKey, ingest.spoolKey)
+})
+
+test('a session may be told how long it waits for a client that went away, within bounds', async () => {
+  const { app, announced, admin } = await testApp({ fold: (event) => sessionState(event.session, 'graces' in event && event.graces !== undefined ? { graces: event.graces } : {}) })
+  const create = (payload: object) => app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload })
+  assert.equal((await create({ id: 's1', abandonedAfterMs: 600_000 })).statusCode, 201)
+  assert.deepEqual(announced, [{ type: 'session-created', session: 's1', at: '2026-03-01T10:00:00.000Z', metadata: {}, graces: { abandonedAfterMs: 600_000 } }])
+  const status = (await app.inject({ url: '/v1/sessions/s1', headers: admin })).json()
+  assert.deepEqual([status.interruptedAfterMs, status.abandonedAfterMs], [120_000, 600_000])
+  for (const wrong of [{ abandonedAfterMs: 60_000 }, { interruptedAfterMs: 999 }, { interruptedAfterMs: 1.5e3 + 0.5 }, { abandonedAfterMs: 31 * 86_400_000 }, { interruptedAfterMs: 2 * 86_400_000 }]) {
+    const refused = await create({ id: 's2', ...wrong })
+    assert.deepEqual([refused.statusCode, refused.json().code], [400, 'INVALID_REQUEST'], JSON.stringify(wrong))
+  }
 })
 
 test('administration needs the key, watching a watch token of that very session', async () => {

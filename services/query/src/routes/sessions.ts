@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { CreateSessionRequest, CreateSessionResponse, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList } from '@longtake/contracts'
+import { CreateSessionRequest, CreateSessionResponse, type Graces, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList, withDefaultGraces } from '@longtake/contracts'
 import { toPublicSession } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
@@ -25,6 +25,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     {
       schema: {
         summary: 'Create a session, or get fresh tokens for one that exists',
+        description: 'Of one that exists nothing is changed: neither its metadata nor how long it waits for a client that went away.',
         security: admin,
         body: CreateSessionRequest,
         response: { 200: CreateSessionResponse, 201: CreateSessionResponse, ...problems },
@@ -32,13 +33,14 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
     },
     async (request, reply) => {
       authority.requireAdmin(request)
+      const graces = gracesOf(request.body)
       const session = request.body.id ?? randomUUID()
       const existing = request.body.id === undefined ? undefined : await sessions.find(session)
       if (existing !== undefined) {
         assertNotDeleted(existing)
         return access(session)
       }
-      await announcer.event({ type: 'session-created', session, at: now().toISOString(), metadata: request.body.metadata ?? {} })
+      await announcer.event({ type: 'session-created', session, at: now().toISOString(), metadata: request.body.metadata ?? {}, ...graces })
       await sessions.until(session, () => true)
       return reply.code(201).header('location', `/v1/sessions/${session}`).send(await access(session))
     },
@@ -127,4 +129,15 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
       return manifest
     },
   )
+}
+
+/** What is named of them; throws `INVALID_REQUEST` where they contradict each other or a default. */
+function gracesOf(body: Graces): { graces?: Graces } {
+  const { interruptedAfterMs, abandonedAfterMs } = body
+  const whole = withDefaultGraces(body)
+  if (whole.abandonedAfterMs < whole.interruptedAfterMs) {
+    throw new LongtakeError('INVALID_REQUEST', `a session cannot be abandoned after ${whole.abandonedAfterMs} ms and interrupted only after ${whole.interruptedAfterMs} ms`)
+  }
+  const graces = { ...(interruptedAfterMs === undefined ? {} : { interruptedAfterMs }), ...(abandonedAfterMs === undefined ? {} : { abandonedAfterMs }) }
+  return Object.keys(graces).length === 0 ? {} : { graces }
 }
