@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CreateSessionResponse, PublicSession } from '@longtake/contracts'
+import type { CreateSessionResponse, Graces, PublicSession } from '@longtake/contracts'
 import { addSummaries, assertContent, checkSession, describeSummary, downloadSession, TestClient, type ClientOptions } from '@longtake/testkit'
 import { startSystem, type System, type SystemOptions } from '../local/system.ts'
 
@@ -31,7 +31,7 @@ export async function call<T>(system: System, path: string, init: { method?: str
   return (await response.json()) as T
 }
 
-export const createSession = (system: System): Promise<CreateSessionResponse> => call(system, '/v1/sessions', { method: 'POST', body: {} })
+export const createSession = (system: System, graces: Graces = {}): Promise<CreateSessionResponse> => call(system, '/v1/sessions', { method: 'POST', body: graces })
 
 /** A recorder of the session. */
 export function connect(system: System, { id, ingest }: CreateSessionResponse, options: Partial<ClientOptions> = {}): Promise<TestClient> {

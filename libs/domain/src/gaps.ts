@@ -2,7 +2,7 @@ import { LOST_CAUSES, type GapState, type PartState, type SeqRange, type Session
 import { isEqual } from './equal.ts'
 import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
-import { intersectRanges, subtractRanges, toRanges } from './ranges.ts'
+import { endOf, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { instantOf } from './time.ts'
 import { unrecordedGaps, type Gap } from './unrecorded.ts'
@@ -50,7 +50,9 @@ function lostGaps(part: PartState, awaited: Awaited, givenUpCause: string): Part
   function add(ranges: readonly SeqRange[], state: GapState['state'], cause: string | null): void {
     for (const [from, to] of ranges) {
       const timed = spansTouching(missing, from, to)[0]
-      gaps.push({ from, to, startMs: timed?.startMs ?? null, endMs: timed?.endMs ?? null, kind: 'lost', state, cause })
+      // Behind all that is here it begins where that ends, also where no length was declared.
+      const startMs = timed?.startMs ?? (from >= endOf(part.stored) ? part.endMs : null)
+      gaps.push({ from, to, startMs, endMs: timed?.endMs ?? null, kind: 'lost', state, cause })
     }
   }
 }

@@ -26,6 +26,13 @@ test('a declared length that is not reached is a gap, whether or not the writer 
   assert.deepEqual(gapsOfPart({ stored: [[0, 2]], closed: { chunks: 5, clean: true }, missing: [] }), [[3, 4, 'lost', 'open', null]])
 })
 
+test('a gap behind all that is stored begins where that ends, whether or not a length was declared', () => {
+  const timesOf = (state: Partial<PartState>): unknown[] => gapsOf(committed(1, [part(state)])).map(({ from, startMs, endMs }) => [from, startMs, endMs])
+  assert.deepEqual(timesOf({ stored: [[0, 2]], closed: { chunks: 5, clean: true } }), [[3, 10_000, null]])
+  assert.deepEqual(timesOf({ stored: [[0, 2]], lost: [{ from: 5, to: 6, cause: 'crash' }] }), [[3, 10_000, null], [5, 10_000, null]])
+  assert.deepEqual(timesOf({ stored: [[0, 2], [4, 5]] }), [[3, null, null]])
+})
+
 test('lost confirms what is not stored, and nothing that is', () => {
   const lost = [{ from: 1, to: 4, cause: 'quota' as const }]
   assert.deepEqual(gapsOfPart({ stored: [[0, 2], [6, 6]], lost }), [
