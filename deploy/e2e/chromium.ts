@@ -1,10 +1,13 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium } from 'playwright-core'
 import { cacheDir } from '../local/cache.ts'
 import { SetupError } from '../local/setup-error.ts'
 
@@ -30,20 +33,59 @@ export async function findChromium(): Promise<ChromiumBinary> {
   return installed === undefined ? unpackPackaged() : { path: installed, env: {} }
 }
 
+const ARGUMENTS = [
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--auto-accept-this-tab-capture',
+  '--autoplay-policy=no-user-gesture-required',
+]
+
 /** Chromium without a screen that grants camera, microphone and the capture of its own tab, all of them synthetic. */
 export async function launchChromium(options: { args?: string[] } = {}): Promise<Browser> {
   const { path, env } = await findChromium()
   return chromium.launch({
     executablePath: path,
     env: { ...process.env, ...env },
-    args: [
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-      '--auto-accept-this-tab-capture',
-      '--autoplay-policy=no-user-gesture-required',
-      ...(options.args ?? []),
-    ],
+    args: [...ARGUMENTS, ...(options.args ?? [])],
   })
+}
+
+export interface MortalChromium {
+  context: BrowserContext
+  /** As a power failure, a crash or the task manager does it: all its processes at once, without a word. */
+  kill: () => Promise<void>
+}
+
+/** The same as a process of our own that keeps its profile in `profile`, so that another one may go on with that. */
+export async function launchMortalChromium(profile: string): Promise<MortalChromium> {
+  const { path, env } = await findChromium()
+  const args = ['--headless', '--no-sandbox', '--no-first-run', '--disable-gpu', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...ARGUMENTS, 'about:blank']
+  // Detached, it leads a process group, to which all of its processes belong.
+  const child = spawn(path, args, { env: { ...process.env, ...env }, detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+  const gone = once(child, 'exit')
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL')
+    await gone
+  }
+  try {
+    const browser = await chromium.connectOverCDP(await debuggerOf(child.stderr))
+    return { context: browser.contexts()[0]!, kill }
+  } catch (error) {
+    await kill()
+    throw error
+  }
+}
+
+async function debuggerOf(output: Readable): Promise<string> {
+  const said: string[] = []
+  for await (const line of createInterface({ input: output })) {
+    said.push(line)
+    const [address] = /ws:\/\/\S+/.exec(line) ?? []
+    if (address === undefined) continue
+    output.resume()
+    return address
+  }
+  throw new Error(`Chromium ended before it could be spoken to:\n${said.join('\n')}`)
 }
 
 function isExecutable(path: string): boolean {

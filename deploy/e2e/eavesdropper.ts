@@ -4,9 +4,11 @@ import type { Page, WebSocket } from 'playwright-core'
 
 /** Listens to the sockets of a page and keeps, part by part, what its recorder sent and what was acknowledged. */
 export class Eavesdropper {
-  readonly #ledgers = new Map<string, PartLedger>()
+  readonly #ledgers: Map<string, PartLedger>
 
-  constructor(page: Page) {
+  /** @param earlier whose page is gone: what its recorder began is gone on with here */
+  constructor(page: Page, earlier?: Eavesdropper) {
+    this.#ledgers = earlier === undefined ? new Map() : new Map(earlier.#ledgers)
     page.on('websocket', (socket) => this.#listen(socket))
   }
 

@@ -48,6 +48,8 @@ export class OutgoingPart {
   /** The server will not have this part at all. */
   refused = false
   #losses: Loss[] = []
+  /** After hours without space they are many, and they are looked for after each chunk. */
+  #hasUnsaid = false
   #acknowledgedSeqs: SeqRange[] = []
   #everSent: SeqRange[] = []
   #nextSeq = 0
@@ -71,6 +73,7 @@ export class OutgoingPart {
     restored.startedAtSaid = opened?.startedAt ?? null
     restored.clockAheadMs = opened?.clockAheadMs ?? null
     restored.#acknowledgedSeqs = acknowledged
+    restored.#hasUnsaid = true
     restored.#losses = lost.map(({ declared, ...range }) => ({ ...range, state: declared ? 'durable' : 'unsaid' }))
     for (const chunk of chunks) restored.spooled(chunk)
     restored.#nextSeq = closed.chunks
@@ -155,6 +158,7 @@ export class OutgoingPart {
     this.#inFlight.clear()
     this.#inFlightBytes = 0
     this.#lostUnanswered = 0
+    this.#hasUnsaid = true
     for (const range of this.#losses) if (range.state === 'said') range.state = 'unsaid'
   }
 
@@ -196,6 +200,8 @@ export class OutgoingPart {
 
   /** Losses that this connection has not been told. */
   lostMessages(): ClientMessageOf<'lost'>[] {
+    if (!this.#hasUnsaid) return []
+    this.#hasUnsaid = false
     const unsaid = this.#losses.filter(({ state }) => state === 'unsaid')
     return unsaid.map((range) => {
       range.state = 'said'
@@ -241,6 +247,7 @@ export class OutgoingPart {
     this.waiting.remove(chunk.seq)
     this.#refusals.delete(chunk.seq)
     add(this.lost, chunk)
+    this.#hasUnsaid = true
     const last = this.#losses.at(-1)
     if (last?.state === 'unsaid' && last.cause === cause && last.to === chunk.seq - 1) last.to = chunk.seq
     else this.#losses.push({ from: chunk.seq, to: chunk.seq, cause, state: 'unsaid' })

@@ -2,6 +2,10 @@ import type { SeqRange } from '@longtake/contracts'
 
 /** Adds `from`–`to` to ascending, disjoint, non-adjacent ranges and returns such ranges again; the argument stays as it is. */
 export function addRange(ranges: readonly SeqRange[], from: number, to: number): SeqRange[] {
+  const last = ranges.at(-1)
+  // Mostly it goes on at the end, of a list that may have grown long.
+  if (last === undefined || from > last[1] + 1) return [...ranges, [from, to]]
+  if (from >= last[0]) return [...ranges.slice(0, -1), [last[0], Math.max(last[1], to)]]
   const before = ranges.filter((range) => range[1] < from - 1)
   const touched = ranges.filter((range) => range[1] >= from - 1 && range[0] <= to + 1)
   const behind = ranges.filter((range) => range[0] > to + 1)
@@ -9,7 +13,8 @@ export function addRange(ranges: readonly SeqRange[], from: number, to: number):
 }
 
 export function contains(ranges: readonly SeqRange[], seq: number): boolean {
-  return ranges.some(([from, to]) => from <= seq && seq <= to)
+  const last = ranges.at(-1)
+  return last !== undefined && seq <= last[1] && ranges.some(([from, to]) => from <= seq && seq <= to)
 }
 
 /** Ascending seqs as runs. */

@@ -38,6 +38,7 @@ export class Uplink {
   #connection = 0
   #transport: Transport | null = null
   #cancelRetry: Cancel | null = null
+  #cancelTick: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
   #sending = false
   readonly #onOnline = (): void => {
@@ -55,7 +56,7 @@ export class Uplink {
   }
 
   start(): void {
-    this.#options.timers.every(TICK_MS, () => this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0)))
+    this.#cancelTick = this.#options.timers.every(TICK_MS, () => this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0)))
     addEventListener('online', this.#onOnline)
     document.addEventListener('visibilitychange', this.#onVisibility)
     void this.#connect()
@@ -65,6 +66,7 @@ export class Uplink {
   stop(): void {
     removeEventListener('online', this.#onOnline)
     document.removeEventListener('visibilitychange', this.#onVisibility)
+    this.#cancelTick?.()
     this.#cancelRetry?.()
     this.#cancelRetry = null
     this.#dropConnection()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LINK_SILENCE_MS } from '../src/liveness.ts'
+import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/liveness.ts'
+import type { RestoredPart } from '../src/recovery-plan.ts'
 import { CONNECT_TIMEOUT_MS } from '../src/upload-session.ts'
 import {
   acked,
@@ -33,6 +34,7 @@ import {
   WEBCAM,
   welcomed,
   type Part,
+  type Step,
 } from './conversation.ts'
 
 const reconnects = (code: number | null, fruitless: number) => ({ do: 'reconnect', code, fruitless }) as const
@@ -307,9 +309,51 @@ describe('a silent server', () => {
   it('is found even if the clock is set back', () => {
     given(...pinged, ticked(NOW - 3_600_000)).when(ticked(NOW - 3_600_000 + LINK_SILENCE_MS)).thenDo({ do: 'disconnect' }, reconnects(null, 1))
   })
+  it('of which there is reason to doubt is asked at once, and given up sooner', () => {
+    const doubted: Step = (session) => session.doubt(NOW + 1000, 0)
+    given(connected()).when(doubted).thenDo(sends({ type: 'ping', t: NOW + 1000 }))
+    given(connected(), doubted).when(ticked(NOW + 1000 + DOUBTED_SILENCE_MS)).thenDo({ do: 'disconnect' }, reconnects(null, 1))
+    given(connected(), doubted, says({ type: 'pong', t: 0 }, NOW + 1100)).when(ticked(NOW + 1000 + DOUBTED_SILENCE_MS)).thenDo(sends({ type: 'ping', t: NOW + 1000 + DOUBTED_SILENCE_MS }))
+    given(cut()).when(doubted).thenNothing()
+  })
+  it('is doubted after a sleep', () => {
+    const woken = NOW + 60_000
+    given(connected(), ticked(woken), ticked(woken + 5000)).when(ticked(woken + DOUBTED_SILENCE_MS)).thenDo({ do: 'disconnect' }, reconnects(null, 1))
+  })
   it('that never welcomes is given up', () => {
     given(connecting).when(ticked(NOW + CONNECT_TIMEOUT_MS - 1)).thenNothing()
     given(connecting).when(ticked(NOW + CONNECT_TIMEOUT_MS)).thenDo({ do: 'disconnect' }, reconnects(null, 1))
+    given(connecting, ticked(NOW - 3_600_000)).when(ticked(NOW - 3_600_000 + CONNECT_TIMEOUT_MS)).thenDo({ do: 'disconnect' }, reconnects(null, 1))
+  })
+})
+
+describe('a part of a page that is gone', () => {
+  const { startedAt: _startedAt, ...names } = SCREEN
+  const restored =
+    (changes: Partial<RestoredPart> = {}): Step =>
+    (session) => {
+      session.restorePart({ ...SCREEN, opened: null, acknowledged: [[0, 1]], chunks: [2, 4].map((seq) => ({ seq, bytes: 100, capturedAt: SCREEN.startedAt + seq * 1000 })), lost: [{ from: 3, to: 3, cause: 'quota', declared: false }], closed: { chunks: 5, clean: false }, ...changes })
+      return []
+    }
+  const close = sends({ type: 'close', track: SCREEN.track, part: SCREEN.part, chunks: 5, clean: false })
+  it('is opened, closed as it was left, and what waits is sent around what is lost', () => {
+    given(restored()).when(connected()).thenDo(sendsOpen(0, SCREEN), close, ...sendsChunks(0, SCREEN, 2), ...sendsChunks(0, SCREEN, 4), sendsLost(SCREEN, 3, 3, 'quota'))
+  })
+  it('began when the server was told that it did, by the clock of then, which may have been set since', () => {
+    const opened = { startedAt: '2026-03-01T10:00:00.000Z', clockAheadMs: 70_000 }
+    given(restored({ opened, chunks: [{ seq: 2, bytes: 100, capturedAt: 1000 }] }))
+      .when(connected())
+      .thenDo(sends({ type: 'open', handle: 0, ...names, startedAt: opened.startedAt }), close, { do: 'send-chunk', handle: 0, part: SCREEN.part, seq: 2, capturedAt: 71_000 }, sendsLost(SCREEN, 3, 3, 'quota'))
+  })
+  it('is not told again of losses that the server has', () => {
+    given(restored({ chunks: [], lost: [{ from: 2, to: 4, cause: 'corrupt', declared: true }] })).when(connected()).thenDo(sendsOpen(0, SCREEN), close)
+  })
+  it('is all there is: the session settles without a finish when its page was not stopped', () => {
+    const leaves: Step = (session) => session.leave()
+    given(restored({ chunks: [], lost: [] }), leaves, connected(), durable('open', SCREEN)).when(durable('close', SCREEN)).thenDo({ do: 'settled' })
+  })
+  it('answers for what the page before had acknowledged', () => {
+    given(restored({ chunks: [], lost: [] }), connected()).when(asked(SCREEN, 0, 9)).thenDo(sendsLost(SCREEN, 0, 1, 'already-acknowledged'), sendsLost(SCREEN, 2, 4, 'spool-cleared'))
   })
 })
 

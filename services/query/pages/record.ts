@@ -1,8 +1,10 @@
-import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
 import { type Amount, type Recorder, type RecorderProgress, startRecorder, type TrackProgress } from '/pages/recorder/index.js'
-import { accessFromFragment, ApiError, api, clock, element, size } from './access.ts'
+import { accessFromFragment, ApiError, clock, element, size } from './access.ts'
+import { forgetSession, interruptedSession, rememberSession } from './interrupted.ts'
 import { ProgressTable } from './progress-table.ts'
+import { recoverEarlier } from './recovery-line.ts'
+import { openSession } from './session-access.ts'
 import { openStreams, release } from './streams.ts'
 
 type PageState = 'idle' | 'starting' | 'recording' | 'stopping' | 'stopped' | 'failed'
@@ -15,6 +17,7 @@ const SILENCE_MS = 5000
 const key = accessFromFragment()
 const state = element('state', HTMLParagraphElement)
 const start = element('start', HTMLButtonElement)
+const goOn = element('continue', HTMLButtonElement)
 const stop = element('stop', HTMLButtonElement)
 const choice = element('choice', HTMLFieldSetElement)
 const webcam = element('webcam', HTMLInputElement)
@@ -35,6 +38,8 @@ function show(name: PageState, words: string, mood: 'ok' | 'warn' | 'live' | '' 
   const busy = name === 'starting' || name === 'recording' || name === 'stopping'
   start.disabled = busy || key === null || !(webcam.checked || screen.checked)
   choice.disabled = busy
+  goOn.disabled = start.disabled
+  goOn.hidden = busy || interruptedSession() === null
   stop.disabled = name !== 'recording'
 }
 
@@ -44,7 +49,8 @@ function note(words: string): void {
   notes.append(item)
 }
 
-async function begin(access: string): Promise<void> {
+/** @param interrupted a session to go on with */
+async function begin(access: string, interrupted?: string): Promise<void> {
   notes.replaceChildren()
   table.clear()
   element('progress', HTMLTableElement).hidden = true
@@ -53,7 +59,7 @@ async function begin(access: string): Promise<void> {
   show('starting', 'Starting: the browser may ask you what it is allowed to record')
   const streams = await openStreams({ webcam: webcam.checked, screen: screen.checked })
   try {
-    const recorder = await record(access, streams)
+    const recorder = await record(access, streams, interrupted)
     follow(recorder, streams)
   } catch (error) {
     for (const stream of Object.values(streams)) release(stream)
@@ -66,8 +72,8 @@ function showPreview(stream: MediaStream | null): void {
   preview.hidden = stream === null
 }
 
-async function record(access: string, streams: Record<string, MediaStream>): Promise<Recorder> {
-  const session = await createSession(access)
+async function record(access: string, streams: Record<string, MediaStream>, interrupted?: string): Promise<Recorder> {
+  const session = await openSession(access, interrupted)
   let { token } = session.ingest
   let asked = false
   const recorder = await startRecorder({
@@ -75,7 +81,7 @@ async function record(access: string, streams: Record<string, MediaStream>): Pro
       ...session.ingest,
       token: async () => {
         // The first is fresh. Later ones too if they can be had; if not, the last may still be good.
-        if (asked) token = await createSession(access, session.id).then(({ ingest }) => ingest.token, () => token)
+        if (asked) token = await openSession(access, session.id).then(({ ingest }) => ingest.token, () => token)
         asked = true
         return token
       },
@@ -90,15 +96,8 @@ async function record(access: string, streams: Record<string, MediaStream>): Pro
   watch.href = `${session.watch.url}#token=${session.watch.token}`
   watchLine.hidden = false
   state.dataset['session'] = session.id
+  rememberSession(session.id)
   return recorder
-}
-
-function createSession(access: string, id?: string): Promise<CreateSessionResponse> {
-  return api<CreateSessionResponse>('/v1/sessions', access, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(id === undefined ? {} : { id }),
-  })
 }
 
 function follow(recorder: Recorder, streams: Record<string, MediaStream>): void {
@@ -128,6 +127,7 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
   })
   recorder.on('error', (error) => {
     if (error.code !== 'deleted') return note(error.message)
+    forgetSession()
     // The server's refusal, said before, is about the same.
     notes.replaceChildren()
     note('The recording was deleted on the server: nothing of it is kept')
@@ -143,6 +143,7 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
 }
 
 async function end(recorder: Recorder): Promise<void> {
+  forgetSession()
   // Why it failed is said by the recorder's own `error` event.
   await recorder.stop().catch(() => showRecorder(recorder, false))
 }
@@ -190,9 +191,12 @@ function invite(): void {
 }
 
 stop.addEventListener('click', () => endCurrent())
-start.addEventListener('click', () => {
-  if (key !== null) begin(key).catch((error: unknown) => show('failed', wordsOf(error), 'warn'))
-})
+for (const button of [start, goOn]) {
+  button.addEventListener('click', () => {
+    const interrupted = button === goOn ? interruptedSession() : null
+    if (key !== null) begin(key, interrupted ?? undefined).catch((error: unknown) => show('failed', wordsOf(error), 'warn'))
+  })
+}
 choice.addEventListener('change', invite)
 // Another key differs only behind the #, which alone loads nothing.
 addEventListener('hashchange', () => {
@@ -203,3 +207,4 @@ addEventListener('beforeunload', (event) => {
   if (state.dataset['state'] === 'recording' || state.dataset['state'] === 'stopping') event.preventDefault()
 })
 invite()
+if (key !== null) void recoverEarlier(key)

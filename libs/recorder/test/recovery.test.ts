@@ -1,0 +1,92 @@
+import 'fake-indexeddb/auto'
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import type { RecoveryOptions, RecoveryReport } from '../src/api.ts'
+import { clientLock, holdLock } from '../src/locks.ts'
+import { recoverPending } from '../src/recovery.ts'
+import { spooledClients, withSpoolDatabase } from '../src/spool-database.ts'
+import { Spool } from '../src/spool.ts'
+import { OTHER_SPOOL_KEY, spoolKey } from './spool-key.ts'
+
+const PART = '11111111-1111-4111-8111-111111111111'
+
+before(() => Object.assign(globalThis, { isSecureContext: true, addEventListener: () => undefined, removeEventListener: () => undefined }))
+after(() => Object.assign(globalThis, { isSecureContext: undefined }))
+
+/** One chunk of a page that is gone. */
+async function left(session = randomUUID()): Promise<string> {
+  const spool = await Spool.create({ session, client: 'c', ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt: 5 }, await spoolKey())
+  await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
+  await spool.addChunk({ part: PART, seq: 0, payload: new ArrayBuffer(10), capturedAt: 8 })
+  await spool.close()
+  return session
+}
+
+const isLeft = async (session: string): Promise<boolean> => (await withSpoolDatabase(spooledClients)).some((client) => client.session === session)
+
+/** What becomes of that session; all others are let be. */
+async function recovered(session: string, access: RecoveryOptions['access'], more: Partial<RecoveryOptions> = {}): Promise<{ report: RecoveryReport | undefined; errors: string[] }> {
+  const errors: string[] = []
+  const reports = await recoverPending({ ...more, access: (pending) => (pending.session === session ? access(pending) : null), onError: ({ code }) => errors.push(code) })
+  return { report: reports.find((report) => report.session === session), errors }
+}
+
+test('what nobody opens now stays for another time', async () => {
+  const session = await left()
+  const asked: object[] = []
+  const { report } = await recovered(session, (pending) => {
+    asked.push(pending)
+    return null
+  })
+  assert.deepEqual(asked, [{ session, client: 'c', ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt: 5 }])
+  assert.equal(report?.outcome, 'skipped')
+  assert.equal(await isLeft(session), true)
+})
+
+test('what is to be discarded is removed', async () => {
+  const session = await left()
+  assert.equal((await recovered(session, () => 'discard')).report?.outcome, 'discarded')
+  assert.equal(await isLeft(session), false)
+})
+
+test('with a wrong key nothing is sent, declared lost or removed', async () => {
+  const session = await left()
+  const { report, errors } = await recovered(session, () => ({ token: 't', spoolKey: OTHER_SPOOL_KEY }))
+  assert.deepEqual([report?.outcome, errors], ['wrong-key', ['wrong-key']])
+  assert.equal(await isLeft(session), true)
+})
+
+test('an access that fails is asked again until it is there or nobody waits any more', async () => {
+  const session = await left()
+  const stopping = new AbortController()
+  let asked = 0
+  const { report, errors } = await recovered(
+    session,
+    () => {
+      asked += 1
+      if (asked === 1) return Promise.reject(new Error('offline'))
+      stopping.abort()
+      return new Promise(() => undefined)
+    },
+    { signal: stopping.signal },
+  )
+  assert.deepEqual([report?.outcome, errors, asked], ['stopped', ['token-failed'], 2])
+  assert.equal(await isLeft(session), true)
+})
+
+test('who lives is left alone, and who dies meanwhile is recovered', async () => {
+  const [living, dying] = [await left(), await left()]
+  const locks = await Promise.all([holdLock(clientLock(living, 'c')), holdLock(clientLock(dying, 'c'))])
+  setTimeout(() => locks[1]?.(), 50)
+  const reports = await recoverPending({ access: () => 'discard' })
+  assert.deepEqual([living, dying].map((session) => reports.some((report) => report.session === session)), [false, true])
+  assert.deepEqual([await isLeft(living), await isLeft(dying)], [true, false])
+  locks[0]?.()
+})
+
+test('of two recoveries at once one does it', async () => {
+  const session = await left()
+  const reports = await Promise.all([recovered(session, () => 'discard'), recovered(session, () => 'discard')])
+  assert.deepEqual(reports.flatMap(({ report }) => report?.outcome ?? []), ['discarded'])
+})
