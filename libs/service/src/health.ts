@@ -1,5 +1,8 @@
-/** A named condition for being ready; `reason` says in plain words what is missing. */
-export type Check = () => { ready: true } | { ready: false; reason: string }
+/**
+ * A named condition for being ready; `reason` says in plain words what is missing. With a reason and ready all the same, a
+ * service does less than it should, and sending its callers elsewhere would not help them.
+ */
+export type Check = () => { ready: true; reason?: string } | { ready: false; reason: string }
 
 export interface Readiness {
   ready: boolean

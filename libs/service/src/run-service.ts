@@ -70,7 +70,7 @@ export async function runService<C extends ServiceConfig>(
     const health = new Health()
     health.add('service', () => {
       if (stopping.signal.aborted) return { ready: false, reason: 'stopping' }
-      return started ? { ready: true } : { ready: false, reason: 'starting' }
+      return started ? { ready: true } : { ready: false, reason: 'starting: what it waits for (Kafka, its topics, storage) is in the log' }
     })
     const metrics = (): Promise<string> => telemetry.metrics()
     const healthServer = await startHealthServer({ host: config.host, port: config.healthPort, health, metrics })

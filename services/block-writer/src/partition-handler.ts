@@ -54,6 +54,11 @@ export class ChunksPartition implements PartitionHandler {
     return [...this.#sessions.values()].flatMap((tracks) => [...tracks.values()])
   }
 
+  /** Whether it takes nothing more until something is committed. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
   get partition(): number {
     return this.#partition.partition
   }

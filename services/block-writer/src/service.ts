@@ -1,7 +1,8 @@
-import { openBlobStore } from '@longtake/blob'
-import { encodeEvent, GROUPS, TOPICS, type RecordingEvent } from '@longtake/contracts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { openBlobStore, watchStorage, type BlobStore } from '@longtake/blob'
+import { encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
 import { createParker, createProducer, startConsumer } from '@longtake/kafka'
-import { kafkaConnection, type ServiceDeps } from '@longtake/service'
+import { kafkaConnection, type Check, type Logger, type ServiceDeps } from '@longtake/service'
 import { ByteBudget } from './budget.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -13,7 +14,7 @@ const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 /** A file with so many blocks takes no further part: Azure's limit is 50,000. */
 const FULL_AT_BLOCKS = 40_000
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
-const STUCK_MS = 60_000
+const STUCK_MS = 30_000
 
 /** Where it reads and says things, and how soon the group misses it; others in tests that share a cluster. */
 export interface Place {
@@ -28,7 +29,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const { logger, health, fail, stopping } = deps
   const kafka = kafkaConnection(config, 'block-writer', logger)
   const store = await openBlobStore(config)
-  await store.ensureContainer({ signal: stopping })
+  await untilThere(store, logger, stopping)
   const producer = createProducer({ kafka })
   const parker = createParker({ producer, group: place.group })
   const budget = new ByteBudget(config.bufferBytes)
@@ -54,17 +55,43 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     },
   })
   health.add('kafka', () => consumer.check())
-  health.add('tracks', () => {
-    const now = systemClock.now()
-    const stuck = [...partitions].flatMap(({ writers }) => writers).filter(({ failingSince }) => failingSince !== null && now - failingSince > STUCK_MS)
-    return stuck.length === 0 ? { ready: true } : { ready: false, reason: `${stuck.length} tracks cannot be written for more than ${STUCK_MS / 1000} s` }
+  const storage = watchStorage(store)
+  health.add('storage', () => storage.check())
+  health.add('tracks', () => judgeTracks([...partitions], systemClock.now()))
+  health.add('buffers', () => {
+    const paused = [...partitions].filter((partition) => partition.paused).length
+    const used = `${Math.round(budget.used / 2 ** 20)} of ${Math.round(budget.limit / 2 ** 20)} MiB`
+    return paused === 0 ? { ready: true } : { ready: true, reason: `${paused} partitions wait until more is committed; ${used} are uncommitted` }
   })
   return {
     async [Symbol.asyncDispose]() {
       await consumer.close()
+      storage[Symbol.dispose]()
       await producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.2 })
     },
   }
+}
+
+/** A storage that is away at the start is waited for: to end and be started again would not bring it back sooner. */
+async function untilThere(store: BlobStore, logger: Logger, stopping: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await store.ensureContainer({ signal: stopping })
+    } catch (error) {
+      stopping.throwIfAborted()
+      if (!(error instanceof LongtakeError && error.code === 'BLOB_UNAVAILABLE')) throw error
+      logger.warn({ error }, 'waiting for the storage')
+      await delay(1_000)
+    }
+  }
+}
+
+function judgeTracks(partitions: readonly ChunksPartition[], now: number): ReturnType<Check> {
+  const stuck = partitions.flatMap(({ writers }) => writers).filter(({ failingSince }) => failingSince !== null && now - failingSince > STUCK_MS)
+  const [first] = stuck
+  if (first === undefined) return { ready: true }
+  const failure = first.failure instanceof Error ? first.failure.message : String(first.failure)
+  return { ready: false, reason: `${stuck.length} tracks cannot be written for more than ${STUCK_MS / 1000} s, as ${first.session}/${first.name}: ${failure}` }
 }
 
 function handlerSettings(config: Config): HandlerSettings {

@@ -1,4 +1,4 @@
-import { openBlobStore } from '@longtake/blob'
+import { openBlobStore, watchStorage } from '@longtake/blob'
 import { GROUPS, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
@@ -50,6 +50,8 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   })
 
   health.add('consumer', () => consumer.check())
+  const storage = watchStorage(store)
+  health.add('storage', () => storage.check())
   health.add('finalizing', () => {
     const fault = [...held].map((partition) => partition.fault).find((reason) => reason !== undefined)
     return fault === undefined ? { ready: true } : { ready: false, reason: fault }
@@ -57,6 +59,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   return {
     async [Symbol.asyncDispose]() {
       await consumer.close()
+      storage[Symbol.dispose]()
       await producer.close()
     },
   }

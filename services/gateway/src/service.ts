@@ -23,7 +23,7 @@ export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, 
   // Twice the gateway's own budget, so that this one is met first: it can tell clients to slow down.
   const producer = createProducer({ kafka, maxBufferedBytes: 2 * config.inFlightBytes, deliveryTimeoutMs: config.kafkaTimeoutMs })
   stack.defer(() => producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.25 }))
-  const partitions = await unlessStopped(producer.partitionCount(TOPICS.chunks.name), stopping)
+  const partitions = await producer.partitionCount(TOPICS.chunks.name, stopping)
 
   const gateway = stack.use(new Gateway({ ...config, partitions, limits, logger, send: (record) => producer.send(record) }))
   // Read before the first connection: a gateway must see its own announcements.

@@ -1,7 +1,7 @@
-import { openBlobStore } from '@longtake/blob'
+import { openBlobStore, watchStorage } from '@longtake/blob'
 import { encodeDeclaration, encodeEvent, partitionOf, TOPICS, type EncodedRecord } from '@longtake/contracts'
 import { createProducer, readTable } from '@longtake/kafka'
-import { createTokens, kafkaConnection, type ServiceDeps } from '@longtake/service'
+import { createTokens, kafkaConnection, type Check, type ServiceDeps } from '@longtake/service'
 import { publicAddresses } from './addresses.ts'
 import { buildApp } from './app.ts'
 import { Authority } from './auth.ts'
@@ -12,11 +12,11 @@ import { spoolKeyOf } from './spool-key.ts'
 import { storedRecordings } from './stored-recordings.ts'
 
 /** Serves once it has read all statuses there are. */
-export async function start(config: Config, { logger, health, metrics, fail }: ServiceDeps): Promise<AsyncDisposable> {
+export async function start(config: Config, { logger, health, metrics, fail, stopping }: ServiceDeps): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const kafka = kafkaConnection(config, 'query', logger)
   const producer = stack.use(createProducer({ kafka, deliveryTimeoutMs: 10_000 }))
-  const partitions = await producer.partitionCount(TOPICS.status.name)
+  const partitions = await producer.partitionCount(TOPICS.status.name, stopping)
 
   const sessions = new SessionTable((session) => reader.waitFor(partitionOf(session, partitions)))
   const reader = stack.use(
@@ -30,7 +30,10 @@ export async function start(config: Config, { logger, health, metrics, fail }: S
       onFatal: fail,
     }),
   )
-  health.add('status', () => reader.check())
+  const store = await openBlobStore(config)
+  const storage = stack.use(watchStorage(store))
+  health.add('status', () => told(reader.check()))
+  health.add('storage', () => told(storage.check()))
   await reader.caughtUp
 
   const publish = async (topic: string, record: EncodedRecord): Promise<void> => {
@@ -45,7 +48,7 @@ export async function start(config: Config, { logger, health, metrics, fail }: S
       event: (event) => publish(TOPICS.events.name, encodeEvent(event)),
       declare: (declaration) => publish(TOPICS.chunks.name, encodeDeclaration(declaration)),
     },
-    recordings: storedRecordings(await openBlobStore(config)),
+    recordings: storedRecordings(store),
     tokens: {
       issue: (session, scope) => {
         const ttlMs = scope === 'ingest' ? config.ingestTokenMs : config.watchTokenMs
@@ -62,4 +65,9 @@ export async function start(config: Config, { logger, health, metrics, fail }: S
   await app.register(pageRoutes)
   await app.listen({ host: config.host, port: config.port })
   return stack.move()
+}
+
+/** Without Kafka or storage it serves what it can and answers 503 to the rest; no other instance could do more. */
+function told(check: ReturnType<Check>): ReturnType<Check> {
+  return check.ready ? check : { ready: true, reason: check.reason }
 }

@@ -106,7 +106,7 @@ export class Consumer implements AsyncDisposable {
     const [fault] = this.#faults
     if (fault !== undefined) return { ready: false, reason: fault.message }
     if (this.#closing.signal.aborted) return { ready: false, reason: 'the consumer is closing' }
-    if (!this.#membership.confirmed) return { ready: false, reason: `the group ${this.#options.group} has not answered lately` }
+    if (!this.#membership.confirmed) return { ready: false, reason: `Kafka has not answered: whether this is still a member of the group ${this.#options.group} is not known` }
     return { ready: true }
   }
 

@@ -49,6 +49,8 @@ export class Fetcher {
   #wakers: (() => void)[] = []
   #rotation = 0
   #metadataAt = performance.now()
+  /** Since when each leader, or anyone who knows a leader, has left us without an answer. */
+  readonly #silentSince = new Map<number | undefined, number>()
 
   constructor(cluster: Cluster, options: FetcherOptions = {}) {
     this.#cluster = cluster
@@ -62,6 +64,12 @@ export class Fetcher {
     this.#entries.add(entry)
     this.wake()
     return () => this.#entries.delete(entry)
+  }
+
+  /** How long some broker has left a request unanswered, in ms; a healthy one answers several times a second. */
+  get silentMs(): number {
+    const now = performance.now()
+    return Math.max(0, ...[...this.#silentSince.values()].map((since) => now - since))
   }
 
   /** To be called when a target wants again. */
@@ -87,6 +95,7 @@ export class Fetcher {
     if (this.#closing.signal.aborted || this.#loops.has(nodeId)) return
     const loop = (nodeId === undefined ? this.#findLeaders() : this.#read(nodeId)).finally(() => {
       this.#loops.delete(nodeId)
+      this.#silentSince.delete(nodeId)
       // Someone may have come, or moved, while it ended.
       if (!this.#closing.signal.aborted) for (const entry of this.#entries) this.#ensureLoop(this.#leader(entry))
     })
@@ -95,6 +104,7 @@ export class Fetcher {
 
   /** Runs as long as partitions without a known leader exist. */
   async #findLeaders(): Promise<void> {
+    this.#silentSince.set(undefined, performance.now())
     for (let failures = 1; !this.#closing.signal.aborted && this.#ledBy(undefined).length > 0; failures += 1) {
       try {
         await this.#cluster.refresh()
@@ -123,6 +133,7 @@ export class Fetcher {
         await this.#woken(retryIn)
         continue
       }
+      if (!this.#silentSince.has(nodeId)) this.#silentSince.set(nodeId, now)
       try {
         if (now - this.#metadataAt > METADATA_AGE_MS) {
           this.#metadataAt = now
@@ -130,6 +141,7 @@ export class Fetcher {
         }
         await this.#fetch(nodeId, wanting)
         failures = 0
+        this.#silentSince.delete(nodeId)
       } catch (error) {
         failures += 1
         this.#warn(failures, error, `fetching from broker ${nodeId} failed; trying again`)

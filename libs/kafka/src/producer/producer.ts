@@ -77,8 +77,8 @@ export class Producer implements AsyncDisposable {
       .map(({ lane }) => ({ topic: lane.topic, partition: lane.partition, bytes: lane.bytes, oldestAgeMs: now - (lane.oldestAt ?? now) }))
   }
 
-  /** The topic's partition count, asked of the cluster once; retries until the delivery timeout, then rejects. */
-  async partitionCount(topic: string): Promise<number> {
+  /** The topic's partition count, asked of the cluster once; retries until the delivery timeout, or as long as a signal allows, then rejects. */
+  async partitionCount(topic: string, signal?: AbortSignal): Promise<number> {
     this.#cluster.want([topic])
     const deadline = performance.now() + this.#options.deliveryTimeoutMs
     for (let failures = 1; ; failures += 1) {
@@ -91,8 +91,9 @@ export class Producer implements AsyncDisposable {
       } catch (error) {
         cause = error
       }
-      if (this.#closing.signal.aborted) throw closedError()
-      if (performance.now() > deadline) throw new KafkaError('KAFKA_UNREACHABLE', `the topic ${topic} cannot be found`, { cause })
+      if (this.#closing.signal.aborted || signal?.aborted) throw closedError()
+      if (failures % 10 === 3) this.#cluster.log.warn({ topic, error: cause }, 'waiting for a topic to exist')
+      if (signal === undefined && performance.now() > deadline) throw new KafkaError('KAFKA_UNREACHABLE', `the topic ${topic} cannot be found`, { cause })
       await pause(backoffMs(failures, FIRST_BACKOFF_MS, MAX_BACKOFF_MS), this.#closing.signal)
     }
   }
