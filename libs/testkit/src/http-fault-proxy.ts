@@ -30,6 +30,9 @@ export interface HttpFaultProxy extends AsyncDisposable {
   readonly open: number
   /** The next `times` (1) requests that match suffer the fault. Faults are tried in the order they were added. */
   inject(matches: (request: SeenRequest) => boolean, fault: HttpFault, times?: number): void
+  /** Breaks all connections and refuses new ones, as a server that is down, until `accept`. */
+  refuse(): Promise<void>
+  accept(): Promise<void>
 }
 
 /** A proxy before an HTTP server that fails requests exactly as told and passes on all others. `target`: its origin. */
@@ -83,21 +86,28 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : new Error(String(error))))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const listen = (port: number): Promise<void> => new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const close = async (): Promise<void> => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  }
+  await listen(0)
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has a TCP address')
+  const ownPort = address.port
   return {
-    origin: `http://127.0.0.1:${address.port}`,
+    origin: `http://127.0.0.1:${ownPort}`,
     requests,
     get open() {
       return open
     },
     inject: (matches, fault, times = 1) => void faults.push({ matches, fault, left: times }),
+    refuse: close,
+    accept: () => listen(ownPort),
     async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
+      await close()
       agent.destroy()
-      await closed
     },
   }
 }

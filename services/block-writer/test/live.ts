@@ -19,6 +19,8 @@ export class Live implements AsyncDisposable {
   readonly container: string
   readonly events: RecordingEvent[] = []
   readonly conditions = new Conditions()
+  /** Of the writer that was started last. */
+  health = new Health()
   #reader: ReturnType<typeof readTable> | null = null
 
   private constructor(id: string, store: BlobStore) {
@@ -73,7 +75,8 @@ export class Live implements AsyncDisposable {
     const fail = (error: unknown): void => {
       throw error
     }
-    return start(config, { logger: createLogger({ service: 'block-writer', level: config.logLevel }), health: new Health(), fail, stopping: new AbortController().signal }, this.place)
+    this.health = new Health()
+    return start(config, { logger: createLogger({ service: 'block-writer', level: config.logLevel }), health: this.health, fail, stopping: new AbortController().signal }, this.place)
   }
 
   async send(session: string, record: { key: string; value: Uint8Array; headers: Record<string, string> }): Promise<void> {
