@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 /** The public types import nothing beyond these, which a test holds. */
-const DECLARATIONS = ['api.d.ts', 'recorder.d.ts', 'recovery.d.ts', 'index.d.ts']
+const DECLARATIONS = ['api.d.ts', 'preflight.d.ts', 'recorder.d.ts', 'recovery.d.ts', 'index.d.ts']
 
 /** Bundles the library into dist: one ES module without imports, and its types. */
 export async function buildRecorder(outdir = here('./dist')): Promise<void> {

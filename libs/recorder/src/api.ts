@@ -105,6 +105,59 @@ export interface Report {
   at: number
 }
 
+export interface PreflightOptions {
+  /** As for the recorder; without it the line is not measured. */
+  ingest?: RecorderOptions['ingest']
+  tracks: Record<string, PlannedTrack>
+}
+
+export interface PlannedTrack {
+  source: 'camera' | 'screen'
+  /** Whether a camera comes with a microphone; default true. */
+  audio?: boolean
+  /** If it is open already: then what it has is looked at. */
+  stream?: MediaStream
+  videoBitsPerSecond?: number
+  audioBitsPerSecond?: number
+}
+
+export type PreflightVerdict = 'ok' | 'warn' | 'fail'
+
+export interface PreflightPoint {
+  point: 'browser' | 'format' | 'devices' | 'permissions' | 'storage' | 'screen' | 'uplink' | 'clock'
+  verdict: PreflightVerdict
+  /** A sentence for people, without a full stop. */
+  words: string
+}
+
+export interface PreflightResult {
+  /** The worst of all points. */
+  verdict: PreflightVerdict
+  /** Of what was looked at. */
+  points: PreflightPoint[]
+  facts: PreflightFacts
+}
+
+/** What `preflight` found; null stands for what the browser does not tell, or was not looked at. */
+export interface PreflightFacts {
+  secureContext: boolean
+  mediaRecorder: boolean
+  /** Whether IndexedDB keeps something. */
+  store: boolean
+  /** By track: what would be recorded. */
+  mimeTypes: Record<string, string | null>
+  wants: { camera: boolean; microphone: boolean }
+  devices: { cameras: number; microphones: number } | null
+  permissions: Record<'camera' | 'microphone', 'granted' | 'prompt' | 'denied' | 'unknown'>
+  availableBytes: number | null
+  /** What is to be recorded, all tracks together. */
+  bitsPerSecond: number
+  /** Of tracks whose stream is a shared screen: `monitor`, `window` or `browser` (a tab). */
+  surfaces: Record<string, string>
+  /** `clockDifferenceMs`: how far the server's clock is ahead. `bitsPerSecond` is null where the line is too slow to tell. */
+  uplink: { roundTripMs: number; bitsPerSecond: number | null; clockDifferenceMs: number } | { failed: string } | null
+}
+
 export interface RecorderEvents {
   /** At most five times a second. */
   progress: RecorderProgress

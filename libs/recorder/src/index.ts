@@ -1,3 +1,4 @@
+export { preflight } from './preflight.ts'
 export { startRecorder, type Recorder } from './recorder.ts'
 export { recoverPending } from './recovery.ts'
 export {
@@ -6,6 +7,12 @@ export {
   type Amount,
   type ConnectionState,
   type PendingRecording,
+  type PlannedTrack,
+  type PreflightFacts,
+  type PreflightOptions,
+  type PreflightPoint,
+  type PreflightResult,
+  type PreflightVerdict,
   type RecorderErrorCode,
   type RecorderEvents,
   type RecorderOptions,

@@ -37,7 +37,7 @@ test('whoever installs the package gets one module that needs nothing else, with
   await using project = await customer()
   const bundle = join(project.folder, 'node_modules/@longtake/recorder/dist/index.js')
   assert.doesNotMatch(await readFile(bundle, 'utf8'), /^(import|export .* from) /m)
-  assert.deepEqual(Object.keys((await import(pathToFileURL(bundle).href)) as object).toSorted(), ['RECORDER_ERROR_CODES', 'RecorderError', 'recoverPending', 'startRecorder'])
+  assert.deepEqual(Object.keys((await import(pathToFileURL(bundle).href)) as object).toSorted(), ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recoverPending', 'startRecorder'])
 
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''

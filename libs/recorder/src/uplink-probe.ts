@@ -1,0 +1,102 @@
+import { Transport } from './transport.ts'
+import { deferred } from './deferred.ts'
+import { parseServerMessage } from './server-message.ts'
+import { bitsPerSecondOf, roundTripOf, type Pong } from './uplink-rate.ts'
+
+export interface UplinkMeasure {
+  /** Of an empty ping, the quickest. */
+  roundTripMs: number
+  /** Null where the time was too short for a single answer. */
+  bitsPerSecond: number | null
+  /** By how much the server's clock is ahead of this device's. */
+  clockDifferenceMs: number
+}
+
+const WELCOME_WITHIN_MS = 8000
+const MEASURE_MS = 3000
+const MOST_BYTES = 4 * 1024 * 1024
+const SMALL_PINGS = 3
+const FIRST_PADDING = 16 * 1024
+const LARGEST_PADDING = 256 * 1024
+/** Two are under way at once, so that the line never waits for an answer. */
+const UNDER_WAY = 2
+
+/** Measures the line to the gateway by pings, small ones and padded ones: nothing is recorded by that. */
+export class UplinkProbe {
+  readonly #transport: Transport
+  readonly #done = deferred<UplinkMeasure>()
+  readonly #deadline: ReturnType<typeof setTimeout>
+  readonly #small: Pong[] = []
+  readonly #padded: Pong[] = []
+  /** By number: the pings that have no answer yet. */
+  readonly #underWay = new Map<number, { bytes: number; sentAt: number }>()
+  #next = 0
+  #serverAheadMs = 0
+  #paddedSince: number | null = null
+  #paddedBytes = 0
+  #largest = LARGEST_PADDING
+
+  private constructor(url: string, token: string) {
+    this.#transport = new Transport(url, token, { text: (frame) => this.#receive(frame), closed: (code) => this.#fail(`the connection was closed with ${code}`) })
+    this.#deadline = setTimeout(() => (this.#small.length === 0 ? this.#fail('the server did not answer in time') : this.#finish()), WELCOME_WITHIN_MS)
+  }
+
+  /** @param url with session and client */
+  static measure(url: string, token: string): Promise<UplinkMeasure> {
+    return new UplinkProbe(url, token).#done.promise
+  }
+
+  #receive(frame: string): void {
+    const message = parseServerMessage(frame)
+    if (message === 'unknown' || message === 'malformed') return
+    if (message.type === 'error') return this.#fail(`${message.code}: ${message.message}`)
+    if (message.type === 'welcome') {
+      this.#serverAheadMs = Date.parse(message.serverTime) - Date.now()
+      // The frame has more in it than its padding.
+      this.#largest = Math.min(LARGEST_PADDING, message.maxChunkBytes - 1024)
+      this.#ping(0)
+    }
+    if (message.type === 'pong') this.#pong(message.t)
+  }
+
+  #pong(number: number): void {
+    const ping = this.#underWay.get(number)
+    if (ping === undefined) return
+    this.#underWay.delete(number)
+    const pongs = ping.bytes === 0 ? this.#small : this.#padded
+    pongs.push({ ...ping, pongAt: performance.now() })
+    if (this.#small.length < SMALL_PINGS) return this.#ping(0)
+    if (this.#paddedSince === null) this.#beginPadded()
+    const padding = Math.min(this.#largest, FIRST_PADDING * 2 ** this.#padded.length)
+    while (this.#underWay.size < UNDER_WAY && this.#paddedBytes < MOST_BYTES) this.#ping(padding)
+    if (this.#underWay.size === 0) this.#finish()
+  }
+
+  #beginPadded(): void {
+    this.#paddedSince = performance.now()
+    setTimeout(() => this.#finish(), MEASURE_MS)
+  }
+
+  #ping(bytes: number): void {
+    const number = this.#next++
+    this.#underWay.set(number, { bytes, sentAt: performance.now() })
+    this.#paddedBytes += bytes
+    this.#transport.send(JSON.stringify({ type: 'ping', t: number, ...(bytes === 0 ? {} : { padding: 'x'.repeat(bytes) }) }))
+  }
+
+  #finish(): void {
+    this.#close()
+    const roundTripMs = roundTripOf(this.#small)
+    this.#done.resolve({ roundTripMs, bitsPerSecond: bitsPerSecondOf(this.#padded), clockDifferenceMs: Math.round(this.#serverAheadMs + roundTripMs / 2) })
+  }
+
+  #fail(why: string): void {
+    this.#close()
+    this.#done.reject(new Error(why))
+  }
+
+  #close(): void {
+    clearTimeout(this.#deadline)
+    this.#transport.close()
+  }
+}
