@@ -209,3 +209,12 @@ test('no frame crashes the rules: each is answered, tolerated, or ends the conne
     }),
   )
 })
+
+test('a padded ping, as clients measure their line with, is answered alone: it takes nothing of the window and is kept nowhere', () => {
+  const talk = Conversation.withOpen([WEBCAM], { windowBytes: 20, maxInFlightRecords: 2 }).sends(0, 0)
+  for (let t = 0; t < 50; t += 1) talk.says({ type: 'ping', t, padding: 'x'.repeat(900) })
+  talk.flushes()
+  assert.deepEqual(talk.sent, Array.from({ length: 50 }, (_, t) => ({ type: 'pong', t })))
+  assert.equal(talk.shipped.length, 1)
+  assert.equal(talk.connection.inFlight, 1)
+})

@@ -1,57 +1,78 @@
+import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
-import { type Amount, type Recorder, type RecorderProgress, startRecorder, type TrackProgress } from '/pages/recorder/index.js'
-import { accessFromFragment, ApiError, clock, element, size } from './access.ts'
+import { type PlannedTrack, type Recorder, type SituationKind, startRecorder } from '/pages/recorder/index.js'
+import { accessFromFragment, ApiError, clock, element } from './access.ts'
+import { Checks } from './checks.ts'
 import { forgetSession, interruptedSession, rememberSession } from './interrupted.ts'
+import { Notes } from './notes.ts'
 import { ProgressTable } from './progress-table.ts'
 import { recoverEarlier } from './recovery-line.ts'
 import { openSession } from './session-access.ts'
 import { openStreams, release } from './streams.ts'
 
-type PageState = 'idle' | 'starting' | 'recording' | 'stopping' | 'stopped' | 'failed'
+type PageState = 'idle' | 'checking' | 'starting' | 'recording' | 'stopping' | 'stopped' | 'failed'
+type Mood = 'ok' | 'warn' | 'live' | ''
 
-const WEBCAM_BITS_PER_SECOND = 2_000_000
-const SCREEN_BITS_PER_SECOND = 1_500_000
-/** A lost line is noticed late; that nothing was acknowledged for so long is said before. */
-const SILENCE_MS = 5000
+const BITRATES: Record<string, number> = { webcam: 2_000_000, screen: 1_500_000 }
+const AUDIO_BITS_PER_SECOND = 64_000
+const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', failed: 'warn' }
 
 const key = accessFromFragment()
 const state = element('state', HTMLParagraphElement)
 const start = element('start', HTMLButtonElement)
 const goOn = element('continue', HTMLButtonElement)
 const stop = element('stop', HTMLButtonElement)
+const check = element('check', HTMLButtonElement)
 const choice = element('choice', HTMLFieldSetElement)
 const webcam = element('webcam', HTMLInputElement)
 const screen = element('screen', HTMLInputElement)
 const elapsed = element('elapsed', HTMLSpanElement)
-const notes = element('notes', HTMLUListElement)
+const notes = new Notes(element('notes', HTMLUListElement))
+const checks = new Checks(element('checks', HTMLUListElement))
 const watch = element('watch', HTMLAnchorElement)
 const watchLine = element('watch-line', HTMLParagraphElement)
 const preview = element('preview', HTMLVideoElement)
 const table = new ProgressTable(element('tracks', HTMLTableSectionElement))
 let endCurrent = (): void => undefined
+/** That the line was checked with, to be recorded in. */
+let checked: CreateSessionResponse | null = null
 
-function show(name: PageState, words: string, mood: 'ok' | 'warn' | 'live' | '' = ''): void {
+function show(name: PageState, words: string, mood: Mood = ''): void {
   state.dataset['state'] = name
   state.className = `state ${mood}`
   // Said again only when it changed: screen readers read every change aloud.
   if (state.textContent !== words) state.textContent = words
-  const busy = name === 'starting' || name === 'recording' || name === 'stopping'
+  const busy = name === 'checking' || name === 'starting' || name === 'recording' || name === 'stopping'
   start.disabled = busy || key === null || !(webcam.checked || screen.checked)
+  check.disabled = start.disabled
   choice.disabled = busy
   goOn.disabled = start.disabled
   goOn.hidden = busy || interruptedSession() === null
   stop.disabled = name !== 'recording'
 }
 
-function note(words: string): void {
-  const item = document.createElement('li')
-  item.textContent = words
-  notes.append(item)
+function planned(): Record<string, PlannedTrack> {
+  return {
+    ...(webcam.checked ? { webcam: { source: 'camera', ...bitratesOf('webcam') } } : {}),
+    ...(screen.checked ? { screen: { source: 'screen', ...bitratesOf('screen') } } : {}),
+  }
+}
+
+function bitratesOf(track: string): { videoBitsPerSecond: number; audioBitsPerSecond: number } {
+  return { videoBitsPerSecond: BITRATES[track] ?? BITRATES['webcam']!, audioBitsPerSecond: AUDIO_BITS_PER_SECOND }
+}
+
+async function checkLine(access: string): Promise<void> {
+  show('checking', 'Checking this computer and the line: that takes three seconds')
+  checked ??= await openSession(access)
+  await checks.run({ ingest: checked.ingest, tracks: planned() })
+  invite()
 }
 
 /** @param interrupted a session to go on with */
 async function begin(access: string, interrupted?: string): Promise<void> {
-  notes.replaceChildren()
+  notes.clear()
+  checks.clear()
   table.clear()
   element('progress', HTMLTableElement).hidden = true
   watchLine.hidden = true
@@ -73,7 +94,8 @@ function showPreview(stream: MediaStream | null): void {
 }
 
 async function record(access: string, streams: Record<string, MediaStream>, interrupted?: string): Promise<Recorder> {
-  const session = await openSession(access, interrupted)
+  const session = interrupted === undefined && checked !== null ? checked : await openSession(access, interrupted)
+  checked = null
   let { token } = session.ingest
   let asked = false
   const recorder = await startRecorder({
@@ -86,12 +108,7 @@ async function record(access: string, streams: Record<string, MediaStream>, inte
         return token
       },
     },
-    tracks: Object.fromEntries(
-      Object.entries(streams).map(([name, stream]) => [
-        name,
-        { stream, videoBitsPerSecond: name === 'screen' ? SCREEN_BITS_PER_SECOND : WEBCAM_BITS_PER_SECOND, audioBitsPerSecond: 64_000 },
-      ]),
-    ),
+    tracks: Object.fromEntries(Object.entries(streams).map(([name, stream]) => [name, { stream, ...bitratesOf(name) }])),
   })
   watch.href = `${session.watch.url}#token=${session.watch.token}`
   watchLine.hidden = false
@@ -102,41 +119,35 @@ async function record(access: string, streams: Record<string, MediaStream>, inte
 
 function follow(recorder: Recorder, streams: Record<string, MediaStream>): void {
   const startedAt = Date.now()
-  let acknowledged = 0
-  let acknowledgedAt = startedAt
   const refresh = (): void => {
-    const { progress } = recorder
-    const before = acknowledged
-    acknowledged = sumOf(progress, 'acknowledged', 'chunks')
-    if (acknowledged !== before || sumOf(progress, 'waiting', 'chunks') === 0) acknowledgedAt = Date.now()
-    table.show(progress)
-    showRecorder(recorder, Date.now() - acknowledgedAt > SILENCE_MS)
+    table.show(recorder.progress)
+    showRecorder(recorder)
     if (recorder.state.phase !== 'recording') showPreview(null)
   }
   const tick = setInterval(() => {
     if (recorder.state.phase === 'recording') elapsed.textContent = clock(Date.now() - startedAt)
-    refresh()
   }, 1000)
   elapsed.textContent = clock(0)
   showPreview(streams['webcam'] ?? null)
   element('progress', HTMLTableElement).hidden = false
   recorder.on('progress', refresh)
+  recorder.on('situation', refresh)
   recorder.on('state', ({ phase }) => {
     if (phase === 'failed' || phase === 'stopped') clearInterval(tick)
     refresh()
   })
+  recorder.on('report', (report) => notes.report(report, (track) => void recordAgain(recorder, streams, track)))
+  recorder.on('storage', (left) => notes.storage(left))
   recorder.on('error', (error) => {
-    if (error.code !== 'deleted') return note(error.message)
+    if (error.code !== 'deleted') return notes.show(`error ${error.code}`, error.message)
     forgetSession()
     // The server's refusal, said before, is about the same.
-    notes.replaceChildren()
-    note('The recording was deleted on the server: nothing of it is kept')
+    notes.clear()
   })
   recorder.on('track-ended', ({ track }) => {
     const stream = streams[track]
     if (stream !== undefined) release(stream)
     if (track === 'webcam') showPreview(null)
-    if (recorder.state.phase === 'recording') note(`${track} has ended: it is no longer recorded`)
   })
   endCurrent = () => void end(recorder)
   refresh()
@@ -145,34 +156,28 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
 async function end(recorder: Recorder): Promise<void> {
   forgetSession()
   // Why it failed is said by the recorder's own `error` event.
-  await recorder.stop().catch(() => showRecorder(recorder, false))
+  await recorder.stop().catch(() => showRecorder(recorder))
 }
 
-/** @param silent whether chunks wait and none was acknowledged for a while */
-function showRecorder({ state: { phase, connection }, progress }: Recorder, silent: boolean): void {
-  const waiting = sumOf(progress, 'waiting', 'bytes')
-  const lost = sumOf(progress, 'lost', 'chunks')
-  state.dataset['connection'] = connection
-  switch (phase) {
-    case 'recording':
-      if (connection === 'connected' && !silent) return show('recording', 'Recording', 'live')
-      if (connection === 'connected') return show('recording', 'Recording · the server does not answer just now, but it is safe: kept on this computer', 'warn')
-      return show('recording', 'Recording · no connection, but safe: it is kept on this computer', 'warn')
-    case 'stopping':
-      if (connection === 'connected' && !silent) return show('stopping', `Stopped recording · sending what is left (${size(waiting)}): leave this page open`)
-      return show('stopping', `Stopped recording · no connection: ${size(waiting)} are kept on this computer, leave this page open`, 'warn')
-    case 'stopped':
-      if (lost === 0) return show('stopped', 'All safe: you may close this page', 'ok')
-      return show('stopped', `All that could be saved is safe; ${lost === 1 ? 'one chunk is' : `${lost} chunks are`} lost`, 'warn')
-    case 'failed':
-      return show('failed', 'Recording has ended, see below', 'warn')
-    default:
-      return phase satisfies never
+/** Opens the sources of a track anew, which is its next part. */
+async function recordAgain(recorder: Recorder, streams: Record<string, MediaStream>, track: string): Promise<void> {
+  try {
+    const { [track]: stream } = await openStreams({ webcam: track === 'webcam', screen: track === 'screen' })
+    if (stream === undefined) return
+    await recorder.replaceStream(track, { stream })
+    if (streams[track] !== undefined) release(streams[track])
+    streams[track] = stream
+    if (track === 'webcam') showPreview(stream)
+    notes.drop(`lost ${track}`)
+  } catch (error) {
+    notes.show(`again ${track}`, wordsOf(error))
   }
 }
 
-function sumOf(progress: RecorderProgress, column: keyof TrackProgress, unit: keyof Amount): number {
-  return Object.values(progress).reduce((sum, track) => sum + track[column][unit], 0)
+function showRecorder({ state: { phase, connection }, situation: { kind, words } }: Recorder): void {
+  state.dataset['connection'] = connection
+  state.dataset['situation'] = kind
+  show(phase, words, MOODS[kind])
 }
 
 function wordsOf(error: unknown): string {
@@ -190,6 +195,11 @@ function invite(): void {
   else show('idle', 'Choose at least one.')
 }
 
+function look(): void {
+  invite()
+  if (key !== null) checks.run({ tracks: planned() }).catch(reportError)
+}
+
 stop.addEventListener('click', () => endCurrent())
 for (const button of [start, goOn]) {
   button.addEventListener('click', () => {
@@ -197,14 +207,13 @@ for (const button of [start, goOn]) {
     if (key !== null) begin(key, interrupted ?? undefined).catch((error: unknown) => show('failed', wordsOf(error), 'warn'))
   })
 }
-choice.addEventListener('change', invite)
+check.addEventListener('click', () => {
+  if (key !== null) checkLine(key).catch((error: unknown) => show('failed', wordsOf(error), 'warn'))
+})
+choice.addEventListener('change', look)
 // Another key differs only behind the #, which alone loads nothing.
 addEventListener('hashchange', () => {
   if (stop.disabled) location.reload()
 })
-// Nobody else can go on with this recording: the browser asks before the page is left.
-addEventListener('beforeunload', (event) => {
-  if (state.dataset['state'] === 'recording' || state.dataset['state'] === 'stopping') event.preventDefault()
-})
-invite()
+look()
 if (key !== null) void recoverEarlier(key)
