@@ -107,7 +107,7 @@ export interface Report {
 
 export interface PreflightOptions {
   /** As for the recorder; without it the line is not measured. */
-  ingest?: RecorderOptions['ingest']
+  ingest?: Pick<RecorderOptions['ingest'], 'url' | 'token'>
   tracks: Record<string, PlannedTrack>
 }
 

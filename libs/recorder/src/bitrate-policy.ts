@@ -43,7 +43,7 @@ export class BitratePolicy {
       this.#calmSince = null
       return
     }
-    this.#seen = [...this.#seen.filter((sample) => now - sample.now <= GROWS_FOR_MS), { now, waitingBytes }]
+    this.#seen = [...this.#seen.filter((sample) => now - sample.now <= 2 * GROWS_FOR_MS), { now, waitingBytes }]
     this.#calmSince = waitingBytes < CALM_BYTES ? (this.#calmSince ?? now) : null
     if (now - this.#changedAt < CHANGE_EVERY_MS) return
     if (this.#grows(now) && this.#share > LOWEST_SHARE) this.#down(now)
@@ -51,11 +51,9 @@ export class BitratePolicy {
   }
 
   #grows(now: number): boolean {
-    const first = this.#seen[0]
-    const middle = this.#seen.findLast((sample) => now - sample.now >= GROWS_FOR_MS / 2)
-    const last = this.#seen.at(-1)
-    if (first === undefined || middle === undefined || last === undefined || now - first.now < GROWS_FOR_MS * 0.8) return false
-    return middle.waitingBytes - first.waitingBytes >= GROWTH_BYTES && last.waitingBytes - middle.waitingBytes >= GROWTH_BYTES
+    const [first, middle, last] = [GROWS_FOR_MS, GROWS_FOR_MS / 2, 0].map((age) => this.#seen.findLast((sample) => now - sample.now >= age)?.waitingBytes)
+    if (first === undefined || middle === undefined || last === undefined) return false
+    return middle - first >= GROWTH_BYTES && last - middle >= GROWTH_BYTES
   }
 
   #down(now: number): void {
