@@ -76,7 +76,7 @@ function judgeUplink({ uplink, bitsPerSecond }: PreflightFacts): Judgement | nul
   if (uplink === null) return null
   if ('failed' in uplink) return fail(`The server cannot be reached (${uplink.failed})`)
   const share = (uplink.bitsPerSecond ?? 0) / bitsPerSecond
-  const words = uplink.bitsPerSecond === null ? 'The line is so slow that it could not be measured' : `The line carries ${mbit(uplink.bitsPerSecond)} Mbit/s, of which the recording takes ${mbit(bitsPerSecond)}`
+  const words = uplink.bitsPerSecond === null ? 'The line is so slow that it could not be measured' : `The line carries ${mbit(uplink.bitsPerSecond)} Mbit/s; the recording takes ${mbit(bitsPerSecond)}`
   if (share < HOPELESS_SHARE) return fail(`${words}: find a better one`)
   return share < COMFORTABLE_SHARE ? warn(`${words}: part of it will be sent late, or in lower quality`) : ok(words)
 }

@@ -35,7 +35,7 @@ describe('before the start', () => {
       'The browser is going to ask for the microphone',
       'This computer has space for 4 hours without a connection',
       'The whole screen is shared',
-      'The line carries 20 Mbit/s, of which the recording takes 2.0',
+      'The line carries 20 Mbit/s; the recording takes 2.0',
       "This computer's clock is right",
     ])
   })
@@ -56,8 +56,8 @@ describe('before the start', () => {
     ['a shared window', { surfaces: { screen: 'window' } }, 'screen', 'warn: One window is shared, not the whole screen'],
     ['no screen', { surfaces: {} }, 'screen', 'nothing'],
     ['no server', { uplink: { failed: 'the connection was closed with 1006' } }, 'uplink', 'fail: The server cannot be reached (the connection was closed with 1006)'],
-    ['a thin line', { uplink: { roundTripMs: 1, bitsPerSecond: 2_100_000, clockDifferenceMs: 0 } }, 'uplink', 'warn: The line carries 2.1 Mbit/s, of which the recording takes 2.0: part of it will be sent late, or in lower quality'],
-    ['hardly a line', { uplink: { roundTripMs: 1, bitsPerSecond: 300_000, clockDifferenceMs: 0 } }, 'uplink', 'fail: The line carries 0.3 Mbit/s, of which the recording takes 2.0: find a better one'],
+    ['a thin line', { uplink: { roundTripMs: 1, bitsPerSecond: 2_100_000, clockDifferenceMs: 0 } }, 'uplink', 'warn: The line carries 2.1 Mbit/s; the recording takes 2.0: part of it will be sent late, or in lower quality'],
+    ['hardly a line', { uplink: { roundTripMs: 1, bitsPerSecond: 300_000, clockDifferenceMs: 0 } }, 'uplink', 'fail: The line carries 0.3 Mbit/s; the recording takes 2.0: find a better one'],
     ['a line that gave no answer', { uplink: { roundTripMs: 1, bitsPerSecond: null, clockDifferenceMs: 0 } }, 'uplink', 'fail: The line is so slow that it could not be measured: find a better one'],
     ['not asked about the line', { uplink: null }, 'uplink', 'nothing'],
     ['a wrong clock', { uplink: { roundTripMs: 1, bitsPerSecond: 20_000_000, clockDifferenceMs: -600_000 } }, 'clock', "warn: This computer's clock is 10 min fast; the recording gets the server's time"],

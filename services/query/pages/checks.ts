@@ -1,7 +1,7 @@
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
 import { preflight, type PreflightOptions, type PreflightResult } from '/pages/recorder/index.js'
 
-const SIGNS = { ok: '✓', warn: '!', fail: '✗' } as const
+const SIGNS = { ok: '•', warn: '!', fail: '×' } as const
 
 /** Looks at what recording needs and lists it. The latest look counts, also where an earlier one takes longer. */
 export class Checks {

@@ -42,6 +42,11 @@ export class Notes {
     this.#byTopic.delete(topic)
   }
 
+  /** What was wrong with what was being recorded is over; errors stay. */
+  recordingEnded(): void {
+    for (const topic of this.#byTopic.keys()) if (!topic.startsWith('error')) this.drop(topic)
+  }
+
   clear(): void {
     this.#byTopic.clear()
     this.#list.replaceChildren()

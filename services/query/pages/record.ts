@@ -134,6 +134,7 @@ function follow(recorder: Recorder, streams: Record<string, MediaStream>): void 
   recorder.on('situation', refresh)
   recorder.on('state', ({ phase }) => {
     if (phase === 'failed' || phase === 'stopped') clearInterval(tick)
+    if (phase !== 'recording') notes.recordingEnded()
     refresh()
   })
   recorder.on('report', (report) => notes.report(report, (track) => void recordAgain(recorder, streams, track)))
