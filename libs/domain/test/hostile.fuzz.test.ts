@@ -71,7 +71,7 @@ fuzz(
 
 const samples: RecordingEvent[] = [created({ a: 1 }), connected(3), disconnected(9), finished({ webcam: [partA] }), finished(null), committed(2, [part({ stored: [[0, 3]], missing: [{ from: 4, to: 5, startMs: 1, endMs: null }], closed: { chunks: 8, clean: true }, lost: [{ from: 5, to: 5, cause: 'quota' }] })])]
 const decodable = mutatedJson(samples).map((value) => {
-  const kind = typeof value === 'object' && value !== null && 'type' in value ? String(value.type) : ''
+  const kind = typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string' ? value.type : ''
   return decodeEvent({ key: session, value: encodeJson(value), headers: { kind } })
 })
 
