@@ -1,5 +1,5 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { evolve, isHigherOffset, judge, type Judgement, nextJudgementAt } from '@longtake/domain'
+import { evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
 
 interface Known {
@@ -50,6 +50,7 @@ export class Sessions {
   restore(state: SessionState): void {
     const known = this.#known.get(state.session)
     if (known !== undefined && isNewer(known.folded, state)) {
+      this.#known.set(state.session, { ...known, folded: distinguished(known.folded, state) })
       this.#overwritten.add(state.session)
       this.#touched.add(state.session)
       return
@@ -100,6 +101,12 @@ export class Sessions {
     this.#known.set(session, known)
     this.#due.set(session, dueAt)
   }
+}
+
+/** What another owner completed under a version may be sealed as that: other content needs a version of its own. */
+function distinguished(ours: SessionState, theirs: SessionState): SessionState {
+  const isTaken = isCompleted(ours.status) && isCompleted(theirs.status) && theirs.version >= ours.version
+  return isTaken && !(ours.status === theirs.status && isEqual(ours.tracks, theirs.tracks)) ? { ...ours, version: theirs.version, status: 'interrupted' } : ours
 }
 
 function isNewer(a: SessionState, b: SessionState): boolean {

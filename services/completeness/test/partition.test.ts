@@ -152,6 +152,23 @@ test('an older state written by a replaced owner is put right, a newer one is ta
   assert.equal(statuses().length, 2, 'the event lies below the offset that was folded in there')
 })
 
+test('a version that a replaced owner published with another content is not published twice', async () => {
+  const { partition, record, tell, statuses } = setUp()
+  for (const event of [session.created, session.whole(1), session.finished]) void tell(event)
+  while (statuses().at(-1)?.version !== 1) await turn()
+  const mine = statuses().at(-1)!
+  const count = statuses().length
+  // It knew less and called it version 1, too: that may be sealed by now.
+  const theirs = { ...mine, eventsOffset: '0', status: 'complete-with-gaps' as const, tracks: {} }
+  void partition.handle(record('status', { ...encodeStatus(theirs), headers: { kind: 'session-state', writer: 'other' } }))
+  while (statuses().length === count) await turn()
+  assert.deepEqual([statuses().at(-1)!.version, statuses().at(-1)!.status], [2, 'complete'])
+  // The same under the same version is no other version.
+  void partition.handle(record('status', { ...encodeStatus({ ...statuses().at(-1)!, eventsOffset: '0' }), headers: { kind: 'session-state', writer: 'other' } }))
+  await partition.close('shutdown')
+  assert.equal(statuses().at(-1)!.version, 2)
+})
+
 test('what others wrote before the load, and its own, is no surprise', async () => {
   const sessions = new Sessions()
   const { partition, record, tell, statuses } = setUp({ sessions, loadedTo: 2n })
