@@ -3,7 +3,7 @@ import type { NewChunk } from './spool.ts'
 const MOST_BYTES = 8 * 1024 * 1024
 
 /**
- * Chunks for which the browser's store has no space, in memory until they are sent: nobody expects a loss while the network
+ * Chunks that the browser's store does not take, in memory until they are sent: nobody expects a loss while the network
  * is fine. They are few, so that memory stays bounded, and do not outlive the page.
  */
 export class Overflow {

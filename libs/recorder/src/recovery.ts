@@ -28,14 +28,12 @@ export async function recoverPending(options: RecoveryOptions): Promise<Recovery
   return reports.filter((report) => report !== null)
 }
 
-/** @returns null when somebody else has it */
+/** @returns null when somebody else has it, or had it and left nothing */
 async function recoverAlone(client: ClientRecord, options: RecoveryOptions): Promise<RecoveryReport | null> {
   const release = await holdLock(clientLock(client.session, client.client))
   if (release === null) return null
   try {
-    // Who held the lock before may have left nothing.
-    const record = await withSpoolDatabase((database) => database.get('clients', [client.session, client.client]))
-    return record === undefined ? null : await new Recovery(record, options).run()
+    return await new Recovery(client, options).run()
   } finally {
     release()
   }
@@ -60,8 +58,9 @@ class Recovery {
     options.signal?.addEventListener('abort', () => this.#stopped.resolve('stopped'), { once: true })
   }
 
-  async run(): Promise<RecoveryReport> {
-    let outcome: RecoveryOutcome
+  /** @returns null when there is nothing of it any more */
+  async run(): Promise<RecoveryReport | null> {
+    let outcome: RecoveryOutcome | null
     try {
       outcome = await this.#recover()
     } catch (cause) {
@@ -69,10 +68,14 @@ class Recovery {
       outcome = cause instanceof RecorderError && cause.code === 'wrong-key' ? 'wrong-key' : 'failed'
     }
     this.#timers.close()
-    return { ...this.#pending, outcome, tracks: this.#upload.progress() }
+    return outcome === null ? null : { ...this.#pending, outcome, tracks: this.#upload.progress() }
   }
 
-  async #recover(): Promise<RecoveryOutcome> {
+  async #recover(): Promise<RecoveryOutcome | null> {
+    const { session, client } = this.#client
+    // Read again: who held the lock before may have brought it to its end, or have written more.
+    const record = await withSpoolDatabase((database) => database.get('clients', [session, client]))
+    if (record === undefined) return null
     const access = await this.#access()
     if (access === 'stopped') return 'stopped'
     if (access === null) return 'skipped'
@@ -80,13 +83,13 @@ class Recovery {
       await withSpoolDatabase((database) => forgetClient(database, this.#client))
       return 'discarded'
     }
-    const resumed = await Spool.resume(this.#client, await importSpoolKey(access.spoolKey))
+    const resumed = await Spool.resume(record, await importSpoolKey(access.spoolKey))
     if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key that was given for session ${this.#pending.session} does not open what was kept of it`)
     const { spool, parts, chunks } = resumed
     for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
       this.#upload.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
     }
-    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access)
+    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, record.stopped)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
     await spool.close()
     return outcome
@@ -104,7 +107,7 @@ class Recovery {
     }
   }
 
-  async #send(spool: Spool, { url, token, finish = false }: RecoveryAccess): Promise<RecoveryOutcome> {
+  async #send(spool: Spool, { url, token, finish = false }: RecoveryAccess, stopped: boolean): Promise<RecoveryOutcome> {
     const over = deferred<RecoveryOutcome>()
     const uplink = new Uplink(
       { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#upload, spool, timers: this.#timers },
@@ -116,7 +119,7 @@ class Recovery {
         ended: (cause) => over.resolve(cause === 'deleted' ? 'discarded' : cause),
       },
     )
-    uplink.perform(finish || this.#client.stopped ? this.#upload.finish() : this.#upload.leave())
+    uplink.perform(finish || stopped ? this.#upload.finish() : this.#upload.leave())
     uplink.start()
     const outcome = await Promise.race([this.#stopped.promise, over.promise])
     uplink.stop()

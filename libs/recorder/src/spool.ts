@@ -75,13 +75,13 @@ export class Spool {
     await this.#write({ stores: ['parts'], requests: () => [] })
   }
 
-  /** Where the store has no space, a few chunks are kept in memory: who comes after this page has to count them as lost. */
+  /** What the store does not take, for lack of space or a fault of its own, is kept in memory as far as that goes: who comes after this page has to count it as lost. */
   async addChunk(chunk: NewChunk): Promise<void> {
     try {
       await this.#writeChunk(chunk)
     } catch (error) {
-      if (!isQuotaError(error) || !this.#overflow.add(chunk)) throw error
-      await this.noteLost(chunk.part, chunk.seq, 'quota').catch(() => undefined)
+      if (!this.#overflow.add(chunk)) throw error
+      await this.noteLost(chunk.part, chunk.seq, isQuotaError(error) ? 'quota' : 'spool-cleared').catch(() => undefined)
     }
   }
 

@@ -190,19 +190,24 @@ test('what a page with format 1 left is read by this one', async () => {
   await spool.close()
 })
 
-test('a chunk for which the store has no space is kept in memory and sent, but whoever comes after the page counts it as lost', async () => {
-  const session = randomUUID()
-  const spool = await create(session)
-  await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
-  const full = mock.method(IDBDatabase.prototype, 'transaction', () => {
-    throw new DOMException('full', 'QuotaExceededError')
+for (const [name, cause] of [
+  ['QuotaExceededError', 'quota'],
+  ['UnknownError', 'spool-cleared'],
+] as const) {
+  test(`a chunk that the store refuses with ${name} is kept in memory and sent, but whoever comes after the page counts it as lost`, async () => {
+    const session = randomUUID()
+    const spool = await create(session)
+    await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
+    const refusing = mock.method(IDBDatabase.prototype, 'transaction', () => {
+      throw new DOMException('no', name)
+    })
+    for (const seq of [0, 1]) await spool.addChunk(chunk(PART, seq))
+    refusing.mock.restore()
+    assert.deepEqual(await spool.readChunk(PART, 1), asRead(chunk(PART, 1)))
+    await spool.forgetChunks(PART, 0, 0, 'acknowledged')
+    await spool.close()
+    const { parts, chunks } = await resumed(session)
+    assert.deepEqual(chunks, [])
+    assert.deepEqual(restorePart(parts[0]!, []).lost, [{ from: 1, to: 1, cause, declared: false }])
   })
-  for (const seq of [0, 1]) await spool.addChunk(chunk(PART, seq))
-  full.mock.restore()
-  assert.deepEqual(await spool.readChunk(PART, 1), asRead(chunk(PART, 1)))
-  await spool.forgetChunks(PART, 0, 0, 'acknowledged')
-  await spool.close()
-  const { parts, chunks } = await resumed(session)
-  assert.deepEqual(chunks, [])
-  assert.deepEqual(restorePart(parts[0]!, []).lost, [{ from: 1, to: 1, cause: 'quota', declared: false }])
-})
+}
