@@ -117,6 +117,8 @@ async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places,
   const recovery = new Eavesdropper(page, started.recorder)
   await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
   await page.waitForSelector('#recovery[data-state=uploaded]', { timeout: 60_000 })
+  // Else the backend ends a session of whose parts' ends nobody has heard yet.
+  await untilStatus(system, started.session, (status) => partsOf(status).every(({ closed }) => closed))
   await call(system, `/v1/sessions/${started.session}/finish`, { method: 'POST' })
   const status = await judge(t, system, started.session, recovery)
   assert.equal(status.status, 'complete-with-gaps')
