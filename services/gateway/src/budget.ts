@@ -8,14 +8,23 @@ const MARKS = [
   { share: 0.7, window: 0 },
 ] as const
 
+/** A window that is shared comes no further down: it is about one chunk, and a chunk alone always passes. */
+const NARROWEST_SHARE_BYTES = 64 * 1024
+
 /** Bytes that the process holds for all clients until Kafka has them or has finally not taken them. */
 export class Budget {
   readonly #limit: number
+  readonly #windowBytes: number
+  /** One client's window while memory is there. */
+  #share: number
   #used = 0
   #level = 0
 
-  constructor(limitBytes: number) {
+  /** @param windowBytes of one client at most */
+  constructor(limitBytes: number, windowBytes: number) {
     this.#limit = limitBytes
+    this.#windowBytes = windowBytes
+    this.#share = windowBytes
   }
 
   get used(): number {
@@ -41,9 +50,19 @@ export class Budget {
     this.#judge()
   }
 
+  /**
+   * How many clients there are. All windows together stay below the first mark, so that clients who come back from an
+   * outage all at once fill memory without being sent away.
+   */
+  divide(clients: number): void {
+    const fair = Math.max(NARROWEST_SHARE_BYTES, (this.#limit * MARKS[1].share) / Math.max(1, clients))
+    // By halves, and wider only when there is room for twice as much: each change is told to every client.
+    if (this.#share > fair || this.#share * 4 <= fair) this.#share = Math.min(this.#windowBytes, this.#windowBytes / 2 ** Math.ceil(Math.log2(this.#windowBytes / fair)))
+  }
+
   /** What a client's window comes down to now. */
-  narrowed(windowBytes: number): number {
-    return Math.floor(windowBytes * MARKS[this.#level]!.window)
+  get windowBytes(): number {
+    return Math.floor(this.#share * MARKS[this.#level]!.window)
   }
 
   #judge(): void {

@@ -49,7 +49,7 @@ export class Gateway implements ConnectionHost, Disposable {
 
   constructor(options: GatewayOptions) {
     this.#options = options
-    this.#budget = new Budget(options.inFlightBytes)
+    this.#budget = new Budget(options.inFlightBytes, options.windowBytes)
     this.#windowBytes = options.windowBytes
     this.#timer = setInterval(() => this.#tick(Date.now()), options.limits.tickMs)
   }
@@ -64,6 +64,7 @@ export class Gateway implements ConnectionHost, Disposable {
   connect(socket: Socket, identity: { session: string; client: string; expiresAt: number }): LiveConnection {
     const { limits } = this.#options
     const now = Date.now()
+    this.#divide(this.#clients.all.size + 1)
     const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes) }
     const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs })
     const before = this.#clients.add(connection)
@@ -142,6 +143,7 @@ export class Gateway implements ConnectionHost, Disposable {
     instruments.closes.add(1, { code })
     this.#unflushed.delete(connection)
     const away = this.#clients.remove(connection)
+    this.#divide(this.#clients.all.size)
     // In the same lane as its chunks, so behind them.
     if (away && !MOVED_ON.has(code)) this.#notice('chunks', encodeDeclaration({ type: 'client-left', session, client, at }))
     this.#noticeEvent({ type: 'client-disconnected', session, at, client, gateway: this.#options.instance, connection: id, code })
@@ -216,8 +218,13 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#adaptWindows()
   }
 
+  #divide(clients: number): void {
+    this.#budget.divide(clients)
+    this.#adaptWindows()
+  }
+
   #adaptWindows(): void {
-    const windowBytes = this.#budget.narrowed(this.#options.windowBytes)
+    const { windowBytes } = this.#budget
     if (windowBytes === this.#windowBytes) return
     this.#windowBytes = windowBytes
     this.#options.logger.info({ windowBytes, inFlightBytes: this.#budget.used }, 'windows change')

@@ -63,11 +63,11 @@ test('a window narrower than a chunk lets one through at a time', () => {
 
 test('windows narrow in two steps as memory fills, and widen only when half of it is free again', () => {
   const size = 10 * 1024 - RECORD_OVERHEAD_BYTES
-  const budget = new Budget(100 * 1024)
+  const budget = new Budget(100 * 1024, 1000)
   const windows: number[] = []
   for (let i = 1; i <= 10; i += 1) {
     budget.take(size)
-    windows.push(budget.narrowed(1000))
+    windows.push(budget.windowBytes)
   }
   assert.deepEqual(windows, [1000, 1000, 1000, 250, 250, 250, 0, 0, 0, 0])
   assert.ok(budget.full)
@@ -75,10 +75,28 @@ test('windows narrow in two steps as memory fills, and widen only when half of i
   windows.length = 0
   for (let i = 1; i <= 10; i += 1) {
     budget.give(size)
-    windows.push(budget.narrowed(1000))
+    windows.push(budget.windowBytes)
   }
   assert.deepEqual(windows, [0, 0, 0, 0, 0, 0, 250, 250, 1000, 1000])
   assert.equal(budget.used, 0)
+})
+
+test('many clients share memory: their windows together stay below the first mark, down to about a chunk each', () => {
+  const MIB = 1024 * 1024
+  const budget = new Budget(100 * MIB, 4 * MIB)
+  const windowOf = (clients: number): number => {
+    budget.divide(clients)
+    return budget.windowBytes
+  }
+  assert.equal(windowOf(1), 4 * MIB)
+  assert.equal(windowOf(10), 4 * MIB)
+  assert.equal(windowOf(11), 2 * MIB)
+  assert.equal(windowOf(10), 2 * MIB, 'one that comes and goes changes nothing for the others')
+  assert.equal(windowOf(5), 4 * MIB)
+  assert.equal(windowOf(500), 64 * 1024)
+  assert.equal(windowOf(10_000), 64 * 1024)
+  for (let clients = 1; clients < 600; clients += 1) assert.ok(clients * windowOf(clients) <= 40 * MIB, `${clients} clients`)
+  assert.equal(windowOf(0), 4 * MIB)
 })
 
 test('of each client the newest connection counts', () => {
