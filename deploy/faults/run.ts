@@ -8,7 +8,7 @@ import { PROFILES, type Profile } from './scenario.ts'
 import { SCENARIOS } from './scenarios/index.ts'
 import { plan, runSuite } from './suite.ts'
 
-const USAGE = `npm run test:faults -- [--profile ${PROFILES.join('|')}] [--seed n] [--only name] [--trials n] [--list]`
+const USAGE = `npm run test:faults -- [--profile ${PROFILES.join('|')}] [--seed n] [--only name] [--trials n] [--minutes n] [--list]`
 
 function readNumber(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
@@ -19,21 +19,21 @@ function readNumber(name: string, text: string | undefined): number | undefined 
 function readArguments() {
   try {
     const string = { type: 'string' } as const
-    return parseArgs({ options: { profile: { ...string, default: 'short' }, seed: string, only: string, trials: string, list: { type: 'boolean' } } }).values
+    return parseArgs({ options: { profile: { ...string, default: 'short' }, seed: string, only: string, trials: string, minutes: string, list: { type: 'boolean' } } }).values
   } catch (error) {
     throw new SetupError(`${error instanceof Error ? error.message : String(error)}: ${USAGE}`)
   }
 }
 
 async function main(): Promise<number> {
-  const { profile: given, seed, only, trials, list } = readArguments()
+  const { profile: given, seed, only, trials, minutes, list } = readArguments()
   const profile = PROFILES.find((one) => one === given) as Profile | undefined
   if (profile === undefined) throw new SetupError(`there is no profile ${given}: ${USAGE}`)
   if (list) {
     for (const { name, trials: counts } of SCENARIOS) console.log(`${name.padEnd(50)} ${PROFILES.map((one) => `${one} ${counts[one]}`).join(', ')}`)
     return 0
   }
-  const options = { profile, only, trials: readNumber('trials', trials) }
+  const options = { profile, only, trials: readNumber('trials', trials), minutes: readNumber('minutes', minutes) }
   if (plan(options).length === 0) throw new SetupError(`no scenario is called like ${only}: see npm run test:faults -- --list`)
   const stopping = new AbortController()
   const stopped = untilStopped().then((why) => stopping.abort(new SetupError(`stopped by ${why}`)))

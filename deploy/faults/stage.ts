@@ -14,7 +14,7 @@ const QUICK = { LONGTAKE_FIRST_COMMIT: '500ms', LONGTAKE_COMMIT_EVERY: '2s', LON
 const INSTANCES = { gateway: 2, 'block-writer': 2, completeness: 2, finalizer: 2, query: 2 }
 const HEALTHY_WITHIN_MS = 90_000
 
-export const BROKERS = ['one broker', 'three brokers'] as const
+export const BROKERS = ['three brokers', 'one broker'] as const
 export type Brokers = (typeof BROKERS)[number]
 
 /** The running system, with everything between its processes that faults need a hold of. */

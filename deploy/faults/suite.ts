@@ -15,6 +15,8 @@ export interface SuiteOptions {
   only?: string | undefined
   /** Instead of the profile's. */
   trials?: number | undefined
+  /** After so many no further trial is begun, and what was left out is said. */
+  minutes?: number | undefined
   /** Everything that runs keeps its data and logs there. */
   dataDir: string
   log: (line: string) => void
@@ -24,6 +26,9 @@ export interface SuiteOptions {
 /** How long after the fault every session may take to be complete and finalized. */
 const COMPLETE_WITHIN_MS = 120_000
 
+/** On a machine that does nothing else both end earlier. */
+const MINUTES: Readonly<Record<Profile, number>> = { short: 10, long: 30 }
+
 interface Planned {
   scenario: Scenario
   trials: number
@@ -32,6 +37,7 @@ interface Planned {
 /** Runs all scenarios of the profile, each on the system that the one before has left; a failure gets a fresh system. */
 export async function runSuite(options: SuiteOptions): Promise<{ results: ScenarioResult[]; passed: boolean }> {
   const results: ScenarioResult[] = []
+  const deadline = performance.now() + (options.minutes ?? MINUTES[options.profile]) * 60_000
   for (const brokers of BROKERS) {
     const planned = plan(options).filter(({ scenario }) => scenario.brokers === brokers)
     if (planned.length === 0) continue
@@ -39,7 +45,11 @@ export async function runSuite(options: SuiteOptions): Promise<{ results: Scenar
     try {
       for (const { scenario, trials } of planned) {
         options.signal?.throwIfAborted()
-        const result = await runScenario(scenario, trials, options, stages)
+        if (performance.now() > deadline) {
+          options.log(`– ${scenario.name}: not tried, the time is over`)
+          continue
+        }
+        const result = await runScenario(scenario, trials, options, stages, deadline)
         results.push(result)
         options.log(describeScenario(result))
       }
@@ -57,11 +67,11 @@ export function plan({ profile, only, trials }: Pick<SuiteOptions, 'profile' | '
     .filter((planned) => planned.trials > 0)
 }
 
-async function runScenario(scenario: Scenario, trials: number, { seed, log, signal }: SuiteOptions, stages: Stages): Promise<ScenarioResult> {
+async function runScenario(scenario: Scenario, trials: number, { seed, log, signal }: SuiteOptions, stages: Stages, deadline: number): Promise<ScenarioResult> {
   const verdicts: Verdict[] = []
   const recoveries: Recovery[] = []
   const begun = performance.now()
-  for (let index = 0; index < trials; index += 1) {
+  for (let index = 0; index < trials && (index === 0 || performance.now() < deadline); index += 1) {
     signal?.throwIfAborted()
     const outcome = await runTrial(scenario, index, seed + index, await stages.current())
     verdicts.push(outcome.verdict)
@@ -71,7 +81,7 @@ async function runScenario(scenario: Scenario, trials: number, { seed, log, sign
     for (const fault of outcome.verdict.faults) log(fault)
     await stages.end()
   }
-  return { name: scenario.name, seed, trials, verdict: addVerdicts(verdicts), recoveries, seconds: (performance.now() - begun) / 1000 }
+  return { name: scenario.name, seed, trials: verdicts.length, verdict: addVerdicts(verdicts), recoveries, seconds: (performance.now() - begun) / 1000 }
 }
 
 async function runTrial(scenario: Scenario, index: number, seed: number, stage: Stage): Promise<{ verdict: Verdict; recoveries: Recovery[] }> {

@@ -76,17 +76,17 @@ async function killEverything({ stage, load, random }: Trial): Promise<Recovery[
 const one = { brokers: 'one broker' } as const
 
 export const kills: readonly Scenario[] = [
-  { ...one, name: 'nothing fails', trials: { short: 0, long: 2 }, strike: async ({ stage, load }) => Promise.all((['acks', 'status', 'finalized'] as const).map((measure) => measureRecovery('nothing', measure, stage, load))) },
+  { ...one, name: 'nothing fails', trials: { short: 0, long: 1 }, strike: async ({ stage, load }) => Promise.all((['acks', 'status', 'finalized'] as const).map((measure) => measureRecovery('nothing', measure, stage, load))) },
   {
     ...one,
     name: 'kill -9 of one of every service',
-    trials: { short: 1, long: 2 },
+    trials: { short: 1, long: 1 },
     load: { ...LIGHT, steady: 3 },
     strike: async (trial) => (await Promise.all(SERVICES.map((service) => killService(trial, service)))).flat(),
   },
-  ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 ${service}`, trials: { short: 0, long: 3 }, strike: (trial) => killService(trial, service) })),
+  ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 ${service}`, trials: { short: 0, long: 2 }, strike: (trial) => killService(trial, service) })),
   ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 all of ${service}`, trials: { short: 0, long: 1 }, strike: (trial) => killAllOf(trial, service) })),
-  { ...one, name: 'kill -9 Kafka', trials: { short: 1, long: 3 }, strike: killKafka },
-  { ...one, name: 'kill -9 Azurite', trials: { short: 1, long: 3 }, strike: killAzurite },
-  { ...one, name: 'kill -9 everything', trials: { short: 0, long: 2 }, strike: killEverything },
+  { ...one, name: 'kill -9 Kafka', trials: { short: 1, long: 2 }, strike: killKafka },
+  { ...one, name: 'kill -9 Azurite', trials: { short: 1, long: 2 }, strike: killAzurite },
+  { ...one, name: 'kill -9 everything', trials: { short: 0, long: 1 }, strike: killEverything },
 ]

@@ -47,11 +47,11 @@ export const lines: readonly Scenario[] = [
     trials: { short: 1, long: 0 },
     strike: (trial) => trouble(trial, trial.random.pick(LINES), trial.random.pick(KINDS)),
   },
-  // Each line is given two kinds, so that with all lines every kind comes several times.
+  // With all lines every kind comes several times.
   ...LINES.map((between, nth): Scenario => ({
     ...one,
     name: `trouble between ${between.name}`,
-    trials: { short: 0, long: between.name.startsWith('clients') ? KINDS.length : 2 },
-    strike: (trial) => trouble(trial, between, KINDS[(nth * 2 + trial.index) % KINDS.length] ?? 'cut'),
+    trials: { short: 0, long: between.name.startsWith('clients') ? KINDS.length : 1 },
+    strike: (trial) => trouble(trial, between, KINDS[(nth + trial.index) % KINDS.length] ?? 'cut'),
   })),
 ]

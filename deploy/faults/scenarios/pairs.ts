@@ -20,7 +20,7 @@ export const pairs: readonly Scenario[] = [
     strike: (trial) => both(trial, (same) => killService(same, 'gateway'), (same) => failStorage(same, STORAGE_FAULTS['Azurite answers nothing']!)),
   },
   {
-    ...one, name: 'kill -9 of any two', trials: { short: 0, long: 6 },
+    ...one, name: 'kill -9 of any two', trials: { short: 0, long: 3 },
     strike: (trial) => both(trial, ...trial.random.shuffle(KILLS).slice(0, 2)),
   },
 ]

@@ -40,12 +40,12 @@ export const pauses: readonly Scenario[] = [
   {
     ...one,
     name: 'SIGSTOP of one of each until its partitions have moved',
-    trials: { short: 1, long: 2 },
+    trials: { short: 1, long: 1 },
     load: { ...LIGHT, steady: 3 },
     strike: async (trial) => (await Promise.all(OWNERS.map((service) => pauseService(trial, service, ZOMBIE_MS)))).flat(),
   },
   ...OWNERS.map((service): Scenario => ({ ...one, name: `SIGSTOP ${service} until its partitions have moved`, trials: { short: 0, long: 1 }, strike: (trial) => pauseService(trial, service, ZOMBIE_MS) })),
-  { ...one, name: 'SIGSTOP a service for seconds', trials: { short: 0, long: 4 }, strike: (trial) => pauseService(trial, trial.random.pick(SERVICES), trial.random.between(500, 6000)) },
-  { ...one, name: 'SIGSTOP Kafka for seconds', trials: { short: 0, long: 2 }, strike: (trial) => pauseInfrastructure(trial, 'kafka', trial.random.between(1000, 20_000)) },
-  { ...one, name: 'SIGSTOP Azurite for seconds', trials: { short: 0, long: 2 }, strike: (trial) => pauseInfrastructure(trial, 'azurite', trial.random.between(1000, 20_000)) },
+  { ...one, name: 'SIGSTOP a service for seconds', trials: { short: 0, long: 2 }, strike: (trial) => pauseService(trial, trial.random.pick(SERVICES), trial.random.between(500, 6000)) },
+  { ...one, name: 'SIGSTOP Kafka for seconds', trials: { short: 0, long: 1 }, strike: (trial) => pauseInfrastructure(trial, 'kafka', trial.random.between(1000, 20_000)) },
+  { ...one, name: 'SIGSTOP Azurite for seconds', trials: { short: 0, long: 1 }, strike: (trial) => pauseInfrastructure(trial, 'azurite', trial.random.between(1000, 20_000)) },
 ]

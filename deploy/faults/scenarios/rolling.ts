@@ -39,6 +39,6 @@ async function scale({ stage, load, random }: Trial): Promise<Recovery[]> {
 }
 
 export const rolling: readonly Scenario[] = [
-  { brokers: 'one broker', name: 'rolling restart of every service', trials: { short: 1, long: 3 }, load: { ...LIGHT, sessions: 6, steady: 3 }, strike: restartAll },
-  { brokers: 'one broker', name: 'second instances leave and come back', trials: { short: 0, long: 2 }, strike: scale },
+  { brokers: 'one broker', name: 'rolling restart of every service', trials: { short: 1, long: 1 }, load: { ...LIGHT, sessions: 6, steady: 3 }, strike: restartAll },
+  { brokers: 'one broker', name: 'second instances leave and come back', trials: { short: 0, long: 1 }, strike: scale },
 ]

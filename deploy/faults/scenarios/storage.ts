@@ -45,5 +45,5 @@ export async function failStorage({ stage, load, random }: Trial, { matches, sha
 const one = { brokers: 'one broker' } as const
 
 export const storage: readonly Scenario[] = Object.entries(STORAGE_FAULTS).map(([name, fault], index) => ({
-  ...one, name, trials: { short: index === 0 ? 1 : 0, long: 2 }, strike: (trial) => failStorage(trial, fault),
+  ...one, name, trials: { short: index === 0 ? 1 : 0, long: 1 }, strike: (trial) => failStorage(trial, fault),
 }))
