@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { setTimeout as delay } from 'node:timers/promises'
 
 type Direction = 'requests' | 'answers'
-type State = { kind: 'whole' | 'cut' } | { kind: 'lost'; direction: Direction } | { kind: 'slow'; delayMs: number } | { kind: 'narrow'; bytesPerSecond: number }
+type State = { kind: 'whole' | 'cut' } | { kind: 'lossy'; direction: Direction } | { kind: 'slow'; delayMs: number } | { kind: 'narrow'; bytesPerSecond: number }
 
 /** How much is passed on at once while the line is narrow. */
 const NARROW_PIECE = 4096
@@ -13,6 +13,8 @@ export class TcpLine implements AsyncDisposable {
   readonly #server: Server
   readonly #targets: readonly number[]
   readonly #sockets = new Set<Socket>()
+  /** Of each connection, in which directions everything gets lost. */
+  readonly #losses = new Set<Set<Direction>>()
   #state: State = { kind: 'whole' }
   #made = 0
 
@@ -44,12 +46,12 @@ export class TcpLine implements AsyncDisposable {
 
   /** What the other side says gets lost from now on, for existing connections for good. */
   loseAnswers(): void {
-    this.#state = { kind: 'lost', direction: 'answers' }
+    this.#lose('answers')
   }
 
   /** What is said to the other side gets lost, its end as well: nobody there learns that a connection is over. */
   loseRequests(): void {
-    this.#state = { kind: 'lost', direction: 'requests' }
+    this.#lose('requests')
   }
 
   /** Everything arrives so much later. */
@@ -73,6 +75,11 @@ export class TcpLine implements AsyncDisposable {
     })
   }
 
+  #lose(direction: Direction): void {
+    this.#state = { kind: 'lossy', direction }
+    for (const lost of this.#losses) lost.add(direction)
+  }
+
   #join(client: Socket): void {
     if (this.#state.kind === 'cut') return void client.destroy()
     const server = connect({ port: this.#targets[this.#made++ % this.#targets.length] ?? 0, host: '127.0.0.1' })
@@ -83,28 +90,21 @@ export class TcpLine implements AsyncDisposable {
       socket.on('error', () => undefined)
       socket.on('close', () => this.#sockets.delete(socket))
     }
-    void this.#carry(client, server, 'requests')
-    void this.#carry(server, client, 'answers')
+    const lost = new Set<Direction>(this.#state.kind === 'lossy' ? [this.#state.direction] : [])
+    this.#losses.add(lost)
+    void Promise.all([this.#carry(client, server, 'requests', lost), this.#carry(server, client, 'answers', lost)]).then(() => this.#losses.delete(lost))
   }
 
-  /** Passes on what comes `from` until it ends, and then its end; if anything gets lost, nothing more after that. */
-  async #carry(from: Socket, to: Socket, direction: Direction): Promise<void> {
-    let isLost = false
+  /** Passes on what comes `from` until it ends, and then its end, unless that direction is lost. */
+  async #carry(from: Socket, to: Socket, direction: Direction, lost: ReadonlySet<Direction>): Promise<void> {
     try {
-      for await (const bytes of from as AsyncIterable<Buffer>) {
-        isLost ||= this.#loses(direction)
-        if (!isLost) await this.#pass(bytes, to)
-      }
+      for await (const bytes of from as AsyncIterable<Buffer>) if (!lost.has(direction)) await this.#pass(bytes, to)
     } catch {
       // The connection broke; what follows is the same as at its end.
     }
-    if (isLost || this.#loses(direction)) return
+    if (lost.has(direction)) return
     if (from.errored === null && !to.destroyed) to.end()
     else to.destroy()
-  }
-
-  #loses(direction: Direction): boolean {
-    return this.#state.kind === 'lost' && this.#state.direction === direction
   }
 
   async #pass(bytes: Buffer, to: Socket): Promise<void> {
