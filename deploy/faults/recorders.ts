@@ -73,7 +73,8 @@ export interface Recording {
 /** Starts to record; resolves when a first chunk of each client is acknowledged. */
 export async function startRecording(stage: Stage, habit: Habit, seed: number, pace: Pace): Promise<Recording> {
   const random = seededRandom(seed)
-  const session = await createSession(stage.system)
+  // A connection that the fault before has made deaf may only be found out by this call.
+  const session = await untilAnswered(() => createSession(stage.system))
   const open = () => TestClient.connect({ url: stage.ingestUrl, session: session.id, token: session.ingest.token, ...CLIENT_OPTIONS })
   const clients = [await open(), ...(habit === 'doubled' ? [await open()] : [])]
   const ending = new AbortController()

@@ -1,4 +1,5 @@
 import { LongtakeError, type ErrorCode, type Problem } from '@longtake/contracts'
+import { KafkaError } from '@longtake/kafka'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -30,8 +31,10 @@ const TITLES: Record<number, string> = {
   503: 'Unavailable',
 }
 
+type Failure = FastifyError | LongtakeError | KafkaError
+
 /** The one way any error leaves the service: RFC 9457, the cause only in the log. */
-export function sendProblem(error: FastifyError | LongtakeError, request: FastifyRequest, reply: FastifyReply): void {
+export function sendProblem(error: Failure, request: FastifyRequest, reply: FastifyReply): void {
   const { status, code, detail } = describe(error)
   if (status >= 500) request.log.error({ error }, 'request failed')
   const problem: Problem = { type: 'about:blank', title: TITLES[status] ?? 'Error', status, code, ...(detail === undefined ? {} : { detail }) }
@@ -40,10 +43,13 @@ export function sendProblem(error: FastifyError | LongtakeError, request: Fastif
   void reply.code(status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
-function describe(error: FastifyError | LongtakeError): { status: number; code: ErrorCode; detail?: string } {
+function describe(error: Failure): { status: number; code: ErrorCode; detail?: string } {
   if (error instanceof LongtakeError) {
     const status = STATUS[error.code] ?? (error.retryable ? 503 : 500)
     return { status, code: error.code, detail: error.message }
+  }
+  if (error instanceof KafkaError) {
+    return error.retryable ? { status: 503, code: 'UNAVAILABLE', detail: 'it is not certain that this was recorded: ask again' } : { status: 500, code: 'INTERNAL' }
   }
   const status = error.statusCode ?? 500
   // Fastify's own refusals (validation, malformed JSON, unknown content type) speak of the request alone.

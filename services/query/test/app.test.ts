@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KafkaError } from '@longtake/kafka'
 import { sessionState, testApp, webcamFile } from './fakes.ts'
 
 const body = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251))
@@ -31,6 +32,19 @@ test('creating a session answers once its status exists, with tokens for recordi
   assert.equal(announced.length, 1)
   assert.match(ingest.spoolKey, /^[A-Za-z0-9_-]{43}$/)
   assert.equal(again.json().ingest.spoolKey, ingest.spoolKey)
+})
+
+test('while Kafka takes nothing, creating says that asking again helps; a refusal for good is our own fault', async () => {
+  for (const [code, status, told] of [['KAFKA_DELIVERY_TIMEOUT', 503, 'UNAVAILABLE'], ['KAFKA_REFUSED', 500, 'INTERNAL']] as const) {
+    const { app, admin } = await testApp({
+      fold: () => {
+        throw new KafkaError(code, 'with 10.0.0.7 in it')
+      },
+    })
+    const response = await app.inject({ method: 'POST', url: '/v1/sessions', headers: admin, payload: {} })
+    assert.deepEqual([response.statusCode, response.json().code, response.headers['retry-after']], [status, told, status === 503 ? '2' : undefined])
+    assert.doesNotMatch(response.body, /10\.0\.0\.7/)
+  }
 })
 
 test('a session may be told how long it waits for a client that went away, within bounds', async () => {
