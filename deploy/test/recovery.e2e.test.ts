@@ -68,6 +68,59 @@ async function goesOnAfterReload(t: TestContext, { system, line, context }: Plac
   await stopRecording(page)
   const status = await judge(t, system, session, recorder)
   // How far the first parts would have gone on, nobody knows.
+  assert.equal(status.status, 'complete-with-gaps')
+  assert.deepEqual(partsOf(status).map(({ closed, clean }) => ({ closed, clean })), [false, true, false, true].map((clean) => ({ closed: true, clean })))
+  assertStored(status, recorder, kept)
+  assert.deepEqual(await keptChunks(page), [])
+  await context.close()
+}
+
+async function leavesTheLivingAlone({ system, context }: Places): Promise<void> {
+  const { id, ingest } = await createSession(system)
+  const [first, second] = [await context.newPage(), await context.newPage()]
+  for (const page of [first, second]) await page.goto(`${system.queryUrl}/record`)
+  await first.evaluate(startScript(ingest))
+  await first.waitForFunction('window.recorder.progress.webcam?.acknowledged.chunks >= 1')
+  const seen = await second.evaluate<{ reports: object[]; refusal: string }>(`(async () => {
+    const { recoverPending } = await import('/pages/recorder/index.js')
+    const [reports, refusal] = await Promise.all([
+      recoverPending({ access: () => { throw new Error('nothing is to be recovered') } }),
+      ${startScript(ingest)}.then(() => 'recording', ({ code }) => code),
+    ])
+    return { reports, refusal }
+  })()`)
+  assert.deepEqual(seen, { reports: [], refusal: 'already-recording' })
+  await first.evaluate('window.recorder.stop()')
+  assert.deepEqual(await first.evaluate('window.errors'), [])
+  assert.equal((await untilStatus(system, id, finalized)).status, 'complete')
+  await context.close()
+}
+
+async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places, 'context'>): Promise<void> {
+  const profile = await mkdtemp(join(tmpdir(), 'longtake-profile-'))
+  t.after(() => rm(profile, { recursive: true, force: true }))
+  const first = await launchMortalChromium(profile)
+  t.after(first.kill)
+  const started = await startRecording(system, first.context)
+  await untilCells(started.page, 'acknowledged', 2)
+  line.cut()
+  await untilCells(started.page, 'waiting', 3)
+  const kept = await keptChunks(started.page)
+  assert.ok(kept.length >= 6, `${kept.length} chunks wait in the spool`)
+  const stored = await storedBytes(started.page)
+  await first.kill()
+  line.mend()
+
+  const second = await launchMortalChromium(profile)
+  t.after(second.kill)
+  const page = await second.context.newPage()
+  const recovery = new Eavesdropper(page, started.recorder)
+  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await page.waitForSelector('#recovery[data-state=uploaded]', { timeout: 60_000 })
+  // Else the backend ends a session of whose parts' ends nobody has heard yet.
+  await untilStatus(system, started.session, (status) => partsOf(status).every(({ closed }) => closed))
+  await call(system, `/v1/sessions/${started.session}/finish`, { method: 'POST' })
+  const status = await judge(t, system, started.session, recovery)
   // A dying browser may take its capture first: then the page still ends that part in good order.
   assert.ok(partsOf(status).every(({ closed }) => closed))
   assert.equal(status.status, partsOf(status).every(({ clean }) => clean) ? 'complete' : 'complete-with-gaps')
