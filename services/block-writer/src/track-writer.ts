@@ -240,7 +240,8 @@ export class TrackWriter {
     }
     const next = this.#incoming[0]
     if (next === undefined || next.record.offset > to) this.#oneByOneTo = null
-    return true
+    // Without a record a track that was given up is not loaded again: it would fail for ever.
+    return next !== undefined || this.#track !== null
   }
 
   /** Parks what cannot be written, so that the others go on; a replay brings it back. */

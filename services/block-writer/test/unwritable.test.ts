@@ -70,7 +70,7 @@ test('a track that has failed so before is not waited for again', async () => {
   assert.equal(world.committedOffset, world.log.length)
 })
 
-test('a track that cannot be loaded: all that comes of it is parked, the partition goes on', async () => {
+test('a track that cannot be loaded: all that comes of it is parked, the partition goes on, and it is left alone until more comes', async ({ mock }) => {
   const world = new World()
   world.own()
   const part = webcam()
@@ -90,6 +90,9 @@ test('a track that cannot be loaded: all that comes of it is parked, the partiti
   assert.ok(world.parked.every(({ reason, details }) => reason === 'unwritable' && details.includes('a checkpoint that cannot be read')))
   assert.equal(world.partState(other.part, 'screen').chunks, chunks.length)
   assert.equal(world.committedOffset, world.log.length)
+  const listing = mock.method(world.memory, 'list')
+  await world.pass(100_000)
+  assert.equal(listing.mock.callCount(), 0)
 })
 
 test('no trouble of storage or Kafka, however long and whatever they call it, parks anything', async () => {
