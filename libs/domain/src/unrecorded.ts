@@ -1,6 +1,7 @@
 import type { FileState, GapState, PartState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
 import { knownChunks, partsOf } from './parts.ts'
+import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
 
 /** A gap before it is known since when it is one. */
@@ -9,8 +10,6 @@ export type Gap = Omit<GapState, 'since'>
 /** Shorter pauses are what starting another MediaRecorder takes. */
 const WORTH_TELLING_MS = 1000
 const REPORT_TOLERANCE_MS = 2000
-/** Reports that explain why a part ended and another began later. */
-const EXPLAINING = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed']
 
 /**
  * Time between two parts of a track in which nothing was recorded: told, but never a reason not to be complete. The
@@ -55,11 +54,11 @@ function between(state: Pick<SessionState, 'reports' | 'gaps'>, track: string, b
 
 function causeOf(state: Pick<SessionState, 'reports'>, track: string, before: Placed, next: Placed): string {
   const report = state.reports.find(
-    ({ event, track: of, at }) =>
-      EXPLAINING.includes(event) &&
-      (of === null || of === track) &&
-      epochMs(at) >= before.endedAt - REPORT_TOLERANCE_MS &&
-      epochMs(at) <= next.startedAt + REPORT_TOLERANCE_MS,
+    (one) =>
+      explainsGap(one) &&
+      (one.track === null || one.track === track) &&
+      epochMs(one.at) >= before.endedAt - REPORT_TOLERANCE_MS &&
+      epochMs(one.at) <= next.startedAt + REPORT_TOLERANCE_MS,
   )
   if (report !== undefined) return report.event
   return before.part.closed?.clean === false ? 'crash' : 'between-parts'

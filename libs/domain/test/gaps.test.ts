@@ -115,10 +115,18 @@ test('its cause stays when the report has been forgotten, so that no version com
   const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
   const report = (seconds: number, event: string): RecordingEvent => ({ type: 'client-reported', session, at: at(seconds), client: parts[0]!.client!, report: { event, track: null, detail: String(seconds) }, reportedAt: at(seconds) })
   const before = live([report(23, 'slept'), committed(1, parts), finished(null)])
-  const after = live(Array.from({ length: 60 }, (_, i) => report(100 + i, 'hidden')), before.state)
+  const after = live(Array.from({ length: 60 }, (_, i) => report(100 + i, 'muted')), before.state)
   assert.equal(after.state.reports.length, 50)
   assert.equal(after.state.gaps[0]!.cause, 'slept')
   assert.equal(after.state.version, 1)
+})
+
+test('however often a page is hidden and shown, what explains a gap is remembered until the gap is known', () => {
+  const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 125_000, endMs: 130_000 })]
+  const report = (seconds: number, event: string): RecordingEvent => ({ type: 'client-reported', session, at: at(seconds), client: parts[0]!.client!, report: { event, track: null, detail: null }, reportedAt: at(seconds) })
+  const { state } = live([report(23, 'device-lost'), ...Array.from({ length: 80 }, (_, i) => report(30 + i, 'hidden')), committed(1, parts), finished(null)])
+  assert.equal(state.reports.length, 50)
+  assert.equal(state.gaps[0]!.cause, 'device-lost')
 })
 
 test('no time counts as unrecorded that belongs to missing chunks, or is what another MediaRecorder takes to start', () => {
