@@ -13,9 +13,10 @@ type PartGap = Omit<Gap, 'track' | 'part'>
  * All gaps that follow from what is known, each with the time since which it has been known; the very array of `state`
  * where nothing changed.
  * @param now milliseconds since the epoch
+ * @param writtenTo see `isAbandoned`
  */
-export function currentGaps(state: SessionState, now: number): GapState[] {
-  const awaited = awaitedOf(state, now)
+export function currentGaps(state: SessionState, now: number, writtenTo: number): GapState[] {
+  const awaited = awaitedOf(state, now, writtenTo)
   const cause = givenUpCause(state)
   const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part, awaited, cause).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
   const known = grouped(state.gaps, kindAndPart)

@@ -21,11 +21,12 @@ export interface Judgement {
  * What follows from the facts and the time. To judge the judged state again at the same time gives nothing; fields
  * that did not change keep their identity, so that `===` tells what did.
  * @param now milliseconds since the epoch
+ * @param writtenTo what Kafka had by then is written, and its facts are in the state; milliseconds since the epoch
  */
-export function judge(state: SessionState, now: number): Judgement {
+export function judge(state: SessionState, now: number, writtenTo: number = now): Judgement {
   if (state.deletedAt !== null) return dismiss(state, now)
-  const gaps = currentGaps(state, now)
-  const status = statusOf(state, now)
+  const gaps = currentGaps(state, now, writtenTo)
+  const status = statusOf(state, now, writtenTo)
   const events = gapEvents(state.session, state.gaps, gaps, now)
   const { resends, requests } = resendsFor(state, gaps, now)
   let version = state.version
@@ -39,7 +40,7 @@ export function judge(state: SessionState, now: number): Judgement {
 }
 
 /** The status by the rules alone, whatever it was called before. */
-export function statusOf(state: SessionState, now: number): SessionStatus {
+export function statusOf(state: SessionState, now: number, writtenTo: number = now): SessionStatus {
   if (state.deletedAt !== null) return 'deleted'
   const parts = partsOf(state).map(({ part }) => part)
   const awaited = isEnded(state, now) ? 'acknowledged' : 'all'
@@ -48,7 +49,7 @@ export function statusOf(state: SessionState, now: number): SessionStatus {
   }
   if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (parts.length === 0 && state.finish === null) return 'waiting'
-  if (isAbandoned(state, now)) return 'abandoned'
+  if (isAbandoned(state, now, writtenTo)) return 'abandoned'
   return isInterrupted(state, now) ? 'interrupted' : 'recording'
 }
 

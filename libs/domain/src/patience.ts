@@ -6,11 +6,14 @@ import { epochMs } from './time.ts'
 export type Awaited = 'all' | 'acknowledged' | 'nothing'
 
 /** All that these rules look at. */
-type Waiting = Pick<SessionState, 'clients' | 'finish' | 'activeAt' | 'graces'>
+type Waiting = Pick<SessionState, 'status' | 'clients' | 'finish' | 'activeAt' | 'graces'>
 
-/** @param now milliseconds since the epoch */
-export function awaitedOf(state: Waiting, now: number): Awaited {
-  if (isAbandoned(state, now)) return 'nothing'
+/**
+ * @param now milliseconds since the epoch
+ * @param writtenTo what Kafka had by then is written, and its facts are in the state; milliseconds since the epoch
+ */
+export function awaitedOf(state: Waiting, now: number, writtenTo: number): Awaited {
+  if (isAbandoned(state, now, writtenTo)) return 'nothing'
   return isEnded(state, now) ? 'acknowledged' : 'all'
 }
 
@@ -22,9 +25,14 @@ export function isEnded({ finish, clients }: Waiting, now: number): boolean {
   return finish !== null && finish.parts === null && liveConnections(clients, now).length === 0
 }
 
-/** Nobody has been there for so long that nobody will come. Whoever does all the same reopens it. */
-export function isAbandoned(state: Waiting, now: number): boolean {
-  return absentMs(state, now) >= withDefaultGraces(state.graces).abandonedAfterMs
+/**
+ * Nobody has been there for so long that nobody will come, and nothing is on its way: while block-writer is behind, Kafka may
+ * have what seems to be missing. Whoever comes all the same reopens it.
+ */
+export function isAbandoned(state: Waiting, now: number, writtenTo: number): boolean {
+  const { abandonedAfterMs } = withDefaultGraces(state.graces)
+  const isWritten = state.status === 'abandoned' || writtenTo - epochMs(state.activeAt) >= abandonedAfterMs
+  return isWritten && absentMs(state, now) >= abandonedAfterMs
 }
 
 export function isInterrupted(state: Waiting, now: number): boolean {

@@ -97,3 +97,13 @@ test('a state that was kept before there were graces has the usual ones, and is 
   assert.equal(nextJudgementAt(old, ms(10 + HOUR)), ms(10 + 24 * HOUR))
   assert.equal(judge(old, ms(10 + 24 * HOUR)).state.session, session)
 })
+
+test('while block-writer is behind nothing is abandoned: Kafka may have what seems to be missing', () => {
+  const behind = judge(fold(vanished), ms(30 * HOUR), ms(10 + 24 * HOUR) - 1)
+  assert.deepEqual([behind.state.status, behind.state.version, behind.events.filter(({ type }) => type === 'gap-confirmed')], ['interrupted', 0, []])
+  assert.deepEqual(brief(behind.state), [[2, 3, 'open', null], [6, 6, 'open', null]])
+  const { state } = judge(behind.state, ms(30 * HOUR), ms(10 + 24 * HOUR))
+  assert.equal(state.status, 'abandoned')
+  const loaded = judge(fold([{ type: 'session-finalized', session, at: at(31 * HOUR), version: 1, manifest: 'm1' }], state), ms(31 * HOUR), -Infinity)
+  assert.deepEqual([loaded.state.status, loaded.state.version, loaded.events], ['abandoned', 1, []], 'what was abandoned stays so')
+})

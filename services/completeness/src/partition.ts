@@ -5,6 +5,7 @@ import type { Publisher, TopicNames } from './publisher.ts'
 import { retrying } from './retry.ts'
 import type { Sessions } from './sessions.ts'
 import { instruments } from './telemetry.ts'
+import { type Progress, WrittenTo } from './written-to.ts'
 
 /** Records taken before the ones in work are published; above it the consumer waits. */
 const MAX_WAITING = 1000
@@ -12,7 +13,7 @@ const MAX_WAITING = 1000
 const SESSIONS_AT_ONCE = 200
 
 export interface PartitionOptions {
-  assigned: Pick<AssignedPartition, 'signal' | 'done'>
+  assigned: Pick<AssignedPartition, 'signal' | 'done' | 'offsets'>
   sessions: Sessions
   /** Where the status topic ended when `sessions` was loaded from it. */
   loadedTo: bigint
@@ -29,6 +30,7 @@ export interface PartitionOptions {
  */
 export class SessionsPartition implements PartitionHandler {
   readonly #options: PartitionOptions
+  readonly #writtenTo: WrittenTo
   readonly #ended: Promise<void>
   #waiting: KafkaRecord[] = []
   #ticked = false
@@ -40,6 +42,7 @@ export class SessionsPartition implements PartitionHandler {
 
   constructor(options: PartitionOptions) {
     this.#options = options
+    this.#writtenTo = new WrittenTo(options.assigned.offsets.get(options.topics.events)?.start ?? 0n)
     this.#ended = this.#run().finally(() => this.#taken.resolve())
   }
 
@@ -58,6 +61,16 @@ export class SessionsPartition implements PartitionHandler {
   tick(): void {
     this.#ticked = true
     this.#wake()
+  }
+
+  /** Whether it has to know how far block-writer has come. */
+  get isUndecided(): boolean {
+    return this.#options.sessions.isUndecided
+  }
+
+  saw(progress: Progress): void {
+    this.#writtenTo.saw(progress)
+    this.tick()
   }
 
   async close(reason: CloseReason): Promise<void> {
@@ -96,9 +109,13 @@ export class SessionsPartition implements PartitionHandler {
   async #work(records: readonly KafkaRecord[], signal: AbortSignal): Promise<void> {
     const { assigned, sessions, publisher, topics, now } = this.#options
     for (const record of records) {
-      if (record.topic === topics.events) await this.#foldEvent(record, signal)
-      else await this.#compareStatus(record, signal)
+      if (record.topic !== topics.events) await this.#compareStatus(record, signal)
+      else {
+        await this.#foldEvent(record, signal)
+        this.#writtenTo.folded(record.offset + 1n)
+      }
     }
+    sessions.written(this.#writtenTo.at)
     if (this.#ticked) sessions.tick(now())
     this.#ticked = false
     while (sessions.hasWork) {

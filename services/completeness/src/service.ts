@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { GROUPS, SESSION_STATUSES, TOPICS } from '@longtake/contracts'
-import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
+import { createParker, createProducer, groupProgress, type KafkaConfig, type PartitionHandler, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import type { ObservableResult } from '@opentelemetry/api'
 import type { Config } from './config.ts'
@@ -9,16 +9,20 @@ import { SessionsPartition } from './partition.ts'
 import { Publisher, type TopicNames } from './publisher.ts'
 import type { Sessions } from './sessions.ts'
 import { instruments } from './telemetry.ts'
+import type { Progress } from './written-to.ts'
 
 export interface Wiring {
-  topics: TopicNames
+  topics: TopicNames & { chunks: string }
   group: string
+  /** Whose progress in the chunks counts. */
+  writerGroup: string
   /** How often the passing of time is looked at: clients that fell silent, requests to be repeated. */
   tickMs: number
 }
 const WIRING: Wiring = {
-  topics: { events: TOPICS.events.name, status: TOPICS.status.name, resends: TOPICS.resends.name },
+  topics: { events: TOPICS.events.name, status: TOPICS.status.name, resends: TOPICS.resends.name, chunks: TOPICS.chunks.name },
   group: GROUPS.completeness,
+  writerGroup: GROUPS.blockWriter,
   tickMs: 5_000,
 }
 
@@ -59,8 +63,20 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     throw error
   })
 
+  let looking: Promise<void> | undefined
+  const look = async (): Promise<void> => {
+    const seen = await writerProgress(kafka, wiring)
+    for (const [partition, { handler }] of held) {
+      const progress = seen.get(partition)
+      if (progress !== undefined) handler.saw(progress)
+    }
+  }
   const ticking = setInterval(() => {
     for (const { handler } of held.values()) handler.tick()
+    if (looking !== undefined || ![...held.values()].some(({ handler }) => handler.isUndecided)) return
+    looking = look()
+      .catch((error: unknown) => logger.warn({ error }, 'how far block-writer has come is not known: nothing is called abandoned until it is'))
+      .finally(() => (looking = undefined))
   }, tickMs)
   const observe = (result: ObservableResult): void => {
     for (const status of SESSION_STATUSES) {
@@ -76,9 +92,18 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(ticking)
+      await looking
       instruments.sessions.removeCallback(observe)
       await consumer.close()
       await producer.close()
     },
   }
+}
+
+/** How far block-writer has come, by partition. What it has completed it has told before, so the events' end is asked for last. */
+async function writerProgress(kafka: KafkaConfig, { topics, group, writerGroup }: Wiring): Promise<Map<number, Progress>> {
+  const at = Date.now()
+  const written = await groupProgress(kafka, writerGroup, [topics.chunks])
+  const told = new Map((await groupProgress(kafka, group, [topics.events])).map(({ partition, end }) => [partition, end]))
+  return new Map(written.map(({ partition, completed, end }) => [partition, { at, chunksEnd: end, written: completed, eventsEnd: told.get(partition) ?? 0n }]))
 }

@@ -1,5 +1,5 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt } from '@longtake/domain'
+import { evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
 
 interface Known {
@@ -15,6 +15,8 @@ export interface JudgedSession extends Judgement {
   isNews: boolean
   /** When time alone may change it, in milliseconds since the epoch. */
   dueAt: number
+  /** Whether it is abandoned unless something of it is on its way. */
+  isUndecided: boolean
 }
 
 /** The sessions of one partition: what is published of them, and what has been folded in since. No I/O. */
@@ -24,6 +26,9 @@ export class Sessions {
   /** Sessions whose published state another writer has overwritten by an older one. */
   readonly #overwritten = new Set<string>()
   readonly #due = new DueQueue()
+  /** Sessions that are abandoned unless something of them is on its way. */
+  readonly #undecided = new Set<string>()
+  #writtenTo = -Infinity
   readonly #statuses = new Map<SessionStatus, number>()
 
   get size(): number {
@@ -37,6 +42,11 @@ export class Sessions {
 
   get hasWork(): boolean {
     return this.#touched.size > 0
+  }
+
+  /** Whether something cannot be decided before a later `written`. */
+  get isUndecided(): boolean {
+    return this.#undecided.size > 0
   }
 
   find(session: string): SessionState | undefined {
@@ -72,20 +82,29 @@ export class Sessions {
     for (const session of this.#due.take(now)) this.#touched.add(session)
   }
 
+  /** All that Kafka had at this time is written, and its events are folded in. @param at milliseconds since the epoch */
+  written(at: number): void {
+    if (at <= this.#writtenTo) return
+    this.#writtenTo = at
+    for (const session of this.#undecided) this.#touched.add(session)
+  }
+
   /** Judges up to `limit` of the sessions that need it. Changes nothing here: that is `settle`'s, once all is published. */
   judge(now: number, limit: number): JudgedSession[] {
     return [...this.#touched].slice(0, limit).map((session) => {
       const { folded, published } = this.#known.get(session)!
-      const { state, events, requests } = judge(folded, now)
+      const { state, events, requests } = judge(folded, now, this.#writtenTo)
       const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
-      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, dueAt: nextJudgementAt(state, now) }
+      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, dueAt: nextJudgementAt(state, now), isUndecided: state.status !== statusOf(state, now) }
     })
   }
 
   /** What was judged is published: it is the state now. */
   settle(judged: readonly JudgedSession[]): void {
-    for (const { session, state, isNews, dueAt } of judged) {
+    for (const { session, state, isNews, dueAt, isUndecided } of judged) {
       this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published }, dueAt)
+      if (isUndecided) this.#undecided.add(session)
+      else this.#undecided.delete(session)
       this.#touched.delete(session)
       this.#overwritten.delete(session)
     }

@@ -26,10 +26,10 @@ export function startService(wiring: Wiring): Promise<AsyncDisposable> {
 /** Topics of its own on the shared Kafka, a hand to write events with, and eyes on all that comes out. */
 export async function setUp() {
   const id = randomUUID().slice(0, 8)
-  const topics = { events: `events-${id}`, status: `status-${id}`, resends: `resends-${id}` }
-  const wiring: Wiring = { topics, group: `completeness-${id}`, tickMs: 200 }
+  const topics = { events: `events-${id}`, status: `status-${id}`, resends: `resends-${id}`, chunks: `chunks-${id}` }
+  const wiring: Wiring = { topics, group: `completeness-${id}`, writerGroup: `block-writer-${id}`, tickMs: 200 }
   const kafka = kafkaConfig()
-  const specs: TopicSpec[] = [{ ...TOPICS.events, name: topics.events }, { ...TOPICS.status, name: topics.status }, { ...TOPICS.resends, name: topics.resends }]
+  const specs: TopicSpec[] = [{ ...TOPICS.events, name: topics.events }, { ...TOPICS.status, name: topics.status }, { ...TOPICS.resends, name: topics.resends }, { ...TOPICS.chunks, name: topics.chunks }]
   await ensureTopics(kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)
   // The one that is shared: what is ours in it names our group.
   await ensureTopics(kafka, { replicationFactor: 1 }, [TOPICS.parked])

@@ -28,7 +28,7 @@ function setUp(options: { sessions?: Sessions; loadedTo?: bigint } = {}) {
     },
   }
   const partition = new SessionsPartition({
-    assigned: { signal: lost.signal, done: (record) => void done.push(record.offset) },
+    assigned: { signal: lost.signal, done: (record) => void done.push(record.offset), offsets: new Map() },
     sessions: options.sessions ?? new Sessions(),
     loadedTo: options.loadedTo ?? 0n,
     publisher: new Publisher({ writer: 'me', producer, partition: 3, topics, logger }),
@@ -218,5 +218,28 @@ test('the consumer waits when more comes than can be published', async () => {
   for (let number = 1; waits === undefined; number++) waits = tell(session.committed(number, { stored: [[0, number]] }))
   resolve()
   await waits
+  await partition.close('shutdown')
+})
+
+test('a session is abandoned only once block-writer has come to where its chunks end, and what it told is folded', async () => {
+  const { partition, tell, sent, statuses } = setUp()
+  const late = factsOf('s2', Date.now() - 2 * 86_400_000)
+  for (const event of [late.created, late.committed(1, { stored: [[0, 1], [4, 5]] })]) void tell(event)
+  while (!partition.isUndecided) {
+    partition.tick()
+    await turn()
+  }
+  assert.equal(statuses().at(-1)!.status, 'interrupted')
+  const at = Date.now()
+  partition.saw({ at, chunksEnd: 6n, written: 2n, eventsEnd: 2n })
+  partition.saw({ at, chunksEnd: 6n, written: 6n, eventsEnd: 3n })
+  void tell(late.committed(2, { stored: [[0, 2], [4, 5]] }))
+  while (partition.isUndecided) {
+    partition.tick()
+    await turn()
+  }
+  const state = statuses().at(-1)!
+  assert.deepEqual([state.status, state.version, state.gaps.map(({ from, to, cause }) => [from, to, cause])], ['abandoned', 1, [[3, 3, 'abandoned']]])
+  assert.deepEqual(sent.filter(({ headers }) => headers?.kind === 'session-completed').length, 1)
   await partition.close('shutdown')
 })

@@ -5,8 +5,9 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { SessionState } from '@longtake/contracts'
 import { evolve, judge } from '@longtake/domain'
+import { startConsumer } from '@longtake/kafka'
 import { factsOf, part } from './facts.ts'
-import { setUp, startService } from './harness.ts'
+import { kafkaConfig, setUp, startService } from './harness.ts'
 
 test('a session goes from waiting to complete, and late data makes the next version', async () => {
   await using system = await setUp()
@@ -127,4 +128,35 @@ test('time alone interrupts a session whose gateway died', async () => {
   await system.tell(created, connected(), committed(1, { stored: [[0, 3]] }))
   await system.until('recording', () => system.states.get('s1')?.status === 'recording')
   await system.until('interrupted', () => system.states.get('s1')?.status === 'interrupted')
+})
+
+test('a session whose chunks block-writer has not taken yet is not abandoned before it has', async () => {
+  await using system = await setUp()
+  const { topics, wiring } = system
+  const { created, committed, whole } = factsOf('s1', Date.now() - 2 * 86_400_000)
+  const partition = system.partitionOf('s1')
+  await system.producer.send({ topic: topics.chunks, partition, key: 's1', value: Buffer.from('late') })
+  await system.tell(created, committed(1, { stored: [[0, 1], [4, 4]] }))
+  await using _service = await startService(wiring)
+  await system.until('interrupted', () => system.states.get('s1')?.status === 'interrupted')
+  await using _writer = await startConsumer({
+    kafka: kafkaConfig(),
+    group: wiring.writerGroup,
+    topics: [topics.chunks],
+    commitIntervalMs: 100,
+    assign: (assigned) => ({
+      handle: async (record) => {
+        await system.tell(whole(2))
+        assigned.done(record)
+      },
+      close: () => {},
+    }),
+    onFatal: (error) => {
+      throw error
+    },
+  })
+  await system.until('abandoned', () => system.states.get('s1')?.status === 'abandoned')
+  const { version, gaps } = system.states.get('s1')!
+  assert.deepEqual([version, gaps], [1, []])
+  assert.deepEqual(system.events.filter(({ type }) => type === 'gap-confirmed'), [])
 })
