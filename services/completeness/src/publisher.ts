@@ -1,4 +1,4 @@
-import { encodeClientRequest, encodeEvent, encodeStatus, HEADERS, type EncodedRecord, type SessionState } from '@longtake/contracts'
+import { encodeClientRequest, encodeEvent, encodeStatus, HEADERS, type EncodedRecord, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import { KafkaError, type Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { JudgedSession } from './sessions.ts'
@@ -41,9 +41,8 @@ export class Publisher {
       ...requests.map((request) => this.#to(this.#topics.resends, encodeClientRequest(request))),
     ])
     await this.#sendAll(judged.filter(({ isNews }) => isNews).map(({ state }) => this.#status(state)))
-    for (const event of events) {
-      if (event.type !== 'gap-confirmed' || event.cause !== 'already-acknowledged') continue
-      this.#logger.error(event, 'chunks that a client was acknowledged are nowhere: Kafka, storage or we have lost them')
+    for (const { events: told, state } of judged) {
+      for (const event of told) if (isOurLoss(event, state)) this.#logger.error(event, 'chunks that a client was acknowledged are nowhere: Kafka, storage or we have lost them')
     }
     for (const { type } of events) if (type === 'gap-opened' || type === 'gap-closed' || type === 'gap-confirmed') instruments.gaps.add(1, { type })
   }
@@ -79,6 +78,12 @@ export class Publisher {
       await Promise.all(group.map(({ send }) => send()))
     }
   }
+}
+
+/** Chunks beside such a hole are confirmed with its cause, too, and are only undecodable. */
+function isOurLoss(event: RecordingEvent, { gaps }: SessionState): boolean {
+  if (event.type !== 'gap-confirmed' || event.cause !== 'already-acknowledged') return false
+  return gaps.some(({ kind, track, part, from, to }) => kind === 'lost' && track === event.track && part === event.part && from <= event.to && event.from <= to)
 }
 
 interface Sending {

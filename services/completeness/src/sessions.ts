@@ -91,7 +91,7 @@ export class Sessions {
 
   /** Judges up to `limit` of the sessions that need it. Changes nothing here: that is `settle`'s, once all is published. */
   judge(now: number, limit: number): JudgedSession[] {
-    return [...this.#touched].slice(0, limit).map((session) => {
+    return [...this.#touched.values().take(limit)].map((session) => {
       const { folded, published } = this.#known.get(session)!
       const { state, events, requests } = judge(folded, now, this.#writtenTo)
       const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
