@@ -11,10 +11,11 @@ export async function loadSessions(options: {
   parker: Parker
   logger: Logger
   signal: AbortSignal
-}): Promise<{ sessions: Sessions; loadedTo: bigint }> {
+}): Promise<{ sessions: Sessions; loadedTo: bigint; loadedAt: number }> {
   const { kafka, topic, partition, parker, logger, signal } = options
   const sessions = new Sessions()
   let loadedTo = 0n
+  let loadedAt = 0
   await readPartitionToEnd({
     kafka,
     topic,
@@ -22,6 +23,7 @@ export async function loadSessions(options: {
     signal,
     async onRecord(record) {
       loadedTo = record.offset + 1n
+      loadedAt = Math.max(loadedAt, record.timestamp)
       if (record.tombstone) return
       const state = decodeStatus({ key: record.key, value: record.value, headers: { ...record.headers } })
       if (!isRecordFault(state)) return sessions.restore(state)
@@ -29,5 +31,5 @@ export async function loadSessions(options: {
       await parker.park(record, { reason: state.fault, details: state.details })
     },
   })
-  return { sessions, loadedTo }
+  return { sessions, loadedTo, loadedAt }
 }

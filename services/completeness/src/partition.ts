@@ -17,6 +17,10 @@ export interface PartitionOptions {
   sessions: Sessions
   /** Where the status topic ended when `sessions` was loaded from it. */
   loadedTo: bigint
+  /** Of when its last status was, in milliseconds since the epoch. */
+  loadedAt: number
+  /** Where the events ended when the partition was taken over. */
+  eventsEnd: bigint
   publisher: Publisher
   parker: Parker
   topics: TopicNames
@@ -32,6 +36,10 @@ export class SessionsPartition implements PartitionHandler {
   readonly #options: PartitionOptions
   readonly #writtenTo: WrittenTo
   readonly #ended: Promise<void>
+  /** Offset of the next event to be folded. */
+  #next: bigint
+  /** Of when the latest event is that was folded, or before it the latest status, in milliseconds since the epoch. */
+  #readTo: number
   #waiting: KafkaRecord[] = []
   #ticked = false
   #closing = false
@@ -42,7 +50,9 @@ export class SessionsPartition implements PartitionHandler {
 
   constructor(options: PartitionOptions) {
     this.#options = options
-    this.#writtenTo = new WrittenTo(options.assigned.offsets.get(options.topics.events)?.start ?? 0n)
+    this.#next = options.assigned.offsets.get(options.topics.events)?.start ?? 0n
+    this.#readTo = options.loadedAt
+    this.#writtenTo = new WrittenTo(this.#next)
     this.#ended = this.#run().finally(() => this.#taken.resolve())
   }
 
@@ -107,25 +117,33 @@ export class SessionsPartition implements PartitionHandler {
   }
 
   async #work(records: readonly KafkaRecord[], signal: AbortSignal): Promise<void> {
-    const { assigned, sessions, publisher, topics, now } = this.#options
+    const { assigned, sessions, publisher, topics } = this.#options
     for (const record of records) {
       if (record.topic !== topics.events) await this.#compareStatus(record, signal)
       else {
         await this.#foldEvent(record, signal)
-        this.#writtenTo.folded(record.offset + 1n)
+        this.#next = record.offset + 1n
+        this.#readTo = Math.max(this.#readTo, record.timestamp)
+        this.#writtenTo.folded(this.#next)
       }
     }
     sessions.written(this.#writtenTo.at)
-    if (this.#ticked) sessions.tick(now())
+    if (this.#ticked) sessions.tick(this.#now())
     this.#ticked = false
     while (sessions.hasWork) {
       await this.#until(signal, 'publishing', async () => {
-        const judged = sessions.judge(now(), SESSIONS_AT_ONCE)
+        const judged = sessions.judge(this.#now(), SESSIONS_AT_ONCE)
         await publisher.publish(judged)
         sessions.settle(judged)
       })
     }
     for (const record of records) assigned.done(record)
+  }
+
+  /** Until what waited at the start is folded it is the time of that: by ours all who spoke while nobody listened would be gone. */
+  #now(): number {
+    const now = this.#options.now()
+    return this.#next < this.#options.eventsEnd ? Math.min(now, this.#readTo) : now
   }
 
   async #foldEvent(record: KafkaRecord, signal: AbortSignal): Promise<void> {

@@ -44,10 +44,11 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     async assign(assigned): Promise<PartitionHandler> {
       const { partition } = assigned
       const log = logger.child({ partition })
-      const { sessions, loadedTo } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal })
+      const eventsEnd = (await groupProgress(kafka, group, [topics.events])).find((of) => of.partition === partition)?.end ?? 0n
+      const { sessions, loadedTo, loadedAt } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal })
       log.info({ sessions: sessions.size }, 'sessions loaded')
       const publisher = new Publisher({ writer: randomUUID(), producer, partition, topics, logger: log })
-      const handler = new SessionsPartition({ assigned, sessions, loadedTo, publisher, parker, topics, logger: log, now: Date.now })
+      const handler = new SessionsPartition({ assigned, sessions, loadedTo, loadedAt, eventsEnd, publisher, parker, topics, logger: log, now: Date.now })
       const entry = { handler, sessions }
       held.set(partition, entry)
       return {

@@ -13,7 +13,7 @@ const topics = { events: 'events', status: 'status', resends: 'resends' }
 const logger = createLogger({ service: 'test', level: 'silent' })
 
 /** A partition between a log that the test writes and a producer that keeps what it is sent. */
-function setUp(options: { sessions?: Sessions; loadedTo?: bigint } = {}) {
+function setUp(options: { sessions?: Sessions; loadedTo?: bigint; loadedAt?: number; eventsEnd?: bigint } = {}) {
   const sent: OutgoingRecord[] = []
   const done: bigint[] = []
   const parked: string[] = []
@@ -31,6 +31,8 @@ function setUp(options: { sessions?: Sessions; loadedTo?: bigint } = {}) {
     assigned: { signal: lost.signal, done: (record) => void done.push(record.offset), offsets: new Map() },
     sessions: options.sessions ?? new Sessions(),
     loadedTo: options.loadedTo ?? 0n,
+    loadedAt: options.loadedAt ?? 0,
+    eventsEnd: options.eventsEnd ?? 0n,
     publisher: new Publisher({ writer: 'me', producer, partition: 3, topics, logger }),
     parker: { park: (record, { reason }) => Promise.resolve(void parked.push(`${record.offset} ${reason}`)) },
     topics,
@@ -242,4 +244,25 @@ test('a session is abandoned only once block-writer has come to where its chunks
   assert.deepEqual([state.status, state.version, state.gaps.map(({ from, to, cause }) => [from, to, cause])], ['abandoned', 1, [[3, 3, 'abandoned']]])
   assert.deepEqual(sent.filter(({ headers }) => headers?.kind === 'session-completed').length, 1)
   await partition.close('shutdown')
+})
+
+test('until the events that waited at the start are folded, time is theirs: who spoke meanwhile is not gone', async () => {
+  const start = Date.now() - 600_000
+  const live = factsOf('s3', start)
+  const before = setUp()
+  for (const event of [live.created, live.connected(), live.committed(1, { stored: [[0, 1], [4, 4]] })]) void before.tell(event)
+  await before.partition.close('shutdown')
+  const sessions = new Sessions()
+  sessions.restore(before.statuses().at(-1)!)
+  const { partition, sent, record, statuses } = setUp({ sessions, loadedAt: start + 100, eventsEnd: 5n })
+  const told = (offset: bigint, at: number, event: RecordingEvent): void => void partition.handle({ ...record('events', encodeEvent(event)), offset, timestamp: at })
+  partition.tick()
+  await turn()
+  told(3n, start + 1000, { type: 'session-finished', session: 's3', at: new Date(start + 1000).toISOString(), parts: null, offset: '9' })
+  await turn()
+  told(4n, Date.now(), live.connected(Date.now()))
+  await partition.close('shutdown')
+  assert.ok(statuses().length > 1)
+  assert.deepEqual(statuses().filter(({ status, version }) => status !== 'recording' || version !== 0), [])
+  assert.deepEqual(sent.filter(({ headers }) => headers?.kind === 'gap-confirmed'), [])
 })
