@@ -3,7 +3,7 @@
 import { check } from 'k6'
 import http from 'k6/http'
 import { Counter, Rate, Trend } from 'k6/metrics'
-import { MEDIA } from './media.js'
+import { endingOf, MEDIA } from './media.js'
 import { report } from './report.js'
 import { WireClient } from './wire-client.js'
 
@@ -106,7 +106,7 @@ async function recordTrack(client, track, startedAt) {
     for (let seq = 0; seq < chunks.length && second < SECONDS; seq += 1) {
       second += 1
       await sleepMs(began + (second * 1000) / SPEED - Date.now())
-      client.record(part, chunks[seq], startedAt + second * 1000)
+      client.record(part, second < SECONDS ? chunks[seq] : endingOf(MEDIA[track], seq), startedAt + second * 1000)
     }
     closing.push(client.closePart(part, PATIENCE_MS))
   }
@@ -124,7 +124,7 @@ async function verify(id, parts, kept) {
     state = answer.json()
     if (state.status === 'complete') completeAfter ??= Date.now() - finished
     if (state.status === 'complete' && state.finalizedVersion === state.version) break
-    if (Date.now() - finished > PATIENCE_MS) throw new Error(`${id} is ${state.status}, version ${state.version}, finalized ${state.finalizedVersion}, ${PATIENCE_MS / 1000} s after its end: ${JSON.stringify(state.tracks)}`)
+    if (Date.now() - finished > PATIENCE_MS) throw new Error(`${id} is ${state.status}, version ${state.version}, finalized ${state.finalizedVersion}, ${PATIENCE_MS / 1000} s after its end; parts that are not whole: ${JSON.stringify(unwholeParts(state))}`)
     await sleepMs(pauseMs)
   }
   completeMs.add(completeAfter)
@@ -145,6 +145,9 @@ async function verify(id, parts, kept) {
   if (!KEEP) http.del(`${URL}/v1/sessions/${id}`, null, { headers: admin, tags: { name: 'delete' } })
   return true
 }
+
+const unwholeParts = ({ tracks }) =>
+  Object.values(tracks).flatMap(({ parts }) => parts.filter(({ chunks, stored, gaps }) => chunks !== stored || gaps.length > 0).map(({ part, chunks, stored, gaps }) => ({ part, chunks, stored, gaps })))
 
 function beginsAsWebm(url) {
   const answer = http.get(url, { headers: { ...admin, Range: 'bytes=0-3' }, responseType: 'binary', tags: { name: 'track' } })
