@@ -10,7 +10,7 @@ interface Media {
 /** k6's own function to read a file, beside the script that calls it. */
 Object.assign(globalThis, { open: (path: string) => Uint8Array.from(readFileSync(new URL(`../${path}`, import.meta.url))).buffer })
 const script = new URL('../media.js', import.meta.url).href
-const { MEDIA, endingOf } = (await import(script)) as { MEDIA: Record<string, Media>; endingOf(media: Media, seq: number): ArrayBuffer }
+const { MEDIA, endingOf } = (await import(script)) as { MEDIA: Record<string, Media>; endingOf: (media: Media, seq: number) => ArrayBuffer }
 
 test('a part may end with any chunk and is a whole recording then', () => {
   for (const [track, media] of Object.entries(MEDIA)) {
