@@ -19,6 +19,9 @@ export const PARKED_HEADERS = {
 /** An error's message may hold anything; the record must still fit. */
 const MAX_DETAILS = 2000
 
+/** What the headers of a parked record take at most: three bytes for a character, and names. */
+export const PARKING_BYTES = 8 * 1024
+
 /** Where a parked record was read, and by whom. A record may be parked several times: after a crash, or by two groups. */
 export interface ParkedOrigin {
   readonly group: string

@@ -1,9 +1,10 @@
-import { MAX_MESSAGE_BYTES } from '@longtake/contracts'
+import { MAX_MESSAGE_BYTES, TOPICS } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
 import { Cluster, isStaleMetadata } from '../cluster.ts'
 import { KafkaError, RETRIABLE_AFTER_ALL, toKafkaError } from '../errors.ts'
 import { createErrorFromCode, type KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
+import { PARKING_BYTES } from '../parked.ts'
 import { recordBytes, type OutgoingRecord } from '../record.ts'
 import { failSpan, injectTrace } from '../trace.ts'
 import { Lane, type Parcel } from './lane.ts'
@@ -111,6 +112,10 @@ export class Producer implements AsyncDisposable {
     }
     if (!Number.isInteger(record.partition) || record.partition < 0) {
       return Promise.reject(new KafkaError('KAFKA_RECORD_INVALID', `${record.partition} is no partition`))
+    }
+    // Whoever reads it must be able to park it, or would stand before it for ever.
+    if (bytes > MAX_MESSAGE_BYTES - PARKING_BYTES && record.topic !== TOPICS.parked.name) {
+      return Promise.reject(new KafkaError('KAFKA_RECORD_TOO_LARGE', `a record of ${bytes} bytes for ${record.topic} leaves no room for what parking adds`))
     }
     const promise = new Promise<{ offset: bigint }>((resolve, reject) => {
       this.#accept(record, bytes, options.deliveryTimeoutMs ?? this.#options.deliveryTimeoutMs, (offset) => resolve({ offset }), reject)
