@@ -158,11 +158,11 @@ async function saysHowItStands({ t, system, browser, line }: Places & { line: Tc
   })()`)
   await page.click('#start')
   await page.waitForSelector('#state[data-situation=recording][data-connection=connected]')
-  await page.waitForFunction("Number(document.querySelector('[data-cell=acknowledged]').dataset.chunks) >= 2")
+  await page.waitForFunction("Number(document.querySelector('[data-cell=acknowledged]')?.dataset.chunks) >= 2")
   line.cut()
   await page.waitForSelector('#state[data-situation=offline]')
   // What waits for less than a quarter of a minute is sent before anyone could read that.
-  await page.waitForFunction("Number(document.querySelector('[data-cell=waiting]').dataset.chunks) >= 16", undefined, { timeout: 60_000 })
+  await page.waitForFunction("Number(document.querySelector('[data-cell=waiting]')?.dataset.chunks) >= 16", undefined, { timeout: 60_000 })
   line.mend()
   await page.waitForSelector('#state[data-situation=recording][data-connection=connected]', { timeout: 60_000 })
   await page.click('#stop')

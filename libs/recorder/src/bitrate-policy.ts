@@ -1,7 +1,7 @@
 /** Of the bits that pictures were meant to have. */
 const STEP = 0.7
 const LOWEST_SHARE = 0.25
-/** What waits must have grown in each half of this time. A giant chunk after a sleep grows in one only. */
+/** What waits must have grown, and something have been acknowledged, in each half of this time. A giant chunk after a sleep grows in one only. */
 const GROWS_FOR_MS = 20_000
 /** Less is the coming and going of chunks. */
 const GROWTH_BYTES = 128 * 1024
@@ -16,16 +16,20 @@ export interface Backlog {
   now: number
   connected: boolean
   waitingBytes: number
+  /** All that was acknowledged until now. */
+  acknowledgedBytes: number
 }
 
+type Sample = Omit<Backlog, 'connected'>
+
 /**
- * How many of their intended bits pictures get. A backlog that grows although the server is reached means that the line
- * is too thin: a step down. Being offline says nothing about the line. After five calm minutes a step up is tried; each
+ * How many of their intended bits pictures get. A backlog that grows although the server acknowledges means that the line
+ * is too thin: a step down. Being offline says nothing about the line, nor does a server that acknowledges nothing. After five calm minutes a step up is tried; each
  * that does not last doubles the calm that the next one needs.
  */
 export class BitratePolicy {
   #share = 1
-  #seen: { now: number; waitingBytes: number }[] = []
+  #seen: Sample[] = []
   #changedAt = -Infinity
   #calmSince: number | null = null
   #calmNeededMs = CALM_MS
@@ -37,13 +41,13 @@ export class BitratePolicy {
   }
 
   /** To be told every few seconds. */
-  see({ now, connected, waitingBytes }: Backlog): void {
+  see({ now, connected, waitingBytes, acknowledgedBytes }: Backlog): void {
     if (!connected) {
       this.#seen = []
       this.#calmSince = null
       return
     }
-    this.#seen = [...this.#seen.filter((sample) => now - sample.now <= 2 * GROWS_FOR_MS), { now, waitingBytes }]
+    this.#seen = [...this.#seen.filter((sample) => now - sample.now <= 2 * GROWS_FOR_MS), { now, waitingBytes, acknowledgedBytes }]
     this.#calmSince = waitingBytes < CALM_BYTES ? (this.#calmSince ?? now) : null
     if (now - this.#changedAt < CHANGE_EVERY_MS) return
     if (this.#grows(now) && this.#share > LOWEST_SHARE) this.#down(now)
@@ -51,9 +55,9 @@ export class BitratePolicy {
   }
 
   #grows(now: number): boolean {
-    const [first, middle, last] = [GROWS_FOR_MS, GROWS_FOR_MS / 2, 0].map((age) => this.#seen.findLast((sample) => now - sample.now >= age)?.waitingBytes)
+    const [first, middle, last] = [GROWS_FOR_MS, GROWS_FOR_MS / 2, 0].map((age) => this.#seen.findLast((sample) => now - sample.now >= age))
     if (first === undefined || middle === undefined || last === undefined) return false
-    return middle - first >= GROWTH_BYTES && last - middle >= GROWTH_BYTES
+    return growsAtWork(first, middle) && growsAtWork(middle, last)
   }
 
   #down(now: number): void {
@@ -73,4 +77,8 @@ export class BitratePolicy {
     this.#seen = []
     this.#calmSince = null
   }
+}
+
+function growsAtWork(from: Sample, to: Sample): boolean {
+  return to.waitingBytes - from.waitingBytes >= GROWTH_BYTES && to.acknowledgedBytes > from.acknowledgedBytes
 }

@@ -223,7 +223,7 @@ export class Recorder {
       timers: this.#timers,
       warnBeforeLeaving,
       isConnected: () => this.#connection === 'connected',
-      recordedAndWaiting: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes }),
+      bytes: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes, acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes }),
       report: (event, detail) => this.#report(event, undefined, detail),
       // By the part's own time nothing had happened meanwhile: only another part tells of the time between.
       slept: () => this.#tracks.forEach((track) => void track.nextPart()),

@@ -21,7 +21,7 @@ export interface WatchesHost {
   readonly timers: WorkerTimers
   readonly warnBeforeLeaving: boolean
   isConnected(): boolean
-  recordedAndWaiting(): { recordedBytes: number; waitingBytes: number }
+  bytes(): { recordedBytes: number; waitingBytes: number; acknowledgedBytes: number }
   report(event: ReportEvent, detail?: string): void
   /** The device slept: what was recorded before ended then. */
   slept(): void
@@ -89,8 +89,8 @@ export class Watches {
 
   #judgeLine(): void {
     const before = this.#bitrate.share
-    const { waitingBytes } = this.#host.recordedAndWaiting()
-    this.#bitrate.see({ now: performance.now(), connected: this.#host.isConnected(), waitingBytes })
+    const { waitingBytes, acknowledgedBytes } = this.#host.bytes()
+    this.#bitrate.see({ now: performance.now(), connected: this.#host.isConnected(), waitingBytes, acknowledgedBytes })
     const { share } = this.#bitrate
     if (share !== before) this.#host.shareVideo({ share, event: share < before ? 'bitrate-lowered' : 'bitrate-raised' })
   }
@@ -98,7 +98,7 @@ export class Watches {
   async #judgeStorage(): Promise<void> {
     const estimate = await navigator.storage?.estimate?.().catch(() => undefined)
     if (estimate?.quota === undefined || estimate.usage === undefined) return
-    const { recordedBytes } = this.#host.recordedAndWaiting()
+    const { recordedBytes } = this.#host.bytes()
     const left = this.#forecast.see({ now: performance.now(), recordedBytes, availableBytes: estimate.quota - estimate.usage })
     if (left === null) return
     const { isNews, ...storage } = left

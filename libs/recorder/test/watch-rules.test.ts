@@ -35,13 +35,13 @@ describe('two clocks', () => {
 
 describe('the bits of pictures', () => {
   /** Told every 5 s; the shares it gave, with the seconds. */
-  const sharesOf = (seconds: number, waiting: (second: number) => number, connected: (second: number) => boolean = () => true): [second: number, share: number][] => {
+  const sharesOf = (seconds: number, waiting: (second: number) => number, connected: (second: number) => boolean = () => true, acknowledged = (second: number): number => second): [second: number, share: number][] => {
     const policy = new BitratePolicy()
     const shares: [number, number][] = []
     for (let second = 0; second <= seconds; second += 5) {
       const before = policy.share
       // Timers are never exact.
-      policy.see({ now: second * 1003, connected: connected(second), waitingBytes: waiting(second) })
+      policy.see({ now: second * 1003, connected: connected(second), waitingBytes: waiting(second), acknowledgedBytes: acknowledged(second) })
       if (policy.share !== before) shares.push([second, Math.round(policy.share * 1000) / 1000])
     }
     return shares
@@ -50,6 +50,12 @@ describe('the bits of pictures', () => {
     assert.deepEqual(sharesOf(600, (second) => second * 100_000), [[20, 0.7], [50, 0.49], [80, 0.343], [110, 0.25]])
   })
   it('stay as they are while offline, whatever waits', () => assert.deepEqual(sharesOf(600, (second) => second * 100_000, () => false), []))
+  it('stay while the server acknowledges nothing, and when it does again', () => {
+    const silent = (from: number, to: number) => (second: number): number => Math.min(second, from) + Math.max(0, second - to)
+    const waits = (from: number, to: number) => (second: number): number => (second < from || second > to ? 0 : (second - from) * 100_000)
+    assert.deepEqual(sharesOf(120, waits(40, 80), () => true, silent(40, 80)), [])
+    assert.deepEqual(sharesOf(120, waits(43, 58), () => true, silent(43, 58)), [])
+  })
   it('stay when a backlog shrinks, or comes and goes, or is one giant chunk', () => {
     assert.deepEqual(sharesOf(600, (second) => (600 - second) * 100_000), [])
     assert.deepEqual(sharesOf(600, (second) => (second % 10) * 200_000), [])
