@@ -65,6 +65,6 @@ function parse(args: readonly string[]): { profile: string; keep: boolean } & Pa
     const { values } = parseArgs({ args: [...args], options: { ...numbers, profile: { type: 'string' }, keep: { type: 'boolean' } } })
     return { ...(values as Partial<Record<keyof LoadSettings, string>>), profile: values.profile as string ?? 'small', keep: values.keep === true }
   } catch (error) {
-    throw new SetupError(`${(error as Error).message.split('\n')[0]} ${USAGE}`, { cause: error })
+    throw new SetupError(`${(error as Error).message.split('\n')[0]}: ${USAGE}`, { cause: error })
   }
 }

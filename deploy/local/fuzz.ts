@@ -10,13 +10,23 @@ const USAGE = 'npm run test:fuzz [-- [--minutes n] [--seed n] [paths …]]'
 /** So many times the inputs that a fuzzer takes in `npm test` make one round: a minute or so. */
 const TIMES = 10
 
+function readArguments() {
+  try {
+    return parseArgs({ options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } }, allowPositionals: true })
+  } catch (error) {
+    // The first sentence says it all.
+    throw new SetupError(`${(error as Error).message.split('. ')[0]}: ${USAGE}`)
+  }
+}
+
 /** Runs all fuzzers with one seed after another until the time is over or one has found something. */
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = readArguments()
   const minutes = Number(values.minutes)
   const firstSeed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed)
   const files = testFiles('unit', positionals).filter((file) => file.endsWith('.fuzz.test.ts'))
-  if (!(minutes > 0) || !Number.isInteger(firstSeed) || files.length === 0) throw new SetupError(USAGE)
+  if (!(minutes > 0) || !Number.isInteger(firstSeed)) throw new SetupError(USAGE)
+  if (files.length === 0) throw new SetupError(`there is no fuzzer (*.fuzz.test.ts) in ${positionals.join(', ')}: ${USAGE}`)
   const endAt = Date.now() + minutes * 60_000
   const stopping = new AbortController()
   void abortWhenStopped(stopping)

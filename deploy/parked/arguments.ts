@@ -42,6 +42,7 @@ function parse(args: readonly string[]) {
       options: { session: { type: 'string' }, reason: { type: 'string' }, all: { type: 'boolean' }, limit: { type: 'string' }, 'dry-run': { type: 'boolean' } },
     })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+    // The first sentence says it all.
+    throw new UsageError((error as Error).message.split('. ')[0]!, { cause: error })
   }
 }
