@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { LongtakeError } from '@longtake/contracts'
+import { KafkaError } from '@longtake/kafka'
 import { renderLogLine } from './log-lines.ts'
 import { takePidLock } from './pid-lock.mjs'
 import { isFree } from './ports.ts'
@@ -80,6 +82,16 @@ function givenKeys(): Record<string, string> {
   return Object.fromEntries(['LONGTAKE_API_KEY', 'LONGTAKE_TOKEN_SECRET'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
 }
 
+/** A Kafka or a storage that was named, and not started here, is the user's to mend. */
+function orUnusable(error: unknown): unknown {
+  const brokers = process.env['KAFKA_BROKERS']
+  if (brokers && error instanceof KafkaError && error.code === 'KAFKA_UNREACHABLE')
+    return new SetupError(`no Kafka answers at ${brokers} (KAFKA_BROKERS): start it, or unset KAFKA_BROKERS, and this brings its own.`, { cause: error })
+  if (readStorage() !== undefined && error instanceof LongtakeError && error.code.startsWith('BLOB_'))
+    return new SetupError(`the storage that was named cannot be used (${error.code}: ${error.message}): mend that, or unset its variable, and this brings its own.`, { cause: error })
+  return error
+}
+
 async function main(): Promise<void> {
   const beginning = performance.now()
   const stopping = new AbortController()
@@ -130,7 +142,7 @@ Ctrl-C stops everything; the next start goes on with the data.
     await system.stop()
     say('stopped, nothing is left running.')
   } catch (error) {
-    if (!stopping.signal.aborted) throw error
+    if (!stopping.signal.aborted) throw orUnusable(error)
     say('stopped before it was ready, nothing is left running.')
   } finally {
     lock.release()

@@ -44,6 +44,13 @@ test('a port that is none, and two storages at once, are refused', async (t) => 
   assert.match(await lastLine({ ...env, AZURE_STORAGE_CONNECTION_STRING: 'a', LONGTAKE_AZURE_ACCOUNT_URL: 'https://b' }), /both set: unset one of them/)
 })
 
+test('a Kafka and a storage that were named and do not answer are told in one line with the way out', async (t) => {
+  const { env } = await ownSettings(temporaryFolder(t))
+  const storage = 'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a'
+  // Both are asked at once: whichever is first given up is told.
+  assert.match(await lastLine({ ...env, KAFKA_BROKERS: '127.0.0.1:1', AZURE_STORAGE_CONNECTION_STRING: storage }), /(no Kafka answers at 127\.0\.0\.1:1|the storage that was named cannot be used).*this brings its own\.$/)
+})
+
 test('without Java, and without Maven, one line says what to install or do instead', async (t) => {
   const folder = temporaryFolder(t)
   const settings = await ownSettings(join(folder, 'data'))

@@ -15,7 +15,7 @@ const settings = {
     default: 'ws://127.0.0.1:8081',
     protocols: ['ws', 'wss'],
   }),
-  apiKey: secret('LONGTAKE_API_KEY', { help: 'what backends show as Authorization: Bearer to administrate sessions', minLength: 16 }),
+  apiKey: secret('LONGTAKE_API_KEY', { help: 'what backends show as their bearer token, to administrate sessions', minLength: 16 }),
   spoolSecret: secret('LONGTAKE_SPOOL_SECRET', {
     help: 'what the keys of browsers\' spools are made from; LONGTAKE_TOKEN_SECRET if unset',
     minLength: 32,
