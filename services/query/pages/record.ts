@@ -192,6 +192,7 @@ function wordsOf(error: unknown): string {
 
 function invite(): void {
   if (key === null) show('failed', 'This page needs the local key in its address: open the one that npm start printed, /record#key=…', 'warn')
+  else if (interruptedSession() !== null && (webcam.checked || screen.checked)) show('idle', 'A recording was interrupted here: go on with it, or press Start for another one.')
   else if (webcam.checked || screen.checked) show('idle', 'Choose what to record, then press Start.')
   else show('idle', 'Choose at least one.')
 }
