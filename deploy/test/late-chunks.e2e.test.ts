@@ -6,14 +6,14 @@ import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { openBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, TOPICS, type CreateSessionResponse, type Graces, type Manifest, type PublicSession } from '@longtake/contracts'
-import { startHttpFaultProxy, syntheticChunks, type HttpFaultProxy, type TestClient } from '@longtake/testkit'
+import { loadRecording, startHttpFaultProxy, type HttpFaultProxy, type TestClient } from '@longtake/testkit'
 import { startAzurite } from '../local/azurite.ts'
 import type { System } from '../local/system.ts'
 import { call, connect, createSession, disposableSystem, finalized, judge, RECORDING_SERVICES, untilStatus } from './sessions.ts'
 
 /** Each part has content of its own, so that the checker can tell them apart. */
-const recordings = [1, 2, 3, 4].map((seed) => syntheticChunks({ durationMs: 15_000, seed })) as [Uint8Array[], Uint8Array[], Uint8Array[], Uint8Array[]]
-const [chunks] = recordings
+const recordings = (['chrome-webcam-vp9-keyframe-2s', 'chrome-webcam-vp9-opus', 'chrome-webcam-paused', 'chrome-requestdata-one-byte-chunks'] as const).map((name) => loadRecording(name).chunks)
+const [chunks, second, third, fourth] = recordings as [Uint8Array[], Uint8Array[], Uint8Array[], Uint8Array[]]
 const LENGTH = chunks.length
 const mimeType = 'video/webm;codecs=vp9,opus'
 const HEADER_BYTES = 16 * 1024
@@ -44,13 +44,13 @@ interface Late {
 const cases: Record<string, Late> = {
   'chunks in the middle of the middle one of three parts': {
     async first(client, end) {
-      await sendWhole(client, 0, recordings[1])
-      const part = await openPart(client, 20)
+      await sendWhole(client, 0, second)
+      const part = await openPart(client, 30)
       await client.sendAll(part, chunks.slice(0, 5))
       await client.sendAll(part, chunks.slice(8), 8)
       await client.allAcknowledged()
       await client.close(part, { chunks: LENGTH })
-      await sendWhole(client, 40, recordings[2])
+      await sendWhole(client, 60, third)
       await client.allAcknowledged()
       await client.crash()
       await end()
@@ -95,8 +95,8 @@ const cases: Record<string, Late> = {
   },
   'whole parts between others and behind them': {
     async first(client) {
-      await sendWhole(client, 0, recordings[0])
-      await sendWhole(client, 60, recordings[1])
+      await sendWhole(client, 0, chunks)
+      await sendWhole(client, 60, second)
       await client.finish()
       await client.crash()
     },
@@ -104,12 +104,12 @@ const cases: Record<string, Late> = {
     async later(client) {
       // Both are known before either is whole, so that there is one next version.
       const [between, behind] = [await openPart(client, 30), await openPart(client, 90)]
-      await client.sendAll(between, recordings[2])
-      await client.sendAll(behind, recordings[3])
+      await client.sendAll(between, third)
+      await client.sendAll(behind, fourth)
       await client.close(between)
       await client.close(behind)
     },
-    uploads: bytesOf(0, Infinity, recordings[2]) + bytesOf(0, Infinity, recordings[3]) + bytesOf(LENGTH - 2, LENGTH - 1, recordings[1]),
+    uploads: bytesOf(0, Infinity, third) + bytesOf(0, Infinity, fourth) + bytesOf(-2, Infinity, second),
   },
 }
 
@@ -148,8 +148,8 @@ async function comeBack(system: System, store: BlobStore, proxy: HttpFaultProxy,
   const { findings } = await judge(system, session, [client])
   assert.deepEqual([status.status, status.version, findings], ['complete', 2, []])
 
-  const second = JSON.parse((await store.readAll(BLOBS.manifest(session.id, 2)))!.bytes.toString()) as Manifest
-  assert.deepEqual([second.version, second.status], [2, 'complete'])
+  const next = JSON.parse((await store.readAll(BLOBS.manifest(session.id, 2)))!.bytes.toString()) as Manifest
+  assert.deepEqual([next.version, next.status], [2, 'complete'])
   assert.ok((await store.readAll(BLOBS.manifest(session.id, 1)))!.bytes.equals(manifest), 'the first manifest is as it was')
   for (const [snapshot, bytes] of await readSeals(store, manifest)) assert.ok(sealed.get(snapshot)!.equals(bytes), 'what it sealed can still be read')
 

@@ -265,7 +265,7 @@ export class TestClient {
         if (!this.#declarations.settle(message)) this.violations.push(`durable ${message.of} of ${message.part ?? 'the session'}, which was not declared`)
         break
       case 'resend': this.resends.push(message); this.#answer(message); break
-      case 'window': this.#lastConnection().windowBytes = message.windowBytes; break
+      case 'window': break
       case 'pong': this.#pongs.add(message.t); break
       case 'error': this.errors.push(message); break
       case 'welcome': this.violations.push('a second welcome'); break

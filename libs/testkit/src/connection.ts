@@ -83,6 +83,8 @@ export class Connection {
         if (connection !== null) connection.#heardAt = performance.now()
         const message = isBinary ? null : parse(data)
         if (message === null) return events.violation('a frame that is no JSON message')
+        // It is about this connection, which its client may not know yet.
+        if (connection !== null && message.type === 'window') connection.windowBytes = message.windowBytes
         if (connection !== null || message.type !== 'welcome') return events.message(message)
         clearTimeout(timer)
         if (socket.protocol !== 'longtake.v1') events.violation(`the server chose subprotocol "${socket.protocol}"`)

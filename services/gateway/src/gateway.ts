@@ -71,8 +71,6 @@ export class Gateway implements ConnectionHost, Disposable {
     instruments.connections.add(1)
     connection.welcome()
     before?.end('REC_TAKEN_OVER')
-    const { session, client, id } = connection
-    this.#notice('resends', encodeClientRequest({ type: 'client-moved', session, client, connection: id, gateway: this.#options.instance, at: iso(now) }))
     this.#sayConnected(connection, now)
     this.#log(connection).debug('connected')
     return connection
@@ -134,6 +132,14 @@ export class Gateway implements ConnectionHost, Disposable {
       default:
         shipment satisfies never
     }
+  }
+
+  /**
+   * Only now is it certain that the client is here: a gateway that was paused, or hung, welcomes whoever gave it up long
+   * ago, and must not send them away from where they went.
+   */
+  answered({ session, client, id, openedAt }: LiveConnection): void {
+    this.#notice('resends', encodeClientRequest({ type: 'client-moved', session, client, connection: id, gateway: this.#options.instance, at: iso(openedAt) }))
   }
 
   ended(connection: LiveConnection, code: number): void {

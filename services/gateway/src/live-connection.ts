@@ -17,6 +17,8 @@ export interface Socket {
 export interface ConnectionHost {
   /** Settles by `connection.settled`, never rejects. Copies the payload before it returns. */
   ship(connection: LiveConnection, shipment: Shipment): void
+  /** The client has answered the welcome. Called once. */
+  answered(connection: LiveConnection): void
   /** Called once. */
   ended(connection: LiveConnection, code: number): void
 }
@@ -32,6 +34,7 @@ export class LiveConnection {
   announced = false
   nextPingAt: number
   nextConnectedAt: number
+  #answered = false
   readonly #core: Connection
   readonly #host: ConnectionHost
   #socket: Socket | undefined
@@ -56,11 +59,13 @@ export class LiveConnection {
   }
 
   receiveText(frame: Uint8Array): void {
+    this.#hear()
     const text = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString()
     this.#take(this.#core.receiveText(text, Date.now()))
   }
 
   receiveBinary(frame: Uint8Array): void {
+    this.#hear()
     this.#take(this.#core.receiveBinary(frame, Date.now()))
   }
 
@@ -113,6 +118,12 @@ export class LiveConnection {
     this.#socket = undefined
     this.#core.lost()
     this.#host.ended(this, code)
+  }
+
+  #hear(): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#host.answered(this)
   }
 
   #take(steps: readonly Step[]): void {

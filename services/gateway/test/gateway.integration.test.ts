@@ -123,12 +123,16 @@ test('a newer connection takes over, on the same gateway and from another one', 
   const session = newSession()
   const options = { session, client: randomUUID() }
   const first = await gateway.connect(options)
+  await first.ping()
   const second = await gateway.connect(options)
   assert.equal(await first.closed(), 4409)
+  await second.ping()
   const phone = await gateway.connect({ session })
   const third = await other.connect(options)
+  await third.ping()
   assert.equal(await second.closed(), 4409)
   const fourth = await gateway.connect(options)
+  await fourth.ping()
   assert.equal(await third.closed(), 4409)
   for (const client of [phone, fourth]) {
     await client.ping()
