@@ -1,6 +1,6 @@
-export { preflight } from './preflight.ts'
+export { preflight } from './preflight/preflight.ts'
 export { startRecorder, type Recorder } from './recorder.ts'
-export { recoverPending } from './recovery.ts'
+export { recoverPending } from './recovery/recovery.ts'
 export {
   RECORDER_ERROR_CODES,
   RecorderError,

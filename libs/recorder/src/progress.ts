@@ -1,5 +1,5 @@
 import type { Amount, TrackProgress } from './api.ts'
-import type { OutgoingPart } from './outgoing-part.ts'
+import type { OutgoingPart } from './upload/outgoing-part.ts'
 
 /** The parts' amounts, added up by track. */
 export function progressByTrack(parts: Iterable<OutgoingPart>): Record<string, TrackProgress> {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { cut } from '../src/cut.ts'
-import { ingestUrlOf } from '../src/ingest-url.ts'
-import { chooseMimeType } from '../src/media-type.ts'
+import { cut } from '../src/capture/cut.ts'
+import { ingestUrlOf } from '../src/upload/ingest-url.ts'
+import { chooseMimeType } from '../src/capture/media-type.ts'
 
 describe('cutting what the browser hands over', () => {
   const bytes = new Uint8Array(2500).map((_, index) => index % 251)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ChunkQueue, type SpooledChunk } from '../src/chunk-queue.ts'
+import { ChunkQueue, type SpooledChunk } from '../src/upload/chunk-queue.ts'
 
 test('a queue of chunks does what a sorted list would do, however long it is', () => {
   const step = fc.oneof(

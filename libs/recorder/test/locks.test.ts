@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { holdLock, TrackLocks } from '../src/locks.ts'
+import { holdLock, TrackLocks } from '../src/spool/locks.ts'
 
 test('a lock is held by one until it is released, and who waits gets it then', async () => {
   const name = randomUUID()

@@ -4,9 +4,9 @@ import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import type { RecorderError } from '../src/api.ts'
 import { deferred } from '../src/deferred.ts'
-import { PartRun } from '../src/part-run.ts'
-import { Spool } from '../src/spool.ts'
-import { UploadSession, type Action } from '../src/upload-session.ts'
+import { PartRun } from '../src/capture/part-run.ts'
+import { Spool } from '../src/spool/spool.ts'
+import { UploadSession, type Action } from '../src/upload/upload-session.ts'
 import { spoolKey } from './spool-key.ts'
 
 const STARTED = { mimeType: 'video/webm', startedAt: 1000 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { PreflightFacts, PreflightPoint } from '../src/api.ts'
-import { judgePreflight } from '../src/preflight-judgement.ts'
-import { bitsPerSecondOf, roundTripOf } from '../src/uplink-rate.ts'
+import { judgePreflight } from '../src/preflight/preflight-judgement.ts'
+import { bitsPerSecondOf, roundTripOf } from '../src/upload/uplink-rate.ts'
 
 const FINE: PreflightFacts = {
   secureContext: true,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LostRange } from '../src/lost-ranges.ts'
-import { withLoss } from '../src/lost-ranges.ts'
-import { restorePart } from '../src/recovery-plan.ts'
-import type { ChunkRecord, PartRecord } from '../src/spool-database.ts'
+import type { LostRange } from '../src/spool/lost-ranges.ts'
+import { withLoss } from '../src/spool/lost-ranges.ts'
+import { restorePart } from '../src/recovery/recovery-plan.ts'
+import type { ChunkRecord, PartRecord } from '../src/spool/spool-database.ts'
 
 const OF = { session: 's', client: 'c', part: 'p' }
 const record = (changes: Partial<PartRecord>): PartRecord => ({ ...OF, track: 'webcam', mimeType: 'video/webm', startedAt: 7, opened: null, acknowledged: [], lost: [], closed: null, ...changes })

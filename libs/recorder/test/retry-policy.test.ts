@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LONGEST_DELAY_MS, retryDelay } from '../src/retry-policy.ts'
+import { LONGEST_DELAY_MS, retryDelay } from '../src/upload/retry-policy.ts'
 
 const ALMOST_ONE = 1 - Number.EPSILON
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { isWireFault, parseServerMessage as parseBySchema } from '@longtake/contracts'
-import { parseServerMessage } from '../src/server-message.ts'
+import { parseServerMessage } from '../src/upload/server-message.ts'
 
 const fixtures = JSON.parse(readFileSync(new URL('../../contracts/fixtures/wire-messages.json', import.meta.url), 'utf8')) as { server: Record<string, object> }
 const examples = Object.values(fixtures.server)

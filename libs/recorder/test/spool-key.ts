@@ -1,4 +1,4 @@
-import { importSpoolKey } from '../src/chunk-cipher.ts'
+import { importSpoolKey } from '../src/spool/chunk-cipher.ts'
 
 export const SPOOL_KEY = 'nLnIuILzz9p50UszFLn7l9NKvIW_bsdYMCVrguxFUIg'
 export const OTHER_SPOOL_KEY = `${'x'.repeat(42)}A`

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { LostCause } from '@longtake/contracts/protocol'
 import type { RecorderError } from '../src/api.ts'
-import type { Spool } from '../src/spool.ts'
-import { TrackRecording, type TrackHost } from '../src/track-recording.ts'
-import { UploadSession } from '../src/upload-session.ts'
+import type { Spool } from '../src/spool/spool.ts'
+import { TrackRecording, type TrackHost } from '../src/capture/track-recording.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 import { FakeMediaRecorder, FakeSource, FakeTimers, installMediaFakes, settled, streamOf } from './media-fakes.ts'
 
 let timers: FakeTimers

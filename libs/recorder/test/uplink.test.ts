@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { ConnectionState } from '../src/api.ts'
-import type { Spool } from '../src/spool.ts'
-import { Uplink } from '../src/uplink.ts'
-import { CONNECT_TIMEOUT_MS, UploadSession } from '../src/upload-session.ts'
+import type { Spool } from '../src/spool/spool.ts'
+import { Uplink } from '../src/upload/uplink.ts'
+import { CONNECT_TIMEOUT_MS, UploadSession } from '../src/upload/upload-session.ts'
 import { FakeTimers, settled } from './media-fakes.ts'
 
 /** A socket that does what the test says. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/liveness.ts'
-import type { RestoredPart } from '../src/recovery-plan.ts'
-import { CONNECT_TIMEOUT_MS } from '../src/upload-session.ts'
+import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/upload/liveness.ts'
+import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
+import { CONNECT_TIMEOUT_MS } from '../src/upload/upload-session.ts'
 import {
   acked,
   asked,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { BitratePolicy } from '../src/bitrate-policy.ts'
-import { ClockWatch } from '../src/clock-watch.ts'
-import { Overflow } from '../src/overflow.ts'
-import { RestartPolicy } from '../src/restart-policy.ts'
-import { describeChange, needsNextPart, recordable, type SourceLook } from '../src/source-rules.ts'
-import { minutesOf, StorageForecast } from '../src/storage-forecast.ts'
+import { BitratePolicy } from '../src/capture/bitrate-policy.ts'
+import { ClockWatch } from '../src/capture/clock-watch.ts'
+import { Overflow } from '../src/spool/overflow.ts'
+import { RestartPolicy } from '../src/capture/restart-policy.ts'
+import { describeChange, needsNextPart, recordable, type SourceLook } from '../src/capture/source-rules.ts'
+import { minutesOf, StorageForecast } from '../src/capture/storage-forecast.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,9 +1,9 @@
 import type { ClientMessageOf, SeqRange } from '@longtake/contracts'
 import type { LostCause } from '@longtake/contracts/protocol'
-import type { Amount } from './api.ts'
+import type { Amount } from '../api.ts'
 import { ChunkQueue, type SpooledChunk } from './chunk-queue.ts'
-import { addRange, contains } from './ranges.ts'
-import type { RestoredPart } from './recovery-plan.ts'
+import { addRange, contains } from '../ranges.ts'
+import type { RestoredPart } from '../recovery/recovery-plan.ts'
 
 export interface NewPart {
   track: string

@@ -1,6 +1,6 @@
 import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames } from 'idb'
 import type { SeqRange } from '@longtake/contracts'
-import { RecorderError } from './api.ts'
+import { RecorderError } from '../api.ts'
 import type { SealedBytes } from './chunk-cipher.ts'
 import type { LostRange } from './lost-ranges.ts'
 

@@ -1,8 +1,8 @@
 import type { SeqRange } from '@longtake/contracts'
-import type { SpooledChunk } from './chunk-queue.ts'
-import type { LostRange } from './lost-ranges.ts'
-import { contains, runsOf } from './ranges.ts'
-import type { ChunkRecord, PartRecord } from './spool-database.ts'
+import type { SpooledChunk } from '../upload/chunk-queue.ts'
+import type { LostRange } from '../spool/lost-ranges.ts'
+import { contains, runsOf } from '../ranges.ts'
+import type { ChunkRecord, PartRecord } from '../spool/spool-database.ts'
 
 /** What is left to do for a part whose page is gone. */
 export interface RestoredPart extends Pick<PartRecord, 'track' | 'part' | 'mimeType' | 'startedAt' | 'opened'> {

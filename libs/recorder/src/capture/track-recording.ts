@@ -1,13 +1,13 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import { RecorderError, type TrackOptions } from './api.ts'
+import { RecorderError, type TrackOptions } from '../api.ts'
 import { Capture, type Bitrates } from './capture.ts'
-import { deferred } from './deferred.ts'
+import { deferred } from '../deferred.ts'
 import { chooseMimeType, kindsOf } from './media-type.ts'
 import { PartRun, type PartRunHost } from './part-run.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import { describeChange, needsNextPart, recordable, type SourceLook } from './source-rules.ts'
 import { Sources } from './sources.ts'
-import type { Cancel, WorkerTimers } from './worker-timers.ts'
+import type { Cancel, WorkerTimers } from '../worker-timers.ts'
 
 export const DEFAULT_BITRATES: Bitrates = { videoBitsPerSecond: 2_500_000, audioBitsPerSecond: 64_000 }
 const LOOK_EVERY_MS = 1000

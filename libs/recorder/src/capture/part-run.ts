@@ -1,9 +1,9 @@
 import type { LostCause } from '@longtake/contracts/protocol'
-import { RecorderError } from './api.ts'
+import { RecorderError } from '../api.ts'
 import { cut } from './cut.ts'
-import { isQuotaError } from './overflow.ts'
-import type { Spool } from './spool.ts'
-import type { Action, UploadSession } from './upload-session.ts'
+import { isQuotaError } from '../spool/overflow.ts'
+import type { Spool } from '../spool/spool.ts'
+import type { Action, UploadSession } from '../upload/upload-session.ts'
 
 export interface PartRunHost {
   readonly session: UploadSession

@@ -1,5 +1,5 @@
 import { ingestPath } from '@longtake/contracts/protocol'
-import { RecorderError } from './api.ts'
+import { RecorderError } from '../api.ts'
 
 const INGEST_PATH = /^(.*)\/v1\/ingest\/([A-Za-z0-9_-]{1,64})\/?$/
 

@@ -1,5 +1,5 @@
-import type { PreflightFacts, PreflightPoint, PreflightResult, PreflightVerdict } from './api.ts'
-import { LITTLE_MINUTES, minutesOf } from './storage-forecast.ts'
+import type { PreflightFacts, PreflightPoint, PreflightResult, PreflightVerdict } from '../api.ts'
+import { LITTLE_MINUTES, minutesOf } from '../capture/storage-forecast.ts'
 
 /** Below this share of what is to be recorded the line is of no use. */
 const HOPELESS_SHARE = 0.25

@@ -1,13 +1,13 @@
 import type { ClientMessage, ServerMessage, ServerMessageOf } from '@longtake/contracts'
 import { CLOSE_CODES, DEFAULT_MAX_CHUNK_BYTES, MAX_HANDLE, type LostCause } from '@longtake/contracts/protocol'
-import type { RecorderProgress, Report } from './api.ts'
+import type { RecorderProgress, Report } from '../api.ts'
 import type { SpooledChunk } from './chunk-queue.ts'
 import { ServerClock } from './clock.ts'
 import { Liveness } from './liveness.ts'
 import { OutgoingPart, type NewPart } from './outgoing-part.ts'
-import { progressByTrack } from './progress.ts'
-import { runsOf } from './ranges.ts'
-import type { RestoredPart } from './recovery-plan.ts'
+import { progressByTrack } from '../progress.ts'
+import { runsOf } from '../ranges.ts'
+import type { RestoredPart } from '../recovery/recovery-plan.ts'
 
 /** What the session's edge has to do, in this order. */
 export type Action =

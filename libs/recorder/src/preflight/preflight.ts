@@ -1,8 +1,8 @@
-import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult } from './api.ts'
-import { ingestUrlOf } from './ingest-url.ts'
-import { chooseMimeType, kindsOf, type Kinds } from './media-type.ts'
+import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult } from '../api.ts'
+import { ingestUrlOf } from '../upload/ingest-url.ts'
+import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
-import { DEFAULT_BITRATES } from './track-recording.ts'
+import { DEFAULT_BITRATES } from '../capture/track-recording.ts'
 import { UplinkProbe } from './uplink-probe.ts'
 
 const STORE = 'longtake-preflight'

@@ -1,12 +1,12 @@
 import type { ServerMessageOf } from '@longtake/contracts'
 import { encodeChunkFrame } from '@longtake/contracts/frame'
-import { RecorderError, type ConnectionState, type RecorderOptions } from './api.ts'
+import { RecorderError, type ConnectionState, type RecorderOptions } from '../api.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
-import type { Spool } from './spool.ts'
+import type { Spool } from '../spool/spool.ts'
 import { Transport } from './transport.ts'
 import type { Action, UploadSession } from './upload-session.ts'
-import type { Cancel, WorkerTimers } from './worker-timers.ts'
+import type { Cancel, WorkerTimers } from '../worker-timers.ts'
 
 const TICK_MS = 2000
 

@@ -1,5 +1,5 @@
-import { RecorderError } from './api.ts'
-import { deferred } from './deferred.ts'
+import { RecorderError } from '../api.ts'
+import { deferred } from '../deferred.ts'
 import { chooseMimeType, kindsOf } from './media-type.ts'
 
 const TIMESLICE_MS = 1000

@@ -1,7 +1,7 @@
-import { Transport } from './transport.ts'
-import { deferred } from './deferred.ts'
-import { parseServerMessage } from './server-message.ts'
-import { bitsPerSecondOf, roundTripOf, type Pong } from './uplink-rate.ts'
+import { Transport } from '../upload/transport.ts'
+import { deferred } from '../deferred.ts'
+import { parseServerMessage } from '../upload/server-message.ts'
+import { bitsPerSecondOf, roundTripOf, type Pong } from '../upload/uplink-rate.ts'
 
 export interface UplinkMeasure {
   /** Of an empty ping, the quickest. */

@@ -4,7 +4,7 @@ import { seal, unseal } from './chunk-cipher.ts'
 import { sha256 } from './digest.ts'
 import { withLoss } from './lost-ranges.ts'
 import { isQuotaError, Overflow } from './overflow.ts'
-import { addRange } from './ranges.ts'
+import { addRange } from '../ranges.ts'
 import { forgetClient, keysOf, openSpoolDatabase, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type SpoolSchema, type Store } from './spool-database.ts'
 
 type Writing = IDBPTransaction<SpoolSchema, Store[], 'readwrite'>

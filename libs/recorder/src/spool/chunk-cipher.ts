@@ -1,4 +1,4 @@
-import { RecorderError } from './api.ts'
+import { RecorderError } from '../api.ts'
 
 /** What the spool keeps of a chunk's bytes: AES-GCM with a random nonce of its own. */
 export interface SealedBytes {

@@ -1,10 +1,10 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import type { StorageLeft } from './api.ts'
+import type { StorageLeft } from '../api.ts'
 import { BitratePolicy } from './bitrate-policy.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { StorageForecast } from './storage-forecast.ts'
 import { WakeLock } from './wake-lock.ts'
-import type { WorkerTimers } from './worker-timers.ts'
+import type { WorkerTimers } from '../worker-timers.ts'
 
 const CLOCK_EVERY_MS = 1000
 /** In the background browsers fire a page's own timers once a minute. */

@@ -1,4 +1,4 @@
-import type { StorageLeft } from './api.ts'
+import type { StorageLeft } from '../api.ts'
 
 /** Below this it is said to the server, and said again only after it was twice as much. */
 export const LITTLE_MINUTES = 10

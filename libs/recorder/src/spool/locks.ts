@@ -1,5 +1,5 @@
-import { RecorderError } from './api.ts'
-import { deferred } from './deferred.ts'
+import { RecorderError } from '../api.ts'
+import { deferred } from '../deferred.ts'
 
 /** How long the page before this one may take to die: after a reload its locks are freed late. */
 const LOCK_PATIENCE_MS = 5000
