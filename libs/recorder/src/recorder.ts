@@ -4,12 +4,13 @@ import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
-import { clientLock, holdLock, TrackLocks, type Release } from './spool/locks.ts'
+import { clientLock, holdLock, type Release } from './spool/locks.ts'
 import { isQuotaError } from './spool/overflow.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
 import { Spool } from './spool/spool.ts'
-import { TrackRecording, type TrackHost } from './capture/track-recording.ts'
+import type { TrackHost } from './capture/track-recording.ts'
+import { Tracks } from './capture/tracks.ts'
 import { Uplink } from './upload/uplink.ts'
 import { UploadSession } from './upload/upload-session.ts'
 import { Watches, type VideoShare } from './capture/watches.ts'
@@ -17,7 +18,6 @@ import { WorkerTimers } from './worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
 const SITUATION_EVERY_MS = 1000
-const TRACK_NAME = /^[a-z0-9-]{1,32}$/
 
 /**
  * Starts recording all tracks at once and resolves when all of them do; a connection is not needed for that.
@@ -39,9 +39,8 @@ export class Recorder {
   readonly #spool: Spool
   readonly #uplink: Uplink
   readonly #settled = deferred<void>()
-  readonly #trackLocks: TrackLocks
   readonly #releaseClient: Release
-  readonly #tracks = new Map<string, TrackRecording>()
+  readonly #tracks: Tracks
   readonly #situationWatch = new SituationWatch()
   #situation: Situation | null = null
   #watches: Watches | null = null
@@ -56,7 +55,7 @@ export class Recorder {
     this.session = session
     this.client = client
     this.#spool = spool
-    this.#trackLocks = new TrackLocks(session)
+    this.#tracks = new Tracks(session, this.#trackHost())
     this.#releaseClient = releaseClient
     this.#uplink = new Uplink(
       { url, token, session: this.#upload, spool, timers: this.#timers },
@@ -77,7 +76,6 @@ export class Recorder {
     assertSupported()
     const client = crypto.randomUUID()
     const { session, url } = ingestUrlOf(ingest.url, client)
-    for (const name of Object.keys(tracks)) assertTrackName(name)
     const key = await importSpoolKey(ingest.spoolKey)
     // Nobody else has this client's name: it is free.
     const release = (await holdLock(clientLock(session, client))) ?? ((): void => undefined)
@@ -87,10 +85,9 @@ export class Recorder {
     })
     const recorder = new Recorder(session, client, url, ingest.token, spool, release)
     try {
-      await recorder.#startTracks(tracks)
+      await recorder.#tracks.start(tracks)
     } catch (error) {
       recorder.#close()
-      recorder.#trackLocks.release()
       await recorder.#clearSpool()
       throw error
     }
@@ -108,8 +105,8 @@ export class Recorder {
       now: Date.now(),
       phase: this.#phase,
       connection: this.#connection,
-      anyTrack: [...this.#tracks.values()].some(({ hasEnded }) => !hasEnded),
-      paused: [...this.#tracks.values()].some(({ isPaused }) => isPaused),
+      anyTrack: this.#tracks.anyGoesOn,
+      paused: this.#tracks.anyPaused,
       waitingBytes: sumOf(this.progress, 'waiting').bytes,
       acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,
       lostChunks: sumOf(this.progress, 'lost').chunks,
@@ -132,11 +129,8 @@ export class Recorder {
    * @throws RecorderError
    */
   async addTrack(name: string, options: TrackOptions): Promise<void> {
-    assertTrackName(name)
     this.#assertRecording()
-    if (this.#tracks.get(name)?.hasEnded === false) throw new RecorderError('invalid-options', `${name} is being recorded: replaceStream gives it another stream`)
-    if (this.#tracks.has(name)) await this.replaceStream(name, options)
-    else await this.#startTracks({ [name]: options })
+    await this.#tracks.add(name, options)
   }
 
   /**
@@ -145,18 +139,16 @@ export class Recorder {
    */
   async replaceStream(name: string, options: TrackOptions): Promise<void> {
     this.#assertRecording()
-    const track = this.#tracks.get(name)
-    if (track === undefined) throw new RecorderError('invalid-options', `there is no track ${name}`)
-    await track.replace(options)
+    await this.#tracks.replace(name, options)
   }
 
   /** Pauses all tracks; the time until `resume` is in no file. */
   pause(): void {
-    for (const track of this.#tracks.values()) if (track.pause()) this.#report('paused', track.name)
+    for (const track of this.#tracks.pause()) this.#report('paused', track)
   }
 
   resume(): void {
-    for (const track of this.#tracks.values()) if (track.resume()) this.#report('resumed', track.name)
+    for (const track of this.#tracks.resume()) this.#report('resumed', track)
   }
 
   /**
@@ -175,7 +167,7 @@ export class Recorder {
     const noted = this.#spool.noteStopped().catch((cause: unknown) => {
       this.#error(new RecorderError('spool-failed', 'the spool does not take the end of the recording', { cause }))
     })
-    await this.#endTracks()
+    await this.#tracks.end()
     this.#watches?.recordingEnded()
     await noted
     this.#uplink.perform(this.#upload.finish())
@@ -184,22 +176,6 @@ export class Recorder {
     await this.#clearSpool()
     this.#emitter.emit('progress', this.progress)
     this.#setState({ phase: 'stopped', connection: 'offline' })
-  }
-
-  /** All or none: nobody shall hear of one whose neighbour could not start. */
-  async #startTracks(tracks: Record<string, TrackOptions>): Promise<void> {
-    await this.#trackLocks.hold(Object.keys(tracks))
-    const started = await Promise.allSettled(Object.entries(tracks).map(([name, options]) => TrackRecording.start(name, options, this.#trackHost())))
-    const failed = started.find((result) => result.status === 'rejected')
-    const recording = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    if (failed !== undefined) {
-      for (const track of recording) track.abandon()
-      throw failed.reason
-    }
-    for (const track of recording) {
-      track.release()
-      this.#tracks.set(track.name, track)
-    }
   }
 
   #trackHost(): TrackHost {
@@ -226,14 +202,14 @@ export class Recorder {
       bytes: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes, acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes }),
       report: (event, detail) => this.#report(event, undefined, detail),
       // By the part's own time nothing had happened meanwhile: only another part tells of the time between.
-      slept: () => this.#tracks.forEach((track) => void track.nextPart()),
+      slept: () => this.#tracks.nextParts(),
       shareVideo: (share) => this.#shareVideo(share),
       storage: (left) => this.#emitter.emit('storage', left),
     })
   }
 
   #shareVideo({ share, event }: VideoShare): void {
-    for (const track of this.#tracks.values()) if (track.setVideoShare(share)) this.#report(event, track.name, `pictures get ${Math.round(share * 100)} % of their intended bits`)
+    for (const track of this.#tracks.setVideoShare(share)) this.#report(event, track, `pictures get ${Math.round(share * 100)} % of their intended bits`)
   }
 
   #trackError(error: RecorderError): void {
@@ -249,11 +225,6 @@ export class Recorder {
     if (situation.words === this.#situation?.words && situation.kind === this.#situation.kind) return
     this.#situation = situation
     this.#emitter.emit('situation', situation)
-  }
-
-  async #endTracks(): Promise<void> {
-    await Promise.all([...this.#tracks.values()].map((track) => track.end()))
-    this.#trackLocks.release()
   }
 
   #assertRecording(): void {
@@ -274,7 +245,7 @@ export class Recorder {
     this.#close()
     this.#setState({ phase: 'failed', connection: 'offline' })
     this.#error(error)
-    void this.#endTracks().then(() => (cause === 'deleted' ? this.#clearSpool() : this.#closeSpool()))
+    void this.#tracks.end().then(() => (cause === 'deleted' ? this.#clearSpool() : this.#closeSpool()))
   }
 
   #close(): void {
@@ -325,8 +296,4 @@ function assertSupported(): void {
   if (typeof MediaRecorder === 'undefined' || typeof indexedDB === 'undefined' || typeof WebSocket === 'undefined' || navigator.locks === undefined) {
     throw new RecorderError('unsupported-browser', 'this browser has no MediaRecorder, no IndexedDB, no Web Locks or no WebSocket')
   }
-}
-
-function assertTrackName(name: string): void {
-  if (!TRACK_NAME.test(name)) throw new RecorderError('invalid-options', `"${name}" is no track name: [a-z0-9-], at most 32`)
 }

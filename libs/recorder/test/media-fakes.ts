@@ -55,7 +55,7 @@ export const streamOf = (...sources: FakeSource[]): MediaStream => new FakeStrea
 export class FakeMediaRecorder extends EventTarget {
   static all: FakeMediaRecorder[] = []
   /** What the next ones do when they are started. */
-  static next: 'record' | 'throw' | 'fail' = 'record'
+  static next: 'record' | 'throw' | 'fail' | 'wait' = 'record'
   readonly stream: FakeStream
   readonly options: MediaRecorderOptions
   state = 'inactive'
@@ -83,6 +83,8 @@ export class FakeMediaRecorder extends EventTarget {
     if (FakeMediaRecorder.next === 'throw') throw new DOMException('no encoder', 'NotSupportedError')
     FakeMediaRecorder.all.push(this)
     this.state = 'recording'
+    // As of a muted camera: no frame comes.
+    if (FakeMediaRecorder.next === 'wait') return
     queueMicrotask(() => (FakeMediaRecorder.next === 'fail' ? this.fail() : this.dispatchEvent(new Event('start'))))
   }
 

@@ -40,8 +40,10 @@ export class TrackLocks {
     for (const [index, track] of wanted.entries()) this.#held.set(track, releases[index]!)
   }
 
-  release(): void {
-    for (const release of this.#held.values()) release()
-    this.#held.clear()
+  release(tracks: readonly string[] = [...this.#held.keys()]): void {
+    for (const track of tracks) {
+      this.#held.get(track)?.()
+      this.#held.delete(track)
+    }
   }
 }

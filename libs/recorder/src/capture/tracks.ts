@@ -1,0 +1,107 @@
+import { RecorderError, type TrackOptions } from '../api.ts'
+import { TrackLocks } from '../spool/locks.ts'
+import { TrackRecording, type TrackHost } from './track-recording.ts'
+
+const TRACK_NAME = /^[a-z0-9-]{1,32}$/
+
+/** All tracks of a recorder. Of a name there is one, in this page and in all tabs of this browser. */
+export class Tracks {
+  readonly #host: TrackHost
+  readonly #locks: TrackLocks
+  readonly #tracks = new Map<string, TrackRecording>()
+  readonly #starting = new Set<string>()
+  #over = false
+
+  constructor(session: string, host: TrackHost) {
+    this.#host = host
+    this.#locks = new TrackLocks(session)
+  }
+
+  /** Whether any is recorded, or would be if it were not paused. */
+  get anyGoesOn(): boolean {
+    return [...this.#tracks.values()].some(({ hasEnded }) => !hasEnded)
+  }
+
+  get anyPaused(): boolean {
+    return [...this.#tracks.values()].some(({ isPaused }) => isPaused)
+  }
+
+  /**
+   * All or none: nobody shall hear of one whose neighbour could not start.
+   * @throws RecorderError, also where `end` was called before they had started
+   */
+  async start(tracks: Record<string, TrackOptions>): Promise<void> {
+    const names = Object.keys(tracks)
+    for (const name of names) this.#assertFree(name)
+    for (const name of names) this.#starting.add(name)
+    try {
+      await this.#locks.hold(names)
+      for (const track of await this.#startAll(tracks)) {
+        track.release()
+        this.#tracks.set(track.name, track)
+      }
+    } catch (error) {
+      this.#locks.release(names)
+      throw error
+    } finally {
+      for (const name of names) this.#starting.delete(name)
+    }
+  }
+
+  /** One more, or, where one of that name has ended, its next part. @throws RecorderError */
+  async add(name: string, options: TrackOptions): Promise<void> {
+    if (this.#tracks.get(name)?.hasEnded === true) await this.replace(name, options)
+    else await this.start({ [name]: options })
+  }
+
+  /** @throws RecorderError */
+  async replace(name: string, options: TrackOptions): Promise<void> {
+    const track = this.#tracks.get(name)
+    if (track === undefined) throw new RecorderError('invalid-options', `there is no track ${name}`)
+    await track.replace(options)
+  }
+
+  /** @returns the names of those that this changed */
+  pause(): string[] {
+    return this.#namesOf((track) => track.pause())
+  }
+
+  /** @returns the names of those that this changed */
+  resume(): string[] {
+    return this.#namesOf((track) => track.resume())
+  }
+
+  /** @returns the names of those that have pictures now */
+  setVideoShare(share: number): string[] {
+    return this.#namesOf((track) => track.setVideoShare(share))
+  }
+
+  nextParts(): void {
+    for (const track of this.#tracks.values()) void track.nextPart()
+  }
+
+  /** For good. Resolves when all of them is in the spool. */
+  async end(): Promise<void> {
+    this.#over = true
+    await Promise.all([...this.#tracks.values()].map((track) => track.end()))
+    this.#locks.release()
+  }
+
+  async #startAll(tracks: Record<string, TrackOptions>): Promise<TrackRecording[]> {
+    const started = await Promise.allSettled(Object.entries(tracks).map(([name, options]) => TrackRecording.start(name, options, this.#host)))
+    const failed = started.find((result) => result.status === 'rejected')
+    const recording = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    if (failed === undefined && !this.#over) return recording
+    for (const track of recording) track.abandon()
+    throw failed?.reason ?? new RecorderError('invalid-options', 'the recording ended before this track had begun')
+  }
+
+  #assertFree(name: string): void {
+    if (!TRACK_NAME.test(name)) throw new RecorderError('invalid-options', `"${name}" is no track name: [a-z0-9-], at most 32`)
+    if (this.#starting.has(name) || this.#tracks.has(name)) throw new RecorderError('invalid-options', `${name} is being recorded: replaceStream gives it another stream`)
+  }
+
+  #namesOf(changes: (track: TrackRecording) => boolean): string[] {
+    return [...this.#tracks.values()].filter(changes).map(({ name }) => name)
+  }
+}
