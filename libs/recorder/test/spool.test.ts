@@ -99,18 +99,19 @@ test('what lies in the store cannot be read without the key, nor told from other
   await later.close()
 })
 
-test('bytes that were changed, or put in the place of others, are corrupt', async () => {
+test('bytes that were changed, or put in the place of others, sealed or not, are corrupt', async () => {
   const session = randomUUID()
   const spool = await create(session)
-  for (const seq of [0, 1, 2]) await spool.addChunk(chunk(PART, seq))
+  for (const seq of [0, 1, 2, 3]) await spool.addChunk(chunk(PART, seq))
   await withDatabase(async (database) => {
     const [first, second] = await Promise.all([database.get('payloads', [session, 'c', PART, 0]), database.get('payloads', [session, 'c', PART, 1])])
     new Uint8Array(first.sealed)[0]! ^= 1
     await database.put('payloads', first, [session, 'c', PART, 0])
     await database.put('payloads', second, [session, 'c', PART, 2])
+    await database.put('payloads', chunk(PART, 3).payload, [session, 'c', PART, 3])
     await database.delete('payloads', [session, 'c', PART, 1])
   })
-  assert.deepEqual(await Promise.all([0, 1, 2].map((seq) => spool.readChunk(PART, seq))), ['corrupt', 'spool-cleared', 'corrupt'])
+  assert.deepEqual(await Promise.all([0, 1, 2, 3].map((seq) => spool.readChunk(PART, seq))), ['corrupt', 'spool-cleared', 'corrupt', 'corrupt'])
   await spool.close()
 })
 

@@ -111,6 +111,8 @@ export class Spool {
     ])
     if (record === undefined || stored === undefined) return 'spool-cleared'
     if (stored === 'corrupt') return stored
+    // Bytes that are not sealed are of format 1 alone: anywhere else somebody has put them there.
+    if (stored instanceof ArrayBuffer && this.#client.keyProof !== null) return 'corrupt'
     const payload = stored instanceof ArrayBuffer ? stored : await unseal(this.#key, key, stored)
     if (payload === undefined) return 'corrupt'
     const digest = await sha256(payload)
