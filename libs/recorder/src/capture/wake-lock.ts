@@ -7,14 +7,19 @@ export class WakeLock {
     void this.acquire()
   }
 
+  get #isHeld(): boolean {
+    return this.#lock?.released === false
+  }
+
   /** Again whenever the page has become visible: browsers take it back from hidden ones. */
   async acquire(): Promise<void> {
-    if (!this.#wanted || document.visibilityState !== 'visible' || this.#lock?.released === false) return
+    if (!this.#wanted || document.visibilityState !== 'visible' || this.#isHeld) return
     try {
       // Some browsers have none.
       const lock = await (navigator as Partial<Navigator>).wakeLock?.request('screen')
-      this.#lock = lock ?? null
-      if (!this.#wanted) this.release()
+      // Another call may have got one meanwhile, or nobody wants it any more.
+      if (lock !== undefined && (!this.#wanted || this.#isHeld)) await lock.release()
+      else this.#lock = lock ?? null
     } catch {
       // Refused, as when the battery is low: recording does not depend on it.
     }
