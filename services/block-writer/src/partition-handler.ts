@@ -7,7 +7,8 @@ import { pause, type Clock } from './clock.ts'
 import { eraseSession, isErased } from './erasure.ts'
 import type { TrackContent } from './track-entry.ts'
 import { TrackStorage } from './track-storage.ts'
-import { TrackWriter, type WriterSettings } from './track-writer.ts'
+import { TrackWriter } from './track-writer.ts'
+import type { WriterSettings } from './writer-deps.ts'
 
 export interface HandlerSettings extends WriterSettings {
   /** A track with so many uncommitted bytes stops its partition until they are committed. */

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { KafkaError, type KafkaRecord } from '@longtake/kafka'
+import { planCommit, type Track, type TrackFile } from './core/index.ts'
+import { instruments, withCommitSpan } from './telemetry.ts'
+import { Superseded, type Committed } from './track-storage.ts'
+import { orUnwritable, Unwritable } from './unwritable.ts'
+import type { WriterDeps } from './writer-deps.ts'
+
+/** So much is read of pending blobs, or decoded, before it is committed. */
+const WORK_BYTES = 16 * 1024 * 1024
+
+/** Brings a track from storage and to it, and says in recordings.events what storage has. */
+export class TrackCommits {
+  readonly #session: string
+  readonly #name: string
+  readonly #deps: WriterDeps
+  #etags = new Map<number, string>()
+
+  constructor(session: string, name: string, deps: WriterDeps) {
+    this.#session = session
+    this.#name = name
+    this.#deps = deps
+  }
+
+  /** The track as its last commits left it, and the offsets up to which they hold everything. */
+  async load(): Promise<{ track: Track; isErased: boolean; coveredTo: bigint[] }> {
+    const { storage, settings, clock } = this.#deps
+    const isErased = await this.#deps.isErased()
+    const { track, etags, states } = await storage.load(settings.limits, clock.now())
+    for (const { state, at } of states) await this.#publish(state, at)
+    this.#etags = etags
+    return { track, isErased, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
+  }
+
+  /**
+   * Works off what is to be done and commits each file that has changed by it.
+   * @param records those that it covers
+   * @param nextOffset below it nothing is open any more after this
+   */
+  async commit(track: Track, records: readonly KafkaRecord[], nextOffset: bigint): Promise<void> {
+    await withCommitSpan(this.#session, this.#name, records, async () => {
+      for (let before: string[] = []; ; ) {
+        const wanted = orUnwritable(() => track.work(WORK_BYTES))
+        if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
+          for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
+        }
+        if (wanted.length === 0) break
+        if (wanted.join() === before.join()) throw new Unwritable(`work does not go on with ${wanted.join()}`)
+        before = wanted
+        for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
+      }
+    })
+  }
+
+  async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {
+    const { storage, settings, logger } = this.#deps
+    const startedAt = performance.now()
+    const plan = orUnwritable(() => planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits))
+    const before = this.#etags.get(file.number) ?? null
+    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before).catch(async (error: unknown) => {
+      if (error instanceof Superseded) await this.#eraseAgain()
+      throw error
+    })
+    // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
+    if (before === null && (await this.#eraseAgain())) throw new Superseded('the session was deleted')
+    this.#etags.set(file.number, etag)
+    await this.#publish(state, new Date(this.#deps.clock.now()))
+    instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })
+    instruments.commitDuration.record((performance.now() - startedAt) / 1000)
+    logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
+    if (obsolete.length > 0) await storage.deleteAll(obsolete)
+  }
+
+  /** True when another owner deleted the session meanwhile: then what was written here since is deleted, too. */
+  async #eraseAgain(): Promise<boolean> {
+    const isErased = await this.#deps.isErased()
+    if (isErased) await this.#deps.erase()
+    return isErased
+  }
+
+  /** @param at when it was committed: to load a track is no sign of life of its session */
+  async #publish(state: Committed, at: Date): Promise<void> {
+    try {
+      await this.#deps.publish({ ...state, at: at.toISOString() })
+    } catch (error) {
+      if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
+      // It will be so at every try; the other tracks of the partition must go on.
+      this.#deps.logger.error({ file: state.file, commit: state.commit.number, error }, 'what is known of a track is too large to be published: its status stands still')
+    }
+  }
+}
