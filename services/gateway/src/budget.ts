@@ -8,7 +8,7 @@ const MARKS = [
   { share: 0.7, window: 0 },
 ] as const
 
-/** A window that is shared comes no further down: it is about one chunk, and a chunk alone always passes. */
+/** A window that is shared comes no further down: it is about one chunk, and as a chunk alone always passes, a narrower one bounds nothing. */
 const NARROWEST_SHARE_BYTES = 64 * 1024
 
 /** Bytes that the process holds for all clients until Kafka has them or has finally not taken them. */
@@ -51,8 +51,9 @@ export class Budget {
   }
 
   /**
-   * How many clients there are. All windows together stay below the first mark, so that clients who come back from an
-   * outage all at once fill memory without being sent away.
+   * How many clients there are. As long as a fair share is a chunk, all windows together stay below the first mark, so that
+   * clients who come back from an outage all at once are not sent away. Of more clients than that, whoever finds memory
+   * full is: `fits` alone bounds it.
    */
   divide(clients: number): void {
     const fair = Math.max(NARROWEST_SHARE_BYTES, (this.#limit * MARKS[1].share) / Math.max(1, clients))

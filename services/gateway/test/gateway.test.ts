@@ -186,6 +186,32 @@ test('while Kafka is slow windows go to 0, then senders are sent away and nobody
   assert.equal(scene.gateway.refusal(), undefined)
 })
 
+test('of more clients than windows fit, all that send at once stay within the limit: who finds it full is sent away, comes again and gets through', async (context) => {
+  // A tenth of 10,000 clients in a tenth of 256 MiB, each with a chunk as large as its window.
+  const [clients, limit, chunk] = [1000, Math.floor((256 * 1024 * 1024) / 10), bytes(64 * 1024)]
+  const scene = new Scene(context, { maxConnections: clients, inFlightBytes: limit, windowBytes: 4 * 1024 * 1024, limits: { ...LIMITS, maxChunkBytes: chunk.length } })
+  const held = (): number => scene.kafka.reduce((sum, { record }) => sum + record.value.length, 0)
+  const acknowledged = ({ seen }: ReturnType<Scene['connect']>): boolean => seen.messages.some(({ type }) => type === 'ack')
+  let left = Array.from({ length: clients }, (_, i) => `session-${i}`)
+  for (let round = 0; left.length > 0; round += 1) {
+    assert.ok(round < 10, `${left.length} clients never get through`)
+    const connected = left.map((session) => ({ session, client: scene.connect(CLIENT, session) }))
+    await scene.settle()
+    for (const { client } of connected) client.says(openMessage(0, WEBCAM))
+    await scene.settle()
+    if (round === 0) assert.deepEqual(last(connected[0]!.client.seen.messages.filter(({ type }) => type === 'window')), { type: 'window', windowBytes: 64 * 1024 })
+    for (const { client } of connected) client.sends(1, chunk)
+    assert.ok(held() <= limit, `${held()} bytes are held`)
+    const away = connected.filter(({ client }) => client.seen.closed !== undefined)
+    assert.ok(round > 0 || away.length > 0, 'the first time it is too much')
+    assert.ok(away.every(({ client }) => client.seen.closed === 4429))
+    await scene.settle()
+    for (const { client } of connected) assert.equal(acknowledged(client), client.seen.closed === undefined)
+    left = away.map(({ session }) => session)
+  }
+  assert.equal(scene.gateway.refusal(), 'REC_OVERLOADED', 'as many as it takes are connected')
+})
+
 test('above its number of connections a gateway refuses', async (context) => {
   const scene = new Scene(context, { maxConnections: 1 })
   const { live } = scene.connect()
