@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/upload/liveness.ts'
 import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
-import { CONNECT_TIMEOUT_MS } from '../src/upload/upload-session.ts'
+import { CONNECT_TIMEOUT_MS, type Action } from '../src/upload/upload-session.ts'
 import {
   acked,
   asked,
@@ -370,6 +370,24 @@ describe('more parts than handles', () => {
       handles.map(({ handle, part }) => [handle, part]),
       parts.slice(1, 257).map(({ part }, handle) => [handle, part]),
     )
+  })
+})
+
+describe('recovered parts, more than handles', () => {
+  it('send nothing twice, since a connection ends only when all of its parts are done', () => {
+    const restored = Array.from({ length: 600 }, (_, index): RestoredPart => ({ ...WEBCAM, part: `part ${index}`, opened: null, acknowledged: [], chunks: [{ seq: 0, bytes: 100, capturedAt: index }], lost: [], closed: { chunks: 1, clean: false } }))
+    const { session } = given()
+    for (const part of restored) session.restorePart(part)
+    const actions = session.leave()
+    const done: string[] = []
+    for (let action = actions.shift(); action !== undefined || done.at(-1) !== 'settled'; action = actions.shift()) {
+      if (action === undefined) actions.push(...connected()(session))
+      else if (action.do === 'send-chunk') actions.push(...acked(action.handle, action.seq)(session))
+      else if (action.do === 'send' && (action.message.type === 'open' || action.message.type === 'close')) actions.push(...durable(action.message.type, { ...WEBCAM, part: action.message.part })(session))
+      if (action !== undefined) done.push(action.do)
+    }
+    const count = (kind: Action['do']): number => done.filter((each) => each === kind).length
+    assert.deepEqual([count('send-chunk'), count('reconnect')], [600, 2])
   })
 })
 

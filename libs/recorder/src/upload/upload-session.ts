@@ -335,7 +335,9 @@ export class UploadSession {
   #outOfHandles(): boolean {
     if (this.#handles.size <= MAX_HANDLE) return false
     const wanting = [...this.#parts.values()].some((part) => part.wantsHandle)
-    return wanting && [...this.#handles.values()].some((part) => part.settled)
+    const bound = [...this.#handles.values()]
+    // All that can be done on this connection is done first: what is in flight when it ends is sent once more.
+    return wanting && bound.some((part) => part.settled) && bound.every((part) => part.settled || part.closed === null)
   }
 
   #allSettled(): boolean {
