@@ -202,7 +202,10 @@ export class Recorder {
       bytes: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes, acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes }),
       report: (event, detail) => this.#report(event, undefined, detail),
       // By the part's own time nothing had happened meanwhile: only another part tells of the time between.
-      slept: () => this.#tracks.nextParts(),
+      slept: () => {
+        this.#uplink.checkClock()
+        this.#tracks.nextParts()
+      },
       shareVideo: (share) => this.#shareVideo(share),
       storage: (left) => this.#emitter.emit('storage', left),
     })

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import type { WorkerTimers } from '../src/worker-timers.ts'
 
 /** A `MediaStreamTrack` to be ended, muted and resized by the test. */
@@ -118,15 +119,25 @@ export function installMediaFakes(): void {
   FakeMediaRecorder.next = 'record'
 }
 
-/** Time that passes only when told, and with it `Date.now`. */
+/** Time that passes only when told, and with it `Date.now` and `performance.now`. */
 export class FakeTimers {
   #now = 1_000_000
   #tasks: { at: number; task: () => void }[] = []
-  readonly #realNow = Date.now
+  readonly #wall = mock.method(Date, 'now', () => this.#now + this.#setMs)
+  readonly #steady = mock.method(performance, 'now', () => this.#now - this.#sleptMs)
+  #setMs = 0
+  #sleptMs = 0
   readonly worker = { after: (ms: number, task: () => void) => this.#after(ms, task), every: (ms: number, task: () => void) => this.#every(ms, task), isThrottled: false } as unknown as WorkerTimers
 
-  constructor() {
-    Date.now = () => this.#now
+  /** Somebody sets the device's clock. */
+  setClock(ms: number): void {
+    this.#setMs += ms
+  }
+
+  /** The device sleeps: no timer fires, and only one of its clocks goes on. */
+  sleep(ms: number): void {
+    this.#now += ms
+    this.#sleptMs += ms
   }
 
   /** Milliseconds; what is due on the way is done, and what that sets off. */
@@ -144,7 +155,8 @@ export class FakeTimers {
   }
 
   restore(): void {
-    Date.now = this.#realNow
+    this.#wall.mock.restore()
+    this.#steady.mock.restore()
   }
 
   #after(ms: number, task: () => void): () => void {

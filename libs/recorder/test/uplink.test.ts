@@ -144,3 +144,35 @@ test('a page that is looked at again tries at once, but leaves what is under way
   await timers.pass(60_000)
   assert.equal(sockets(), 2, 'and nothing after the end')
 })
+
+for (const ms of [-3_600_000, 3_600_000]) {
+  test(`a clock that is set by ${ms} ms is learned anew by one other connection`, async () => {
+    const { uplink } = running()
+    await settled()
+    last().welcomes()
+    await timers.pass(5000)
+    assert.equal(sockets(), 1)
+    timers.setClock(ms)
+    await timers.pass(5000)
+    assert.equal(sockets(), 2)
+    last().welcomes()
+    await timers.pass(10_000)
+    assert.equal(sockets(), 2)
+    uplink.stop()
+  })
+}
+
+test('a device that has slept connects once, though its link broke before anyone looked at its clocks', async () => {
+  const { uplink } = running()
+  await settled()
+  last().welcomes()
+  timers.sleep(600_000)
+  last().breaks(1006)
+  page.dispatchEvent(new Event('visibilitychange'))
+  await settled()
+  last().welcomes()
+  uplink.checkClock()
+  await timers.pass(5000)
+  assert.equal(sockets(), 2)
+  uplink.stop()
+})

@@ -391,6 +391,18 @@ describe('recovered parts, more than handles', () => {
   })
 })
 
+describe('a clock that was set', () => {
+  it('is learned anew by another connection, before anything else is told its time', () => {
+    const { session } = given(connected())
+    assert.deepEqual(session.clockMoved(), [{ do: 'disconnect' }, reconnects(null, 1)])
+    assert.deepEqual(session.openPart({ ...WEBCAM, startedAt: NOW - 3_600_000 + 1000 }), [])
+    session.connecting(NOW - 3_600_000)
+    const actions = session.message({ type: 'welcome', session: 's', serverTime: new Date(NOW + AHEAD_MS).toISOString(), maxChunkBytes: 1000, windowBytes: 1000, heartbeatMs: 10_000 }, NOW - 3_600_000)
+    assert.ok(actions.some((action) => action.do === 'send' && action.message.type === 'open' && action.message.startedAt === new Date(NOW + AHEAD_MS + 1000).toISOString()))
+  })
+  it('is learned by the next connection anyway where there is none', () => given(connecting).when((session) => session.clockMoved()).thenNothing())
+})
+
 describe('progress', () => {
   it('adds up by track', () => {
     const second: Part = { ...WEBCAM, part: '33333333-3333-4333-8333-333333333333' }

@@ -1,3 +1,5 @@
+import type { Moment } from '../clocks.ts'
+
 /** A tick that is late by so much was not just a busy moment. */
 export const LATE_MS = 5000
 
@@ -7,19 +9,12 @@ export interface Standstill {
   ms: number
 }
 
-export interface Tick {
-  /** Milliseconds since the epoch; goes on while the device sleeps. */
-  wall: number
-  /** `performance.now()`: on most systems it stops while the device sleeps. */
-  steady: number
-}
-
 /** Finds out from ticks that come regularly, and from two clocks, that this page stood still. */
 export class ClockWatch {
-  #last: Tick
+  #last: Moment
   #wasFrozen = false
 
-  constructor(first: Tick) {
+  constructor(first: Moment) {
     this.#last = first
   }
 
@@ -32,7 +27,7 @@ export class ClockWatch {
    * A clock that was set forward looks like a sleep. One that was set back is nothing.
    * @param everyMs how far apart ticks are
    */
-  tick(now: Tick, everyMs: number): Standstill | null {
+  tick(now: Moment, everyMs: number): Standstill | null {
     const wallMs = now.wall - this.#last.wall
     const steadyMs = now.steady - this.#last.steady
     const wasFrozen = this.#wasFrozen

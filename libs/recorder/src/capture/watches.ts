@@ -1,5 +1,6 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
 import type { StorageLeft } from '../api.ts'
+import { bothClocks } from '../clocks.ts'
 import { BitratePolicy } from './bitrate-policy.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { StorageForecast } from './storage-forecast.ts'
@@ -23,7 +24,7 @@ export interface WatchesHost {
   isConnected(): boolean
   bytes(): { recordedBytes: number; waitingBytes: number; acknowledgedBytes: number }
   report(event: ReportEvent, detail?: string): void
-  /** The device slept: what was recorded before ended then. */
+  /** The device slept, or its clock was set forward: what was recorded before ended then. */
   slept(): void
   /** Pictures shall have this share of their intended bits. */
   shareVideo(share: VideoShare): void
@@ -83,8 +84,9 @@ export class Watches {
   #tick(): void {
     const standstill = this.#clock.tick(bothClocks(), this.#host.timers.isThrottled ? THROTTLED_CLOCK_EVERY_MS : CLOCK_EVERY_MS)
     if (standstill === null) return
-    this.#host.report(standstill.event, `for ${Math.round(standstill.ms / 1000)} s`)
+    // First of all, since the server's time may have to be learned anew to tell it anything.
     if (standstill.event === 'slept') this.#host.slept()
+    this.#host.report(standstill.event, `for ${Math.round(standstill.ms / 1000)} s`)
   }
 
   #judgeLine(): void {
@@ -106,5 +108,3 @@ export class Watches {
     this.#host.storage(storage)
   }
 }
-
-const bothClocks = (): { wall: number; steady: number } => ({ wall: Date.now(), steady: performance.now() })

@@ -1,6 +1,7 @@
 import type { ServerMessageOf } from '@longtake/contracts'
 import { encodeChunkFrame } from '@longtake/contracts/frame'
 import { RecorderError, type ConnectionState, type RecorderOptions } from '../api.ts'
+import { bothClocks, haveParted } from '../clocks.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -37,6 +38,8 @@ export class Uplink {
   /** Of the current connection, or of the attempt at one; what belongs to an older one is void. */
   #connection = 0
   #transport: Transport | null = null
+  /** When the server's time was last learned. */
+  #learned = bothClocks()
   #cancelRetry: Cancel | null = null
   #cancelTick: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
@@ -56,7 +59,7 @@ export class Uplink {
   }
 
   start(): void {
-    this.#cancelTick = this.#options.timers.every(TICK_MS, () => this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0)))
+    this.#cancelTick = this.#options.timers.every(TICK_MS, () => this.#tick())
     addEventListener('online', this.#onOnline)
     document.addEventListener('visibilitychange', this.#onVisibility)
     void this.#connect()
@@ -70,6 +73,16 @@ export class Uplink {
     this.#cancelRetry?.()
     this.#cancelRetry = null
     this.#dropConnection()
+  }
+
+  /** Where this device's clock was set, or may have been while it slept, another connection learns how far it is off. */
+  checkClock(): void {
+    if (haveParted(this.#learned, bothClocks())) this.perform(this.#options.session.clockMoved())
+  }
+
+  #tick(): void {
+    this.checkClock()
+    this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0))
   }
 
   perform(actions: Action[]): void {
@@ -136,7 +149,9 @@ export class Uplink {
       this.#dropConnection()
       return this.perform(session.disconnected(null))
     }
-    this.perform(session.message(message, Date.now()))
+    const now = bothClocks()
+    if (message.type === 'welcome') this.#learned = now
+    this.perform(session.message(message, now.wall))
     if (message.type === 'welcome') this.#events.connection('connected')
   }
 

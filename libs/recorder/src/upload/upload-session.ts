@@ -211,6 +211,11 @@ export class UploadSession {
     return this.tick(now, bufferedBytes)
   }
 
+  /** What `welcome` told of this device's clock holds no longer: another connection tells it anew. */
+  clockMoved(): Action[] {
+    return this.isUp ? this.#abandon() : []
+  }
+
   progress(): RecorderProgress {
     return progressByTrack(this.#parts.values())
   }
