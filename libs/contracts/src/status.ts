@@ -65,6 +65,8 @@ export const SessionState = Type.Object({
   finish: Type.Union([Type.Object({ parts: Type.Union([TrackParts, Type.Null()]), at: Instant, offset: Offset }), Type.Null()]),
   tracks: Type.Record(TrackName, Type.Object({ files: Type.Array(FileState) })),
   gaps: Type.Array(GapState),
+  /** Chunks that block-writer has set aside as `unwritable`, also those that came back since. */
+  parked: Type.Optional(Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq }))),
   resends: Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq, askedAt: Instant, times: Count })),
   /** The newest reports of clients, oldest first, bounded. */
   reports: Type.Array(

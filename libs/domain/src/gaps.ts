@@ -1,6 +1,6 @@
-import { LOST_CAUSES, type GapState, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
 import { isEqual } from './equal.ts'
-import { declaredLost, holesOf, knownChunks, partsOf } from './parts.ts'
+import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsOf, type KnownPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
 import { endOf, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 import { grouped, spansTouching } from './spans.ts'
@@ -25,7 +25,7 @@ export function currentGaps(state: SessionState, now: number, writtenTo: number)
 }
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
-export function gapsOf(part: PartState, awaited: Awaited, givenUpCause: string): PartGap[] {
+export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
   if (part.rejected !== null) {
     const to = Math.max(0, knownChunks(part) - 1)
     return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
@@ -34,15 +34,15 @@ export function gapsOf(part: PartState, awaited: Awaited, givenUpCause: string):
   return [...lost, ...undecodableGaps(part, lost)].sort((a, b) => a.from - b.from)
 }
 
-function lostGaps(part: PartState, awaited: Awaited, givenUpCause: string): PartGap[] {
+function lostGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
   const missing = part.missing.toSorted((a, b) => a.from - b.from)
   const gaps: PartGap[] = []
   let holes = holesOf(part)
-  for (const cause of LOST_CAUSES) {
-    const declared = declaredLost(part, [cause])
-    // That it was acknowledged says the opposite of lost: Kafka has it. Where nothing is waited for any more, it is a loss of ours.
-    add(intersectRanges(holes, declared), cause === 'already-acknowledged' && awaited !== 'nothing' ? 'open' : 'confirmed', cause)
-    holes = subtractRanges(holes, declared)
+  for (const cause of MISSING_CAUSES) {
+    const ranges = missingFor(part, (other) => other === cause)
+    // What was acknowledged and is nowhere when nothing is waited for any more is a loss of ours.
+    add(intersectRanges(holes, ranges), isInKafka(cause) && awaited !== 'nothing' ? 'open' : 'confirmed', cause)
+    holes = subtractRanges(holes, ranges)
   }
   if (awaited === 'all') add(holes, 'open', null)
   else add(holes, 'confirmed', givenUpCause)
@@ -59,7 +59,7 @@ function lostGaps(part: PartState, awaited: Awaited, givenUpCause: string): Part
 }
 
 /** Open while a hole beside it may still be filled and mend it, or the part's beginning, without which nothing can be decoded. */
-function undecodableGaps(part: PartState, lost: readonly PartGap[]): PartGap[] {
+function undecodableGaps(part: KnownPart, lost: readonly PartGap[]): PartGap[] {
   const holes = holesOf(part)
   const awaitsBeginning = lost[0]?.from === 0 && lost[0].state === 'open'
   return part.undecodable.flatMap(({ from, to, startMs, endMs }) =>

@@ -3,28 +3,46 @@ import type { Awaited } from './patience.ts'
 import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 
+/** Why a chunk is not stored: as its client declared, or because block-writer fails over it and has parked it. */
+export type MissingCause = LostCause | 'unwritable'
+export const MISSING_CAUSES: readonly MissingCause[] = ['unwritable', ...LOST_CAUSES]
+/** Kafka has such a chunk, or its client says so: that is the opposite of lost. */
+export const isInKafka = (cause: string | null): boolean => cause === 'unwritable' || cause === 'already-acknowledged'
+
+/** A part with what is known of its chunks beside what block-writer says of it. */
+export interface KnownPart extends Omit<PartState, 'lost'> {
+  lost: readonly { readonly from: number; readonly to: number; readonly cause: MissingCause }[]
+}
+
 export interface PlacedPart {
   track: string
   file: FileState
-  part: PartState
+  part: KnownPart
 }
 
 /**
  * All known parts: by track name, then file, then in the order of the file. A part that found its place in another file
  * may still stand in the state of the one before; it counts once, as the state that knows most of it says.
  */
-export function partsOf(state: Pick<SessionState, 'tracks'>): PlacedPart[] {
+export function partsOf(state: Pick<SessionState, 'tracks' | 'parked'>): PlacedPart[] {
   return Object.keys(state.tracks)
     .sort()
     .flatMap((track) => {
       const placed = filesOf(state, track).flatMap((file) => file.parts.map((part) => ({ track, file, part })))
-      const best = new Map<string, PlacedPart>()
+      const best = new Map<string, (typeof placed)[number]>()
       for (const one of placed) {
         const other = best.get(one.part.part)
         if (other === undefined || knowsMore(one.part, other.part)) best.set(one.part.part, one)
       }
-      return placed.filter((one) => best.get(one.part.part) === one)
+      return placed.filter((one) => best.get(one.part.part) === one).map((one) => withParked(one, state.parked))
     })
+}
+
+function withParked(placed: Omit<PlacedPart, 'part'> & { part: PartState }, parked: SessionState['parked'] = []): PlacedPart {
+  const { track, part } = placed
+  const own = parked.filter((one) => one.track === track && one.part === part.part)
+  if (own.length === 0) return placed
+  return { ...placed, part: { ...part, lost: [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))] } }
 }
 
 /** Of two states of one part. All of these only ever grow; on a tie the later file has it. */
@@ -35,37 +53,39 @@ function knowsMore(a: PartState, b: PartState): boolean {
   return differing < 0 || of[differing]! > than[differing]!
 }
 
-/** How many chunks the part is known to have: by its close, by what is stored, and by what was declared lost. */
-export function knownChunks({ closed, stored, lost }: PartState): number {
+/** How many chunks the part is known to have: by its close, by what is stored, declared lost or parked. */
+export function knownChunks({ closed, stored, lost }: KnownPart): number {
   return lost.reduce((end, { to }) => Math.max(end, to + 1), Math.max(closed?.chunks ?? 0, endOf(stored)))
 }
 
 /** Chunks that are known to have been and are not stored. Worked out here, not believed. */
-export const holesOf = (part: PartState): SeqRange[] => subtractRanges(firstSeqs(knownChunks(part)), part.stored)
+export const holesOf = (part: KnownPart): SeqRange[] => subtractRanges(firstSeqs(knownChunks(part)), part.stored)
 
-/** What was declared lost for one of the causes. */
-export function declaredLost({ lost }: PartState, causes: readonly LostCause[]): SeqRange[] {
-  return toRanges(lost.filter(({ cause }) => causes.includes(cause)).map(({ from, to }) => [from, to]))
+/** What is missing for such a cause. */
+export function missingFor({ lost }: KnownPart, isMeant: (cause: MissingCause) => boolean): SeqRange[] {
+  return toRanges(lost.filter(({ cause }) => isMeant(cause)).map(({ from, to }) => [from, to]))
 }
-const FOR_GOOD = LOST_CAUSES.filter((cause) => cause !== 'already-acknowledged')
 
 /** Whether nothing of it is waited for: its length is declared and every hole declared lost for good, or what is open is not awaited. */
-export function isSettled(part: PartState, awaited: Awaited): boolean {
+export function isSettled(part: KnownPart, awaited: Awaited): boolean {
   if (part.rejected !== null || awaited === 'nothing') return true
-  const open = subtractRanges(holesOf(part), declaredLost(part, FOR_GOOD))
-  if (awaited === 'acknowledged') return intersectRanges(open, declaredLost(part, ['already-acknowledged'])).length === 0
+  const holes = holesOf(part)
+  const parked = missingFor(part, (cause) => cause === 'unwritable')
+  const forGood = subtractRanges(missingFor(part, (cause) => !isInKafka(cause)), parked)
+  const open = subtractRanges(holes, forGood)
+  if (awaited === 'acknowledged') return intersectRanges(open, missingFor(part, isInKafka)).length === 0
   return part.closed !== null && open.length === 0
 }
 
 /** Whether every chunk of the part, up to a declared and credible last one, is stored and playable. */
-export function isWhole(part: PartState): boolean {
+export function isWhole(part: KnownPart): boolean {
   const { rejected, closed, undecodable } = part
   if (rejected !== null || closed === null || !closed.clean) return false
   return closed.chunks === knownChunks(part) && holesOf(part).length === 0 && undecodable.length === 0
 }
 
 /** Parts that `finish` names and of which nothing else is known. */
-export function unseenParts(state: Pick<SessionState, 'tracks' | 'finish'>): { track: string; part: string }[] {
+export function unseenParts(state: Pick<SessionState, 'tracks' | 'finish' | 'parked'>): { track: string; part: string }[] {
   const seen = new Set(partsOf(state).map(({ track, part }) => `${track} ${part.part}`))
   return Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>
     [...new Set(parts)].filter((part) => !seen.has(`${track} ${part}`)).map((part) => ({ track, part })),

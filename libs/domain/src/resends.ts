@@ -1,5 +1,6 @@
 import type { ClientRequest, GapState, SessionState } from '@longtake/contracts'
 import { liveConnections } from './clients.ts'
+import { isInKafka } from './parts.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { epochMs, instantOf } from './time.ts'
 
@@ -14,8 +15,8 @@ const AT_ONCE = 32
 type Asked = SessionState['resends'][number]
 
 /**
- * Which chunks to ask for now. Only what may still come is asked for, and only while somebody is connected; what the
- * client says it was acknowledged is not asked for again, since Kafka has it.
+ * Which chunks to ask for now. Only what may still come is asked for, and only while somebody is connected; what
+ * is parked, or was acknowledged as the client says, is not asked for: Kafka has it.
  * @param now milliseconds since the epoch
  */
 export function resendsFor(state: SessionState, gaps: readonly GapState[], now: number): { resends: Asked[]; requests: ClientRequest[] } {
@@ -65,7 +66,7 @@ function dueAgainAt({ askedAt, times }: Asked): number {
   return times < MAX_TIMES ? epochMs(askedAt) + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1)) : Infinity
 }
 
-const isAskable = ({ kind, state, cause }: GapState): boolean => kind === 'lost' && state === 'open' && cause !== 'already-acknowledged'
+const isAskable = ({ kind, state, cause }: GapState): boolean => kind === 'lost' && state === 'open' && !isInKafka(cause)
 
 function isUnchanged(a: readonly Asked[], b: readonly Asked[]): boolean {
   return a.length === b.length && a.every((asked, i) => asked.from === b[i]!.from && asked.to === b[i]!.to && asked.part === b[i]!.part && asked.track === b[i]!.track)

@@ -1,6 +1,7 @@
 import type { EventOf, FileState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { connectionEnded, connectionSeen } from './clients.ts'
 import { isEqual } from './equal.ts'
+import { chunksParked } from './parked.ts'
 import { renditionMade } from './renditions.ts'
 import { reported } from './reports.ts'
 import { earlier, isHigherOffset, later } from './time.ts'
@@ -61,6 +62,10 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       return { ...alive(state, event.at), reports: [...reported(state.reports, event)] }
     case 'blocks-committed':
       return committed(state, event)
+    case 'chunks-parked': {
+      const parked = chunksParked(state.parked, event)
+      return parked === state.parked ? state : { ...state, parked }
+    }
     case 'session-finished':
       return finished(state, event)
     case 'session-deleted':

@@ -1,6 +1,6 @@
-import type { FileState, GapState, PartState, SessionState } from '@longtake/contracts'
+import type { FileState, GapState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
-import { knownChunks, partsOf } from './parts.ts'
+import { knownChunks, partsOf, type KnownPart } from './parts.ts'
 import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
 
@@ -16,7 +16,7 @@ const REPORT_TOLERANCE_MS = 2000
  * gap stands before the later part, as `from` = `to` = 0 of it, in the media time of that part's file: below 0 where
  * the part before is in another file. Its cause is kept once known, since reports are forgotten.
  */
-export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'reports' | 'gaps'>): Gap[] {
+export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'parked' | 'reports' | 'gaps'>): Gap[] {
   const tracks = Map.groupBy(partsOf(state), ({ track }) => track)
   return [...tracks].flatMap(([track, parts]) => {
     const placed = parts.flatMap(({ file, part }) => placeOf(file, part)).sort((a, b) => a.startedAt - b.startedAt)
@@ -28,14 +28,14 @@ export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'reports' | 
 }
 
 interface Placed {
-  part: PartState
+  part: KnownPart
   startMs: number
   /** By the clock, in milliseconds since the epoch. */
   startedAt: number
   endedAt: number
 }
 
-function placeOf(file: FileState, part: PartState): Placed[] {
+function placeOf(file: FileState, part: KnownPart): Placed[] {
   if (file.startedAt === null || part.startMs === null || part.endMs === null) return []
   const zero = epochMs(file.startedAt)
   return [{ part, startMs: part.startMs, startedAt: zero + part.startMs, endedAt: zero + part.endMs }]

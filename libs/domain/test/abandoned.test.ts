@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Graces, type RecordingEvent, SessionState, shape } from '@longtake/contracts'
 import { judge, nextJudgementAt, toManifest } from '../src/index.ts'
-import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
+import { at, committed, connected, created, disconnected, finished, fold, live, ms, parked, part, partA, partB, session, whole } from './facts.ts'
 
 const HOUR = 3600
 const all = { webcam: [partA] }
@@ -53,6 +53,15 @@ test('what its client finished and never delivered is abandoned, even what was a
   const facts = [connected(1), committed(1, [acked]), finished(all), disconnected(61)]
   assert.deepEqual([judged(24 * HOUR, ...facts).status, judged(25 * HOUR, ...facts).status], ['interrupted', 'abandoned'])
   assert.deepEqual(brief(judged(25 * HOUR, ...facts)), [[2, 3, 'confirmed', 'already-acknowledged']])
+})
+
+test('what is parked is waited for as what was acknowledged, is abandoned as parked, not as lost, and a replay makes the next version', () => {
+  const facts = [connected(1), committed(1, [part({ stored: [[0, 1], [4, 5]], closed: { chunks: 6, clean: true } })]), parked(2, 3), finished(null), disconnected(61)]
+  assert.deepEqual(brief(judged(HOUR, ...facts)), [[2, 3, 'open', 'unwritable']])
+  const left = judge(fold(facts), ms(25 * HOUR)).state
+  assert.deepEqual([left.status, left.version, brief(left)], ['abandoned', 1, [[2, 3, 'confirmed', 'unwritable']]])
+  const replayed = live([committed(2, [whole(6)], { at: at(26 * HOUR) })], left).state
+  assert.deepEqual([replayed.status, replayed.version, replayed.gaps], ['complete', 2, []])
 })
 
 test('a part that was named at the end and never came is abandoned, and stands in the manifest', () => {

@@ -16,6 +16,7 @@ export const created = (metadata: Record<string, unknown> = {}, graces?: Graces)
 export const connected = (seconds: number, connection = 'k1', client = laptop): RecordingEvent => ({ type: 'client-connected', session, at: at(seconds), client, gateway: 'g1', connection })
 export const disconnected = (seconds: number, connection = 'k1', client = laptop): RecordingEvent => ({ type: 'client-disconnected', session, at: at(seconds), client, gateway: 'g1', connection, code: 1001 })
 export const finished = (parts: Record<string, string[]> | null, offset = '100', seconds = 60): RecordingEvent => ({ type: 'session-finished', session, at: at(seconds), parts, offset })
+export const parked = (from: number, to = from): RecordingEvent => ({ type: 'chunks-parked', session, at: at(5), track: 'webcam', part: partA, from, to })
 
 export function part(state: Partial<PartState> = {}): PartState {
   const stored = state.stored ?? []

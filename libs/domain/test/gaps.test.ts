@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { GapState, PartState, RecordingEvent } from '@longtake/contracts'
 import { specification } from '@longtake/testkit'
 import { evolve, initialState, judge } from '../src/index.ts'
-import { at, committed, connected, created, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
+import { at, committed, connected, created, finished, fold, live, ms, parked, part, partA, partB, session, whole } from './facts.ts'
 
 const gapsOf = (...events: RecordingEvent[]): GapState[] => judge(fold(events), ms(60)).state.gaps
 const brief = ({ from, to, kind, state, cause }: GapState): unknown[] => [from, to, kind, state, cause]
@@ -40,6 +40,21 @@ test('lost confirms what is not stored, and nothing that is', () => {
     [5, 5, 'lost', 'open', null],
   ])
   given([created(), committed(1, [part({ stored: [[0, 2]], lost })])]).when({ now: ms(60) }).then({ type: 'gap-confirmed', ...range(3, 4), cause: 'quota' })
+})
+
+test('parked chunks are told as such, whatever is declared of them, and nobody is asked for them; written after a replay they are no gap', () => {
+  const hole = { stored: [[0, 1], [4, 4]] as PartState['stored'], closed: { chunks: 5, clean: true } }
+  const lost: PartState['lost'] = [{ from: 2, to: 3, cause: 'already-acknowledged' }, { from: 3, to: 3, cause: 'crash' }]
+  const facts = [connected(1), parked(3), parked(2), parked(3), committed(1, [part({ ...hole, lost })]), finished({ webcam: [partA] })]
+  const { state, told, asked } = live(facts)
+  assert.deepEqual(state.gaps.map(brief), [[2, 3, 'lost', 'open', 'unwritable']])
+  assert.deepEqual([state.status, told.map(({ type }) => type), asked], ['recording', ['gap-opened'], []])
+  const written = live([committed(2, [whole(5, { lost })])], state).state
+  assert.deepEqual([written.gaps, written.status], [[], 'complete'])
+})
+
+test('parked chunks behind all that is stored are a gap, too, although no length was declared', () => {
+  assert.deepEqual(gapsOf(committed(1, [part({ stored: [[0, 1]] })]), parked(2), parked(3)).map(brief), [[2, 3, 'lost', 'open', 'unwritable']])
 })
 
 test('already-acknowledged never confirms', () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ChunkRecord } from '@longtake/contracts'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import { planCommit, type Track, type TrackFile } from './core/index.ts'
 import { instruments, withCommitSpan } from './telemetry.ts'
@@ -50,6 +51,11 @@ export class TrackCommits {
         for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
       }
     })
+  }
+
+  /** Says of a chunk that is parked where it is, so that nobody calls it lost. */
+  async tellParked({ session, track, part, seq }: ChunkRecord): Promise<void> {
+    await this.#deps.publish({ type: 'chunks-parked', session, at: new Date(this.#deps.clock.now()).toISOString(), track, part, from: seq, to: seq })
   }
 
   async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {

@@ -188,11 +188,13 @@ export class TrackWriter {
     return next !== undefined || this.#track !== null
   }
 
-  /** Parks what cannot be written, so that the others go on; a replay brings it back. */
+  /** Parks what cannot be written, and says so, so that the others go on; a replay brings it back. */
   async #setAside(entries: readonly Entry[], { message }: Unwritable): Promise<void> {
     this.#oneByOne.parked()
     for (const entry of entries) {
-      await this.#deps.park(entry.record, { reason: 'unwritable', details: message })
+      const { record, content } = entry
+      await this.#deps.park(record, { reason: 'unwritable', details: message })
+      if (isChunk(content)) await this.#commits.tellParked(content)
       this.#records.settle([entry])
     }
     this.#deps.logger.error({ records: entries.length, from: String(entries[0]?.record.offset), error: message }, 'records that cannot be written are parked')

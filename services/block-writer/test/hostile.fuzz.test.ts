@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { newBlockIds, type MemoryFaults } from '@longtake/blob'
-import { decodeChunksRecord, encodeChunkRecord, type PartState, type SessionState } from '@longtake/contracts'
-import { evolve, filesOf, hasSeq, partsOf, statusOf } from '@longtake/domain'
+import { decodeChunksRecord, encodeChunkRecord, type SessionState } from '@longtake/contracts'
+import { evolve, filesOf, hasSeq, partsOf, statusOf, type KnownPart } from '@longtake/domain'
 import { assertContent, checkRecording, concat, equalBytes, fuzz, type CheckedPart, type FindingCode, loadRecording, mutate, mutation, recordingNames, recut } from '@longtake/testkit'
 import fc from 'fast-check'
 import { writtenBy } from '../src/core/index.ts'
@@ -215,7 +215,7 @@ function foldedState(world: World): SessionState {
   return state
 }
 
-function assertStored(state: PartState | undefined, sent: ReadonlyMap<number, Uint8Array>): void {
+function assertStored(state: KnownPart | undefined, sent: ReadonlyMap<number, Uint8Array>): void {
   assert.ok(state !== undefined, 'the part is told of')
   const stored = state.stored.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i))
   if (state.rejected === null) assert.deepEqual(stored, [...sent.keys()].toSorted((a, b) => a - b), 'what was sent is stored')
@@ -233,7 +233,7 @@ function assertPlayable(file: Uint8Array, parts: readonly (CheckedPart & { sound
   assertContent(parts.every(({ sound }) => sound) ? findings : findings.filter(({ code }) => STRUCTURE.includes(code)))
 }
 
-function checkedPart({ part: id, missing, undecodable, startedAt }: PartState, made: readonly FuzzedPart[], first: ReadonlyMap<string, ReadonlyMap<number, Uint8Array>>): (CheckedPart & { sound: boolean })[] {
+function checkedPart({ part: id, missing, undecodable, startedAt }: KnownPart, made: readonly FuzzedPart[], first: ReadonlyMap<string, ReadonlyMap<number, Uint8Array>>): (CheckedPart & { sound: boolean })[] {
   const { chunks, sound } = made.find(({ part }) => part === id)!
   const sent = first.get(id) ?? new Map<number, Uint8Array>()
   const asRecorded = [...sent].every(([seq, bytes]) => bytes === chunks[seq])

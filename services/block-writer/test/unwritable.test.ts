@@ -25,6 +25,9 @@ function record(world: World, part: TestPart, from = 0, to = chunks.length): big
   return offsets
 }
 
+const toldParked = (world: World, { part }: TestPart): [number, number][] =>
+  world.events.flatMap((event) => (event.type === 'chunks-parked' && event.part === part ? [[event.from, event.to] as [number, number]] : []))
+
 const webcam = (): TestPart => newPart({ mimeType })
 const screen = (): TestPart => newPart({ mimeType, track: 'screen' })
 
@@ -44,6 +47,7 @@ test('the one record over which a track always fails is parked, all others are w
   assert.deepEqual(world.parked, [{ offset: offsets[4], reason: 'unwritable', details: 'RangeError: a bug over these bytes' }])
   assert.equal(world.committedOffset, world.log.length)
   assert.deepEqual(world.partState(bad.part).stored, [[0, 3], [5, chunks.length - 1]])
+  assert.deepEqual(toldParked(world, bad), [[4, 4]])
 
   world.own()
   world.chunk(bad, 4, chunks[4]!)
@@ -87,6 +91,7 @@ test('a track that cannot be loaded: all that comes of it is parked, the partiti
   record(world, other)
   await world.pass(60_000)
   assert.deepEqual(world.parked.map(({ offset }) => offset), rest)
+  assert.deepEqual(toldParked(world, part), rest.map((_, i) => [i + 3, i + 3]))
   assert.ok(world.parked.every(({ reason, details }) => reason === 'unwritable' && details.includes('a checkpoint that cannot be read')))
   assert.equal(world.partState(other.part, 'screen').chunks, chunks.length)
   assert.equal(world.committedOffset, world.log.length)

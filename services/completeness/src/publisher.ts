@@ -42,7 +42,7 @@ export class Publisher {
     ])
     await this.#sendAll(judged.filter(({ isNews }) => isNews).map(({ state }) => this.#status(state)))
     for (const { events: told, state } of judged) {
-      for (const event of told) if (isOurLoss(event, state)) this.#logger.error(event, 'chunks that a client was acknowledged are nowhere: Kafka, storage or we have lost them')
+      for (const event of told) if (isOurLoss(event, state)) this.#logger.error(event, 'chunks that a client was acknowledged are neither written nor parked: Kafka, storage or we have lost them')
     }
     for (const { type } of events) if (type === 'gap-opened' || type === 'gap-closed' || type === 'gap-confirmed') instruments.gaps.add(1, { type })
   }
