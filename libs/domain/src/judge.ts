@@ -47,8 +47,8 @@ export function statusOf(state: SessionState, now: number, writtenTo: number = n
   if (state.finish !== null && unseenParts(state).length === 0 && parts.every((part) => isSettled(part, awaited))) {
     return parts.every(isWhole) ? 'complete' : 'complete-with-gaps'
   }
-  if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (parts.length === 0 && state.finish === null) return 'waiting'
+  if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (isAbandoned(state, now, writtenTo)) return 'abandoned'
   return isInterrupted(state, now) ? 'interrupted' : 'recording'
 }

@@ -7,10 +7,12 @@ import { at, committed, connected, created, disconnected, finished, fold, live, 
 const statusAt = (seconds: number, ...events: RecordingEvent[]): string => judge(fold(events), ms(seconds)).state.status
 const all = { webcam: [partA] }
 
-test('a session waits until somebody connects, and again when nobody opened anything', () => {
+test('a session waits until something of it was recorded, whoever connects', () => {
   assert.equal(statusAt(1, created()), 'waiting')
-  assert.equal(statusAt(1, created(), connected(1)), 'recording')
+  assert.equal(statusAt(1, created(), connected(1)), 'waiting', 'who only measures the line records nothing')
   assert.equal(statusAt(3, created(), connected(1), disconnected(2)), 'waiting')
+  assert.equal(statusAt(4, created(), connected(1), committed(1, [part({ stored: [[0, 0]], startMs: null })], { bytes: 0 })), 'recording', 'though nothing of it is playable yet')
+  assert.equal(statusAt(61, created(), connected(1), finished(all)), 'recording', 'what its end names is awaited')
 })
 
 test('without a client a session that is not finished is interrupted after a grace, and goes on with the next', () => {

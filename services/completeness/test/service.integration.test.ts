@@ -18,9 +18,9 @@ test('a session goes from waiting to complete, and late data makes the next vers
   await system.tell(created)
   await system.until('waiting', () => status() === 'waiting 0')
   await system.tell(connected())
-  await system.until('recording', () => status() === 'recording 0')
   const missing = [{ from: 2, to: 3, startMs: 100, endMs: 200 }]
   await system.tell(committed(1, { stored: [[0, 1], [4, 4]], missing }))
+  await system.until('recording', () => status() === 'recording 0')
   await system.until('the hole to be asked for', () => system.requests.length === 1)
   assert.deepEqual({ ...system.requests[0], at: '' }, { type: 'resend-requested', session: 's1', track: 'webcam', part, from: 2, to: 3, at: '' })
   await system.until('the gap', () => system.states.get('s1')!.gaps.length === 1)
