@@ -50,6 +50,8 @@ export const SessionState = Type.Object({
   /** 0 until first completed; grows each time the completed content changes. */
   version: Count,
   finalizedVersion: Count,
+  /** What its version was completed as, once it was reopened and as long as nothing has come since that would make another. */
+  completedAs: Type.Optional(Type.Object({ status: Events['session-completed'].properties.status, endedAt: Instant })),
   createdAt: Instant,
   metadata: Type.Record(Type.String(), Type.Unknown()),
   /** As they were set when it was created; what is not named has its default. */

@@ -79,6 +79,7 @@ export const state: SessionState = {
   status: 'recording',
   version: 0,
   finalizedVersion: 0,
+  completedAs: { status: 'abandoned', endedAt: at },
   createdAt: at,
   metadata: {},
   graces: { abandonedAfterMs: 3_600_000 },

@@ -29,14 +29,22 @@ export function judge(state: SessionState, now: number, writtenTo: number = now)
   const status = statusOf(state, now, writtenTo)
   const events = gapEvents(state.session, state.gaps, gaps, now)
   const { resends, requests } = resendsFor(state, gaps, now)
+  const { completedAs: _before, ...facts } = state
+  const completedAs = completedAsOf(state, status)
   let version = state.version
-  if (isCompleted(status) && !(status === state.status && saysTheSame(gaps, state.gaps))) {
+  if (isCompleted(status) && completedAs === undefined && !(status === state.status && saysTheSame(gaps, state.gaps))) {
     version += 1
     events.push({ type: 'session-completed', session: state.session, at: instantOf(now), version, status })
   }
   // What was abandoned without an end ended with its last sign of life.
-  const endedAt = isCompleted(status) ? (state.finish?.at ?? state.activeAt) : null
-  return { state: { ...state, gaps, status, version, resends, endedAt }, events, requests }
+  const endedAt = isCompleted(status) ? (completedAs?.endedAt ?? state.finish?.at ?? state.activeAt) : null
+  return { state: { ...facts, gaps, status, version, resends, endedAt, ...(completedAs === undefined ? {} : { completedAs }) }, events, requests }
+}
+
+/** Who comes back to a completed session reopens it; if they bring nothing it is completed as before, and makes no version. */
+function completedAsOf({ status: before, endedAt, completedAs }: SessionState, status: SessionStatus): SessionState['completedAs'] {
+  if (isCompleted(status)) return completedAs?.status === status ? completedAs : undefined
+  return isCompleted(before) && endedAt !== null ? { status: before, endedAt } : completedAs
 }
 
 /** The status by the rules alone, whatever it was called before. */

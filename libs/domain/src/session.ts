@@ -64,7 +64,7 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       return committed(state, event)
     case 'chunks-parked': {
       const parked = chunksParked(state.parked, event)
-      return parked === state.parked ? state : { ...state, parked }
+      return parked === state.parked ? state : { ...changed(state), parked }
     }
     case 'session-finished':
       return finished(state, event)
@@ -120,8 +120,8 @@ function committed(state: SessionState, event: EventOf<'blocks-committed'>): Ses
   if (known !== undefined && commit.number < known.commit.number) return alive(state, at)
   const others = files.filter((other) => other !== known)
   const tracks = { ...state.tracks, [track]: { files: [...others, next].sort((a, b) => a.file - b.file) } }
-  const changed = { ...alive(state, at), tracks, startedAt: startOf(tracks) }
-  return known !== undefined && hasSameContent(known, next) ? changed : reopened(changed)
+  const folded = { ...alive(state, at), tracks, startedAt: startOf(tracks) }
+  return known !== undefined && hasSameContent(known, next) ? folded : reopened(changed(folded))
 }
 
 /** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
@@ -133,12 +133,18 @@ const content = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }
 function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
   // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.
   if (!isHigherOffset(offset, state.finish?.offset ?? '-1')) return alive(state, at)
-  return { ...alive(state, at), finish: { parts, at, offset } }
+  const isSame = state.finish !== null && isEqual(state.finish.parts, parts)
+  return { ...alive(isSame ? state : changed(state), at), finish: { parts, at, offset } }
 }
 
 function finalized(state: SessionState, { version, manifest }: EventOf<'session-finalized'>): SessionState {
   if (version < state.finalizedVersion) return state
   return { ...state, finalizedVersion: version, manifest: { version, blob: manifest } }
+}
+
+/** What its last version was completed as says nothing about the next any more. */
+function changed({ completedAs: _completedAs, ...state }: SessionState): SessionState {
+  return state
 }
 
 const reopened = (state: SessionState): SessionState => (isCompleted(state.status) ? { ...state, status: 'interrupted' } : state)

@@ -64,6 +64,27 @@ test('what is parked is waited for as what was acknowledged, is abandoned as par
   assert.deepEqual([replayed.status, replayed.version, replayed.gaps], ['complete', 2, []])
 })
 
+test('who comes back to an abandoned session and brings nothing makes no version; what they bring later does', () => {
+  const before = judge(live(vanished).state, ms(25 * HOUR)).state
+  const visited = live([connected(26 * HOUR, 'k2'), committed(2, [hole], { at: at(26 * HOUR + 1) }), disconnected(26 * HOUR + 5, 'k2')], before).state
+  assert.deepEqual([visited.status, brief(visited)[0]], ['recording', [2, 3, 'open', null]])
+  const again = judge(visited, ms(60 * HOUR))
+  assert.deepEqual([again.state.status, again.state.version, again.state.endedAt, brief(again.state)], ['abandoned', 1, at(10), brief(before)])
+  assert.ok(again.events.every(({ type }) => type !== 'session-completed'))
+  assert.deepEqual(judge(again.state, ms(61 * HOUR)), { state: again.state, events: [], requests: [] })
+  const brought = live([connected(62 * HOUR, 'k3'), committed(3, [whole(7)], { at: at(62 * HOUR) }), disconnected(62 * HOUR + 5, 'k3')], again.state).state
+  const next = judge(brought, ms(100 * HOUR)).state
+  assert.deepEqual([next.status, next.version, next.endedAt], ['abandoned', 2, at(62 * HOUR + 5)])
+})
+
+test('what a visit changes makes the next version, however it is completed then: an end, a declaration, a part', () => {
+  const before = judge(live(vanished).state, ms(25 * HOUR)).state
+  const visit = (...events: RecordingEvent[]): SessionState => judge(live([connected(26 * HOUR, 'k2'), ...events, disconnected(27 * HOUR, 'k2')], before).state, ms(60 * HOUR)).state
+  const declared = committed(2, [{ ...hole, lost: [{ from: 2, to: 3, cause: 'crash' }] }], { at: at(26 * HOUR) })
+  const opened = committed(2, [hole, part({ part: partB })], { at: at(26 * HOUR) })
+  assert.deepEqual([visit().version, visit(declared).version, visit(opened).version, visit(finished(all, '100', 26 * HOUR)).version, visit(parked(2)).version], [1, 2, 2, 2, 2])
+})
+
 test('a part that was named at the end and never came is abandoned, and stands in the manifest', () => {
   const state = judged(25 * HOUR, connected(1), committed(1, [whole(5)], { bytes: 0 }), finished({ webcam: [partA], room: [partB] }), disconnected(61))
   assert.equal(state.status, 'abandoned')

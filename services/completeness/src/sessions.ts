@@ -125,7 +125,9 @@ export class Sessions {
 /** What another owner completed under a version may be sealed as that: other content needs a version of its own. */
 function distinguished(ours: SessionState, theirs: SessionState): SessionState {
   const isTaken = isCompleted(ours.status) && isCompleted(theirs.status) && theirs.version >= ours.version
-  return isTaken && !(ours.status === theirs.status && isEqual(ours.tracks, theirs.tracks)) ? { ...ours, version: theirs.version, status: 'interrupted' } : ours
+  if (!isTaken || (ours.status === theirs.status && isEqual(ours.tracks, theirs.tracks))) return ours
+  const { completedAs: _completedAs, ...facts } = ours
+  return { ...facts, version: theirs.version, status: 'interrupted' }
 }
 
 function isNewer(a: SessionState, b: SessionState): boolean {
