@@ -169,5 +169,5 @@ test('nothing that is missing is hidden', async (t) => {
   })
   await Promise.all(Object.entries(cases).map(([name, run]) => t.test(name, () => run(system, told))))
   assert.deepEqual(faults, [])
-  assert.equal(lines.filter((line) => line.includes('chunks that a client was acknowledged are nowhere')).length, 1, 'a loss of ours is told loudly')
+  assert.equal(lines.filter((line) => line.includes('chunks that a client was acknowledged are neither written nor parked')).length, 1, 'a loss of ours is told loudly')
 })
