@@ -28,7 +28,8 @@ export class TrackCommits {
     const { storage, settings, clock } = this.#deps
     const isErased = await this.#deps.isErased()
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
-    for (const { state, at } of states) await this.#publish(state, at)
+    // File 0 last, as in commits: it may not have a part any more of which another file's event was lost.
+    for (const { state, at } of states.toReversed()) await this.#publish(state, at)
     this.#etags = etags
     return { track, isErased, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
   }

@@ -44,6 +44,40 @@ for (const files of [2, 3]) {
   })
 }
 
+test('killed when a part had just moved into another file: of what is told of the track nothing lacks that part, not for a moment', async () => {
+  let armed = false
+  const world: World = new World({
+    faults: {
+      at(moment, change) {
+        if (!armed || moment !== 'after' || change !== 'commit blocks') return
+        armed = false
+        world.crash()
+        throw new Error('killed')
+      },
+    },
+  })
+  world.own()
+  const part = from(20_000)
+  record(world, from(0), both)
+  record(world, part, video, [0])
+  await world.pass(20_000)
+  armed = true
+  world.chunk(part, 0, video[0]!)
+  await world.pass(40_000)
+  assert.ok(!world.owned)
+  world.own()
+  await world.pass(40_000)
+
+  const files = new Map<number, string[]>()
+  const known = world.events.flatMap((event) => {
+    if (event.type !== 'blocks-committed') return []
+    files.set(event.file, event.parts.map((state) => state.part))
+    return [[...files.values()].some((parts) => parts.includes(part.part))]
+  })
+  assert.ok(files.size === 2)
+  assert.ok(known.slice(known.indexOf(true)).every(Boolean), `known: ${known.join()}`)
+})
+
 test('who loads a track while another moves a part into a new file loads again, and deletes nothing of it', async () => {
   const world = new World()
   world.own()
