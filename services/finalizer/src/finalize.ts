@@ -74,8 +74,11 @@ function saysTheSame(bytes: Buffer, manifest: Manifest): boolean {
   return ManifestShape.is(existing) && isEqual(account(existing), account(manifest))
 }
 
-/** What is vouched for, without when and of which of several commits of the same content it was sealed. */
-function account({ finalizedAt: _at, tracks, gaps, ...rest }: Manifest): unknown {
+/**
+ * What is vouched for: without when and of which of several commits of the same content it was sealed, and without what may
+ * be told once more of a version, when it ended and what its backend says of it.
+ */
+function account({ finalizedAt: _at, endedAt: _end, metadata: _metadata, tracks, gaps, ...rest }: Manifest): unknown {
   const content = Object.entries(tracks).map(([track, { files, parts }]) => ({
     track,
     parts,

@@ -107,6 +107,16 @@ test('the same content committed anew, after the manifest was written and before
   assert.deepEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
 })
 
+test('an end that is told once more, and what its backend told only then, after the manifest was written and before that was told, make the same version', async () => {
+  const { store, recording, state } = await recorded()
+  await run(store, state)
+  const later = new Date(Date.parse(state.endedAt!) + 5000).toISOString()
+  recording.fold({ type: 'session-created', session: 's1', at: later, metadata: { course: 'b' } })
+  recording.fold({ type: 'session-finished', session: 's1', at: later, parts: state.finish!.parts, offset: '2' })
+  assert.deepEqual([recording.state.version, recording.state.endedAt], [1, later])
+  assert.deepEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+})
+
 test('whatever does not fit is a mismatch and makes no manifest', async () => {
   const { store, state } = await recorded()
   const webcam = state.tracks.webcam!.files[0]!
