@@ -16,6 +16,7 @@ function make() {
     parked: meter.createCounter('longtake.parked', { unit: '{record}', description: 'records set aside with a reason' }),
     lag: meter.createGauge('longtake.kafka.consumer.lag', { unit: '{record}', description: 'records behind the end, over all partitions of this member' }),
     rebalances: meter.createCounter('longtake.kafka.consumer.rebalances', { unit: '{rebalance}', description: 'generations this member took part in' }),
+    skipped: meter.createCounter('longtake.kafka.consumer.skipped', { unit: '{partition}', description: 'partitions begun without a committed offset behind records that were deleted' }),
     lost: meter.createCounter('longtake.kafka.consumer.lost', { unit: '{partition}', description: 'partitions lost without a hand-over' }),
   }
 }

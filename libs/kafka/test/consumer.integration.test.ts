@@ -207,6 +207,24 @@ test('a group without commits begins at the earliest, or at the latest, and the 
   assert.deepEqual(journal.handled('again').map(({ value }) => value), ['between'])
 })
 
+test('a group without commits that begins behind deleted records says so, one that begins at the first does not', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['expired'], 2)
+  await using producer = createProducer({ kafka: kafka() })
+  for (const partition of [0, 1]) await fill(producer, topic, partition, ['0', '1', '2'])
+  await withAdmin(kafka(), async (admin) => {
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '2' }] })
+  })
+  const warned: object[] = []
+  const log = { debug() {}, info() {}, error() {}, warn: (fields: object) => void warned.push(fields) }
+  const group = unique('expired')
+  const journal = new Journal()
+  await using consumer = await startConsumer({ kafka: { ...kafka(), log }, group, topics: [topic], onFatal: unexpected, ...quick, ...journal.member('member') })
+  await journal.until('what is left', () => journal.handled().length === 4)
+  await consumer.close()
+  assert.deepEqual(warned, [{ group, topic, partition: 1, offset: '2' }])
+})
+
 test('members may come before their topics', async () => {
   const names = [unique('later'), unique('later')]
   const journal = new Journal()

@@ -208,9 +208,20 @@ export class Consumer implements AsyncDisposable {
     const committed = await this.#membership.coordinate(signal, (coordinator) => committedOffsets(this.#cluster, coordinator, group, wanted))
     const missing = wanted.filter(({ topic }) => !committed.some((known) => known.topic === topic))
     const found = await listOffsets(this.#cluster, missing, from, signal)
+    if (from === 'earliest') this.#tellSkipped(found)
     // Committed at once: else the next member would look for a start again, and skip what was deleted or came meanwhile.
     if (found.length > 0) await this.#membership.coordinate(signal, () => this.#commitAll(found))
     return [...committed.map((offset) => ({ ...offset, committed: true })), ...found.map((offset) => ({ ...offset, committed: false }))]
+  }
+
+  /** Kafka forgets the offsets of a group that was away for a week, and then nothing else tells that records went unread. */
+  #tellSkipped(begun: readonly PartitionOffset[]): void {
+    const { kafka, group } = this.#options
+    for (const { topic, partition, offset } of begun) {
+      if (offset === 0n) continue
+      kafka.log?.warn({ group, topic, partition, offset: String(offset) }, 'no committed offset, and earlier records are deleted already: unless this group is new its offsets have expired, and it may have missed records')
+      instruments().skipped.add(1, { group })
+    }
   }
 
   async #commitAll(offsets: readonly PartitionOffset[]): Promise<void> {
