@@ -6,6 +6,7 @@ import { fileOf, missingRenditions, type PlannedRendition } from './plan.ts'
 import { render, type Renderer, type RenderOutcome } from './render.ts'
 import { inRenderSpan, instruments } from './telemetry.ts'
 
+const DELETED = 'the session was deleted before its renditions were made'
 /** Renditions that were made, or could not be, are remembered until their status has surely come. */
 const MAX_SETTLED = 1_000
 
@@ -72,7 +73,10 @@ export class RemuxerPartition implements PartitionHandler {
     const missing = missingRenditions(state).filter((planned) => !this.#settled.has(keyOf(planned)))
     if (missing.length === 0 || state.manifest === null) return
     const manifest = await this.#readManifest(state.manifest.blob)
-    if (manifest === 'none') return logger.warn({ session, manifest: state.manifest.blob }, 'a finalized session has no manifest: it is being deleted, or something is wrong')
+    if (manifest === 'none') {
+      if (await this.#isDeleted(session)) return logger.debug({ session }, DELETED)
+      return logger.warn({ session, manifest: state.manifest.blob }, 'a finalized session has no manifest')
+    }
     if (manifest === 'unreadable') return parker.park(record, { reason: 'manifest', details: `${state.manifest.blob} is no manifest` })
     for (const planned of missing) await this.#make(record, planned, manifest)
   }
@@ -84,6 +88,7 @@ export class RemuxerPartition implements PartitionHandler {
     const { renderer, producer, eventsTopic, logger } = this.#options
     const began = performance.now()
     const outcome = await inRenderSpan(planned, () => render(renderer, planned, sealed, this.#signal))
+    if (outcome.outcome === 'failed' && (await this.#isDeleted(session))) return logger.debug({ session }, DELETED)
     const event = this.#eventOf(planned, outcome)
     if (event !== undefined) await producer.send({ topic: eventsTopic, partition: record.partition, ...encodeEvent(event) })
     this.#remember(keyOf(planned))
@@ -106,6 +111,11 @@ export class RemuxerPartition implements PartitionHandler {
       case 'pointless':
         return undefined
     }
+  }
+
+  /** What is missing of such a session is missing on purpose; its status is on its way. */
+  async #isDeleted(session: string): Promise<boolean> {
+    return (await this.#store.properties(BLOBS.tombstone(session), { signal: this.#signal })) !== null
   }
 
   async #readManifest(blob: string): Promise<Manifest | 'none' | 'unreadable'> {

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { MemoryBlobStore } from '@longtake/blob'
+import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, encodeStatus, LongtakeError, type RecordingEvent } from '@longtake/contracts'
+import { createLogger } from '@longtake/service'
 import type { RecordingName } from '@longtake/testkit'
 import { lastWords } from '../src/ffmpeg.ts'
 import { openWorkspace, removeLeftovers } from '../src/workspace.ts'
@@ -209,6 +210,39 @@ test('a deleted session leaves no renditions, and what cannot be read is parked'
   await other.see(finalizedState(files, { manifest: { version: 1, blob: BLOBS.file(session, 'webcam', 0) } }))
   assert.deepEqual(other.parked, ['manifest'])
   assert.deepEqual([system.done, other.done], [4, 1])
+})
+
+test('a session that is deleted before, or while, its renditions are made is no failure and no trouble', async ({ mock }) => {
+  const files = [recordingFile('chrome-screen-vp9', ['V_VP9'])]
+  const logger = createLogger({ service: 'remuxer', level: 'silent' })
+  const warn = mock.method(logger, 'warn')
+  const deleteIn = async (blobs: BlobStore): Promise<void> => {
+    await blobs.put(BLOBS.tombstone(session), Buffer.alloc(0), { contentType: 'text/plain', metadata: {} })
+    await deletePrefix(blobs, BLOBS.session(session))
+  }
+  using before = setUp({ logger })
+  await deleteIn(before.blobs)
+  await before.see(finalizedState(files))
+  const blobs = new MemoryBlobStore()
+  const readAll = blobs.readAll.bind(blobs)
+  mock.method(blobs, 'readAll', async (...args: Parameters<typeof readAll>) => {
+    const read = await readAll(...args)
+    await deleteIn(blobs)
+    return read
+  })
+  using meanwhile = setUp({ blobs, logger })
+  await seen(meanwhile, files)
+  assert.deepEqual([before.done, before.events, meanwhile.done, meanwhile.events], [1, [], 1, []])
+  assert.equal(warn.mock.callCount(), 0)
+})
+
+test('a sealed recording or a manifest that is missing although nobody deleted the session is told', async ({ mock }) => {
+  const files = [recordingFile('chrome-screen-vp9', ['V_VP9'])]
+  const logger = createLogger({ service: 'remuxer', level: 'silent' })
+  const warn = mock.method(logger, 'warn')
+  using system = setUp({ logger })
+  await system.see(finalizedState(files))
+  assert.deepEqual([system.done, system.events, warn.mock.callCount()], [1, [], 1])
 })
 
 test('last words are bounded text without secrets', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type BlobStore, MemoryBlobStore } from '@longtake/blob'
 import { BLOBS, decodeEvent, encodeStatus, type FileState, isRecordFault, type Manifest, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
-import { createLogger } from '@longtake/service'
+import { createLogger, type Logger } from '@longtake/service'
 import { concat, findFfmpeg, findFfprobe, loadRecording, type RecordingName } from '@longtake/testkit'
 import pLimit from 'p-limit'
 import { RemuxerPartition } from '../src/partition.ts'
@@ -67,7 +67,7 @@ export async function store(into: BlobStore, state: SessionState, files: readonl
 }
 
 /** One partition on a storage in memory, and all that comes out of it. */
-export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes'>> & { blobs?: BlobStore } = {}) {
+export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
   const blobs = options.blobs ?? new MemoryBlobStore()
   const tempDir = mkdtempSync(join(tmpdir(), 'remuxer-test-'))
   const events: RecordingEvent[] = []
@@ -90,7 +90,7 @@ export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' |
     },
     parker: { park: async (_, { reason }) => void parked.push(reason) },
     eventsTopic: 'events',
-    logger: createLogger({ service: 'remuxer', level: 'silent' }),
+    logger: options.logger ?? createLogger({ service: 'remuxer', level: 'silent' }),
     stopping: stopping.signal,
     now: () => Date.parse(at),
   })
