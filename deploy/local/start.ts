@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LongtakeError } from '@longtake/contracts'
 import { KafkaError } from '@longtake/kafka'
+import { nearNames } from '@longtake/service'
 import { renderLogLine } from './log-lines.ts'
 import { takePidLock } from './pid-lock.mjs'
 import { isFree } from './ports.ts'
@@ -69,6 +70,14 @@ async function nextFree(port: number, used: readonly NamedPort[]): Promise<numbe
   return next
 }
 
+/** Services are given all of these, so that none of them could tell who has mistyped one. */
+function refuseNearNames(): void {
+  const ports = ['LONGTAKE_QUERY_PORT', 'LONGTAKE_GATEWAY_PORT', 'LONGTAKE_LOCAL_KAFKA_PORT', 'LONGTAKE_LOCAL_KAFKA_CONTROLLER_PORT', 'LONGTAKE_LOCAL_AZURITE_PORT', ...SERVICES.map(healthPortVariable)]
+  const others = ['LONGTAKE_LOCAL_DATA', 'LONGTAKE_QUERY_PUBLIC_URL', 'LONGTAKE_GATEWAY_PUBLIC_URL', 'LONGTAKE_AZURE_ACCOUNT_URL', 'LONGTAKE_AZURE_CONTAINER', 'LONGTAKE_API_KEY', 'LONGTAKE_TOKEN_SECRET']
+  const near = nearNames(process.env, [...ports, ...others])
+  if (near.length > 0) throw new SetupError(near.join(' '))
+}
+
 function readStorage(): SystemOptions['storage'] {
   const connectionString = process.env['AZURE_STORAGE_CONNECTION_STRING']
   const accountUrl = process.env['LONGTAKE_AZURE_ACCOUNT_URL']
@@ -100,6 +109,7 @@ async function main(): Promise<void> {
     stopping.abort()
     return why
   })
+  refuseNearNames()
   const lock = takePidLock(join(DATA_DIR, 'start.pid'), 'start.ts')
   if (lock.owner !== undefined) {
     throw new SetupError(

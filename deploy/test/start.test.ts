@@ -38,8 +38,9 @@ test('a taken port is named with what it is for and how to choose another, which
   assert.ok(await isFree(Number(proposed)), line)
 })
 
-test('a port that is none, and two storages at once, are refused', async (t) => {
+test('a port that is none, a mistyped name, and two storages at once, are refused', async (t) => {
   const { env } = await ownSettings(temporaryFolder(t))
+  assert.equal(await lastLine({ ...env, LONGTAKE_QUERY_PORT: '', LONGTAKE_QUERY_PROT: '8090' }), 'longtake: LONGTAKE_QUERY_PROT is no setting: is LONGTAKE_QUERY_PORT meant?')
   assert.match(await lastLine({ ...env, LONGTAKE_QUERY_PORT: 'http' }), /LONGTAKE_QUERY_PORT is http, which is no port/)
   assert.match(await lastLine({ ...env, AZURE_STORAGE_CONNECTION_STRING: 'a', LONGTAKE_AZURE_ACCOUNT_URL: 'https://b' }), /both set: unset one of them/)
 })

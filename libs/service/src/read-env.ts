@@ -17,9 +17,9 @@ export function readEnv<const S extends Settings>(env: Env, settings: S): Config
   const known = new Set(Object.values(settings).map(({ name }) => name))
   for (const [key, setting] of Object.entries(settings)) {
     const raw = env[setting.name]?.trim() ?? ''
-    const near = raw === '' ? nearName(env, setting.name, known) : undefined
+    const near = nearName(env, setting.name, known)
     if (near !== undefined) {
-      faults.push(`${near} is no setting: is ${setting.name} meant?`)
+      faults.push(near)
     } else if (raw !== '') {
       try {
         config[key] = setting.parse(raw)
@@ -39,9 +39,16 @@ export function readEnv<const S extends Settings>(env: Env, settings: S): Config
   throw new LongtakeError('INVALID_CONFIG', `${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
 }
 
+/** What `readEnv` would say of names near to these, for who sets them in an environment that it hands on. */
+export function nearNames(env: Env, names: readonly string[]): string[] {
+  const known = new Set(names)
+  return names.flatMap((name) => nearName(env, name, known) ?? [])
+}
+
 function nearName(env: Env, name: string, known: ReadonlySet<string>): string | undefined {
-  if (!name.startsWith('LONGTAKE_')) return undefined
-  return Object.keys(env).find((other) => !known.has(other) && other.startsWith('LONGTAKE') && env[other] !== '' && isNear(other, name))
+  if (!name.startsWith('LONGTAKE_') || (env[name]?.trim() ?? '') !== '') return undefined
+  const near = Object.keys(env).find((other) => !known.has(other) && other.startsWith('LONGTAKE') && env[other] !== '' && isNear(other, name))
+  return near === undefined ? undefined : `${near} is no setting: is ${name} meant?`
 }
 
 /** At most two letters added, dropped or changed, or two neighbours swapped. */

@@ -99,8 +99,7 @@ function readConfigOrExit<C>(name: string, readConfig: (env: Env) => C): C {
   try {
     return readConfig(process.env)
   } catch (error) {
-    createLogger({ service: name }).fatal({ error }, 'the configuration is wrong')
-    // Once more for a human's eyes: as JSON the list of faults is one unreadable line.
+    // For a human's eyes, and only so: as JSON the list of faults is one unreadable line.
     process.stderr.write(`${name} cannot start. ${error instanceof Error ? error.message : String(error)}\n`)
     return process.exit(1)
   }

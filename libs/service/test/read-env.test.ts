@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { test } from 'node:test'
 import { LongtakeError } from '@longtake/contracts'
-import { bytes, duration, flag, integer, list, oneOf, port, ratio, readEnv, secret, type Setting, text, url } from '../src/index.ts'
+import { bytes, duration, flag, integer, list, nearNames, oneOf, port, ratio, readEnv, secret, type Setting, text, url } from '../src/index.ts'
 
 const help = 'what it is for'
 const read = <T>(setting: Setting<T>, raw: string | undefined): T => readEnv({ [setting.name]: raw }, { it: setting }).it
@@ -82,6 +82,11 @@ test('variables of other services are no faults, and a near name is none when th
   const settings = { port: port('LONGTAKE_QUERY_PORT', { help, default: 8080 }) }
   assert.equal(readEnv({ LONGTAKE_GATEWAY_PORT: '8081' }, settings).port, 8080)
   assert.equal(readEnv({ LONGTAKE_QUERY_PROT: '1', LONGTAKE_QUERY_PORT: '2' }, settings).port, 2)
+})
+
+test('who hands an environment on finds near names as services would', () => {
+  const names = ['LONGTAKE_QUERY_PORT', 'LONGTAKE_GATEWAY_PORT', 'LONGTAKE_API_KEY']
+  assert.deepEqual(nearNames({ LONGTAKE_QUERY_PROT: '1', LONGTAKE_GATEWAY_PRT: '2', LONGTAKE_GATEWAY_PORT: '3', LONGTAKE_OTHER: 'x' }, names), ['LONGTAKE_QUERY_PROT is no setting: is LONGTAKE_QUERY_PORT meant?'])
 })
 
 test('a secret shows itself only when asked', () => {
