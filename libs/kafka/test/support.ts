@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Conditions, testKafka } from '@longtake/testkit'
 import type { AssignedPartition, CloseReason, ConsumerOptions, KafkaConfig, KafkaRecord } from '../src/index.ts'
 import { createKafkajs } from '../src/kafkajs.ts'
@@ -23,7 +24,14 @@ export async function withAdmin<T>(config: KafkaConfig, use: (admin: Admin) => P
 export async function makeTopics(config: KafkaConfig, names: string[], numPartitions: number, settings: Record<string, string> = {}): Promise<string[]> {
   const topics = names.map(unique)
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
-  await withAdmin(config, (admin) => admin.createTopics({ waitForLeaders: true, topics: topics.map((topic) => ({ topic, numPartitions, replicationFactor: 1, configEntries })) }))
+  await withAdmin(config, async (admin) => {
+    await admin.createTopics({ waitForLeaders: false, topics: topics.map((topic) => ({ topic, numPartitions, replicationFactor: 1, configEntries })) })
+    // kafkajs's own wait fails over a broker that does not know the topic yet.
+    for (let tries = 1; !(await admin.fetchTopicMetadata({ topics }).then(() => true, () => false)); tries++) {
+      if (tries === 100) throw new Error(`${topics.join(', ')} do not appear`)
+      await delay(50)
+    }
+  })
   return topics
 }
 
