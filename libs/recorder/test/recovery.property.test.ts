@@ -146,6 +146,7 @@ class World {
     const action = this.#reads.shift()
     if (action === undefined) return
     const chunk = await this.#spool.readChunk(action.part, action.seq)
+    assert.ok(chunk !== 'unreadable')
     if (typeof chunk === 'string') return this.run(this.#session.chunkUnreadable(action.part, action.seq, chunk))
     assert.ok(new Uint8Array(chunk.payload).every((byte) => byte === action.seq), 'the bytes are those of that chunk')
     this.server.receiveChunk({ ...action, bytes: chunk.payload.byteLength })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { ConnectionState } from '../src/api.ts'
 import type { Spool } from '../src/spool/spool.ts'
+import { READS } from '../src/upload/delayed-chunks.ts'
 import { Uplink } from '../src/upload/uplink.ts'
 import { CONNECT_TIMEOUT_MS, UploadSession } from '../src/upload/upload-session.ts'
 import { FakeTimers, settled } from './media-fakes.ts'
@@ -10,7 +11,7 @@ import { FakeTimers, settled } from './media-fakes.ts'
 class FakeSocket extends EventTarget {
   static readonly OPEN = 1
   static all: FakeSocket[] = []
-  readonly sent: { type: string }[] = []
+  readonly sent: { type: string; seq?: number }[] = []
   readyState = 1
   bufferedAmount = 0
 
@@ -22,8 +23,8 @@ class FakeSocket extends EventTarget {
     FakeSocket.all.push(this)
   }
 
-  send(frame: string): void {
-    this.sent.push(JSON.parse(frame) as { type: string })
+  send(frame: string | Uint8Array): void {
+    this.sent.push(typeof frame === 'string' ? (JSON.parse(frame) as { type: string }) : { type: 'chunk', seq: new DataView(frame.buffer).getUint32(4) })
   }
 
   close(): void {
@@ -58,15 +59,17 @@ afterEach(() => {
   Object.assign(globalThis, { WebSocket: realWebSocket })
 })
 
-function running(token: string | (() => string | Promise<string>) = 't') {
+function running(token: string | (() => string | Promise<string>) = 't', readChunk: Spool['readChunk'] = () => assert.fail('nothing is to be read')) {
   const states: ConnectionState[] = []
   const errors: string[] = []
+  const session = new UploadSession()
+  const spool = { readChunk, noteOpened: () => Promise.resolve(), forgetChunks: () => Promise.resolve() } as unknown as Spool
   const uplink = new Uplink(
-    { url: 'ws://g/v1/ingest/s?client=c', token, session: new UploadSession(), spool: {} as Spool, timers: timers.worker },
+    { url: 'ws://g/v1/ingest/s?client=c', token, session, spool, timers: timers.worker },
     { connection: (state) => states.push(state), progressed: () => undefined, error: ({ code }) => errors.push(code), settled: () => undefined, ended: () => undefined },
   )
   uplink.start()
-  return { uplink, states, errors }
+  return { uplink, session, states, errors }
 }
 const sockets = (): number => FakeSocket.all.length
 const last = (): FakeSocket => FakeSocket.all.at(-1)!
@@ -174,5 +177,50 @@ test('a device that has slept connects once, though its link broke before anyone
   uplink.checkClock()
   await timers.pass(5000)
   assert.equal(sockets(), 2)
+  uplink.stop()
+})
+
+const PART = { track: 'webcam', part: '11111111-1111-4111-8111-111111111111', mimeType: 'video/webm', startedAt: 1000 }
+const sentChunks = (): (number | undefined)[] => FakeSocket.all.flatMap(({ sent }) => sent.filter(({ type }) => type === 'chunk').map(({ seq }) => seq))
+const lost = (): object[] => FakeSocket.all.flatMap(({ sent }) => sent.filter(({ type }) => type === 'lost'))
+
+/** Three chunks are to be sent, of which the first is read as the test says. */
+async function sendingAround(firstRead: () => ReturnType<Spool['readChunk']>): Promise<ReturnType<typeof running>> {
+  const started = running('t', async (_part, seq) => (seq === 0 ? firstRead() : { payload: new ArrayBuffer(10), sha256: new Uint8Array(32) }))
+  started.uplink.perform(started.session.openPart(PART))
+  for (const seq of [0, 1, 2]) started.session.chunkSpooled(PART.part, { seq, bytes: 10, capturedAt: seq })
+  await settled()
+  last().welcomes()
+  await settled()
+  return started
+}
+
+test('while the store is away what it had waits, on one connection, and is lost to nobody', async () => {
+  let isAway = true
+  const { uplink, errors } = await sendingAround(() => (isAway ? Promise.reject(new Error('away')) : Promise.resolve({ payload: new ArrayBuffer(10), sha256: new Uint8Array(32) })))
+  assert.deepEqual(sentChunks(), [1, 2])
+  last().says({ type: 'ack', handle: 0, from: 1, to: 2 })
+  for (let i = 0; i < 60; i++) {
+    await timers.pass(10_000)
+    last().says({ type: 'pong', t: 0 })
+  }
+  assert.deepEqual([sentChunks(), lost(), sockets(), [...new Set(errors)]], [[1, 2], [], 1, ['spool-failed']])
+  assert.ok(errors.length <= 11, `${errors.length} errors in ten minutes`)
+  isAway = false
+  await timers.pass(30_000)
+  assert.deepEqual(sentChunks(), [1, 2, 0])
+  uplink.stop()
+})
+
+test('a chunk that the store never gives, though it is well, is declared lost after some tries; the others are sent at once', async () => {
+  let reads = 0
+  const { uplink, errors } = await sendingAround(() => {
+    reads += 1
+    return Promise.resolve('unreadable')
+  })
+  assert.deepEqual([sentChunks(), reads], [[1, 2], 1])
+  await timers.pass(120_000)
+  const { track, part } = PART
+  assert.deepEqual([lost(), reads, errors], [[{ type: 'lost', track, part, from: 0, to: 0, cause: 'corrupt' }], READS, []])
   uplink.stop()
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/upload/liveness.ts'
 import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
+import { LONGEST_DELAY_MS, READS, type DelayCause } from '../src/upload/delayed-chunks.ts'
 import { CONNECT_TIMEOUT_MS, type Action } from '../src/upload/upload-session.ts'
 import {
   acked,
@@ -354,6 +355,49 @@ describe('a part of a page that is gone', () => {
   })
   it('answers for what the page before had acknowledged', () => {
     given(restored({ chunks: [], lost: [] }), connected()).when(asked(SCREEN, 0, 9)).thenDo(sendsLost(SCREEN, 0, 1, 'already-acknowledged'), sendsLost(SCREEN, 2, 4, 'spool-cleared'))
+  })
+})
+
+describe('a chunk that the spool does not give now', () => {
+  const delayed =
+    (cause: DelayCause, seq = 0, at = NOW): Step =>
+    (session) =>
+      session.chunkDelayed(WEBCAM.part, seq, cause, at)
+  const sending: Step[] = [opened(WEBCAM), connected({ windowBytes: 150 }), durable('open', WEBCAM), spooled(WEBCAM, 0, 1)]
+  it('leaves its place to the next one, and is sent later', () => {
+    given(...sending).when(delayed('store-away')).thenDo(...sendsChunks(0, WEBCAM, 1))
+    given(...sending, delayed('store-away'), acked(0, 1)).when(ticked(NOW + 1999)).thenNothing()
+    given(...sending, delayed('store-away'), acked(0, 1)).when(ticked(NOW + 2000)).thenDo(...sendsChunks(0, WEBCAM, 0))
+  })
+  it('is sent later even if the clock is set back', () => {
+    given(...sending, delayed('store-away'), acked(0, 1)).when(ticked(NOW - 3_600_000)).thenDo(...sendsChunks(0, WEBCAM, 0))
+  })
+  it('is waited for, and no answer is given for it', () => {
+    given(...sending, delayed('store-away'), acked(0, 1), closed(WEBCAM, 2), finished, durable('close', WEBCAM)).when(finishDurable).thenNothing()
+    given(...sending, delayed('store-away'), acked(0, 1)).when(asked(WEBCAM, 0, 0)).thenNothing()
+    assert.equal(given(...sending, delayed('store-away'), acked(0, 1)).session.oldestWaitingAt, WEBCAM.startedAt)
+  })
+  it('outlives the connection', () => {
+    given(...sending, delayed('store-away'), acked(0, 1), cut(), connected()).when(ticked(NOW + 2000)).thenDo(...sendsChunks(0, WEBCAM, 0))
+  })
+  it('is given up for its own fault alone', () => {
+    for (const [cause, expected] of [['unreadable', [sendsLost(WEBCAM, 0, 0, 'corrupt')]], ['store-away', []]] as const) {
+      const times = Array.from({ length: READS - 1 }, (_, i) => NOW + i * LONGEST_DELAY_MS)
+      const tries = times.flatMap((at): Step[] => [delayed(cause, 0, at), ticked(at + LONGEST_DELAY_MS), says({ type: 'pong', t: 0 }, at + LONGEST_DELAY_MS)])
+      given(opened(WEBCAM), connected(), spooled(WEBCAM, 0), ...tries).when(delayed(cause)).thenDo(...expected)
+    }
+  })
+  it('keeps no part from a handle that has nothing else to do', () => {
+    const parts = Array.from({ length: 257 }, (_, index): RestoredPart => ({ ...WEBCAM, part: `part ${index}`, opened: null, acknowledged: [], chunks: [{ seq: 0, bytes: 1, capturedAt: index }], lost: [], closed: { chunks: 1, clean: false } }))
+    const { session } = given()
+    for (const part of parts) session.restorePart(part)
+    connected()(session)
+    const actions = parts.slice(0, 256).flatMap(({ part }, handle) => [
+      ...durable('open', { ...WEBCAM, part })(session),
+      ...durable('close', { ...WEBCAM, part })(session),
+      ...(handle === 0 ? session.chunkDelayed(part, 0, 'store-away', NOW) : acked(handle, 0)(session)),
+    ])
+    assert.deepEqual(actions.slice(-2), [{ do: 'disconnect' }, reconnects(null, 0)])
   })
 })
 

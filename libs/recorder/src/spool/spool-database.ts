@@ -1,6 +1,7 @@
 import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames } from 'idb'
 import type { SeqRange } from '@longtake/contracts'
 import { RecorderError } from '../api.ts'
+import { inTime } from '../in-time.ts'
 import type { SealedBytes } from './chunk-cipher.ts'
 import type { LostRange } from './lost-ranges.ts'
 
@@ -12,6 +13,8 @@ export const SPOOL_DATABASE = 'longtake-spool'
 const FORMAT_VERSION = 2
 /** A tab of format 1 does not make room, and neither an upgrade nor who waits behind one is told so for certain. */
 const OPEN_PATIENCE_MS = 10_000
+/** The records of a long recording are many. */
+const WORK_PATIENCE_MS = 60_000
 
 /** One recorder of a session: a page. All times here are milliseconds since the epoch by this device's clock. */
 export interface ClientRecord {
@@ -84,7 +87,6 @@ export async function openSpoolDatabase(lost: () => void): Promise<SpoolDatabase
 }
 
 async function open(version: number | undefined, lost: () => void): Promise<SpoolDatabase> {
-  let timer: ReturnType<typeof setTimeout> | undefined
   const opening = openDB<SpoolSchema>(SPOOL_DATABASE, version, {
     upgrade(database, from, _to, transaction) {
       upgrade(database, from, transaction).catch(() => transaction.abort())
@@ -95,17 +97,12 @@ async function open(version: number | undefined, lost: () => void): Promise<Spoo
     },
     terminated: lost,
   })
-  const blocked = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RecorderError('spool-failed', 'the store does not open: if another tab still shows an older version of this page, close it')), OPEN_PATIENCE_MS)
-  })
   try {
-    return await Promise.race([opening, blocked])
+    return await inTime(opening, OPEN_PATIENCE_MS, () => new RecorderError('spool-failed', 'the store does not open: if another tab still shows an older version of this page, close it'))
   } catch (error) {
     // Once it is opened after all, nobody wants it any more.
     void opening.then((database) => database.close()).catch(() => undefined)
     throw error
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -124,11 +121,11 @@ async function upgrade(database: SpoolDatabase, from: number, transaction: IDBPT
   for await (const cursor of transaction.objectStore('parts')) await cursor.update({ ...cursor.value, opened: null, lost: [] })
 }
 
-/** Opens the database for one piece of work. */
+/** Opens the database for one piece of work. @throws RecorderError `spool-failed` when it does not open, or answer */
 export async function withSpoolDatabase<T>(work: (database: SpoolDatabase) => Promise<T>): Promise<T> {
   const database = await openSpoolDatabase(() => undefined)
   try {
-    return await work(database)
+    return await inTime(work(database), WORK_PATIENCE_MS, () => new RecorderError('spool-failed', 'the store does not answer'))
   } finally {
     database.close()
   }

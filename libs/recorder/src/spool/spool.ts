@@ -1,19 +1,20 @@
-import type { IDBPTransaction } from 'idb'
 import type { LostCause } from '@longtake/contracts/protocol'
 import { seal, unseal } from './chunk-cipher.ts'
 import { sha256 } from './digest.ts'
 import { withLoss } from './lost-ranges.ts'
 import { isQuotaError, Overflow } from './overflow.ts'
 import { addRange } from '../ranges.ts'
-import { forgetClient, keysOf, openSpoolDatabase, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type SpoolSchema, type Store } from './spool-database.ts'
+import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
+import { StoreConnection, writeTo } from './store-connection.ts'
 
-type Writing = IDBPTransaction<SpoolSchema, Store[], 'readwrite'>
 /** Names that IndexedDB gives to damage that will not go away. */
 const DAMAGED: ReadonlySet<string> = new Set(['NotReadableError', 'DataError'])
+/** And to what is no fault of what was asked for. */
+const INTERRUPTED: ReadonlySet<string> = new Set(['AbortError', 'InvalidStateError'])
 
 interface Write {
   stores: readonly Store[]
-  requests: (transaction: Writing) => Promise<unknown>[]
+  requests: Parameters<StoreConnection['write']>[2]
   durability?: 'strict'
 }
 
@@ -42,7 +43,7 @@ export class Spool {
   readonly #unwritten = new Set<string>()
   readonly #overflow = new Overflow()
   readonly #writes = new Set<Promise<void>>()
-  #database: Promise<SpoolDatabase> | null = null
+  readonly #store = new StoreConnection((database) => this.#introduce(database))
 
   private constructor(client: ClientRecord, key: CryptoKey, parts: PartRecord[]) {
     this.#client = client
@@ -54,7 +55,7 @@ export class Spool {
   static async create(client: Pick<ClientRecord, 'session' | 'client' | 'ingestUrl' | 'startedAt'>, key: CryptoKey): Promise<Spool> {
     const keyProof = await seal(key, [client.session, client.client], new ArrayBuffer(0))
     const spool = new Spool({ ...client, stopped: false, keyProof }, key, [])
-    await spool.#open()
+    await spool.#store.open()
     return spool
   }
 
@@ -96,21 +97,19 @@ export class Spool {
     })
   }
 
-  /** @returns why there is none: the store has it no more, or not as it was written */
-  async readChunk(part: string, seq: number): Promise<ReadChunk | 'spool-cleared' | 'corrupt'> {
+  /**
+   * @returns why there is none: the store has it no more, or not as it was written, or (`unreadable`) gives all but its bytes
+   * @throws when the store itself does not open or answer
+   */
+  async readChunk(part: string, seq: number): Promise<ReadChunk | 'spool-cleared' | 'corrupt' | 'unreadable'> {
     const overflowed = this.#overflow.read(part, seq)
     if (overflowed !== undefined) return { payload: overflowed.payload, sha256: await sha256(overflowed.payload) }
-    const database = await this.#open()
     const key = this.#at(part, seq)
-    const [record, stored] = await Promise.all([
-      database.get('chunks', key),
-      database.get('payloads', key).catch((error: unknown) => {
-        if (error instanceof DOMException && DAMAGED.has(error.name)) return 'corrupt' as const
-        throw error
-      }),
-    ])
+    const [record, stored] = await this.#store.read(['chunks', 'payloads'], (transaction) =>
+      Promise.all([transaction.objectStore('chunks').get(key), transaction.objectStore('payloads').get(key).catch(nameOfFault)]),
+    )
     if (record === undefined || stored === undefined) return 'spool-cleared'
-    if (stored === 'corrupt') return stored
+    if (typeof stored === 'string') return stored
     // Bytes that are not sealed are of format 1 alone: anywhere else somebody has put them there.
     if (stored instanceof ArrayBuffer && this.#client.keyProof !== null) return 'corrupt'
     const payload = stored instanceof ArrayBuffer ? stored : await unseal(this.#key, key, stored)
@@ -154,15 +153,13 @@ export class Spool {
   async clear(): Promise<void> {
     this.#parts.clear()
     this.#unwritten.clear()
-    await forgetClient(await this.#open(), this.#client)
+    await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
   }
 
   /** For good, once what is being written is written. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#writes)
-    const database = await this.#database
-    this.#database = null
-    database?.close()
+    await this.#store.close()
   }
 
   #at(part: string, seq: number): [string, string, string, number] {
@@ -182,8 +179,8 @@ export class Spool {
   }
 
   /** One transaction with all that `requests` makes, and with what the store does not yet know of the parts. */
-  async #write(write: Write): Promise<void> {
-    const written = this.#writeOnceMore(write)
+  async #write({ stores, requests, durability }: Write): Promise<void> {
+    const written = this.#store.write(stores, durability, (transaction) => [...requests(transaction), ...(stores.includes('parts') ? this.#writeParts(transaction) : [])])
     this.#writes.add(written)
     try {
       await written
@@ -192,45 +189,24 @@ export class Spool {
     }
   }
 
-  async #writeOnceMore(write: Write): Promise<void> {
-    const opening = this.#open()
-    const database = await opening
-    try {
-      await this.#transact(database, write)
-    } catch (error) {
-      if (this.#database === opening) throw error
-      // The store was taken away under the transaction: that is no fault of what is written.
-      await this.#transact(await this.#open(), write)
-    }
-  }
-
-  async #transact(database: SpoolDatabase, { stores, requests, durability }: Write): Promise<void> {
-    const transaction = database.transaction([...stores], 'readwrite', durability === undefined ? {} : { durability })
-    const parts = stores.includes('parts') ? [...this.#unwritten] : []
-    for (const part of parts) this.#unwritten.delete(part)
-    try {
-      await Promise.all([...requests(transaction), ...parts.map((part) => transaction.objectStore('parts').put(this.#parts.get(part)!)), transaction.done])
-    } catch (error) {
-      for (const part of parts) if (this.#parts.has(part)) this.#unwritten.add(part)
-      throw error
-    }
-  }
-
-  #open(): Promise<SpoolDatabase> {
-    this.#database ??= this.#openWithRecords().catch((error: unknown) => {
-      this.#database = null
-      throw error
-    })
-    return this.#database
-  }
-
-  /** What is opened again may be another, empty store: without these records nobody could make sense of its chunks. */
-  async #openWithRecords(): Promise<SpoolDatabase> {
-    const database = await openSpoolDatabase(() => {
-      this.#database = null
-    })
-    await database.put('clients', this.#client)
+  /** What the store must know of this recorder: else nobody could make sense of its chunks. Touches all stores, since a store that takes this takes all. */
+  async #introduce(database: SpoolDatabase): Promise<void> {
     for (const part of this.#parts.keys()) this.#unwritten.add(part)
-    return database
+    await writeTo(database, STORES, undefined, (transaction) => [transaction.objectStore('clients').put(this.#client), ...this.#writeParts(transaction)])
   }
+
+  #writeParts(transaction: Parameters<Write['requests']>[0]): Promise<unknown>[] {
+    const parts = [...this.#unwritten]
+    for (const part of parts) this.#unwritten.delete(part)
+    transaction.done.catch(() => {
+      for (const part of parts) if (this.#parts.has(part)) this.#unwritten.add(part)
+    })
+    return parts.map((part) => transaction.objectStore('parts').put(this.#parts.get(part)!))
+  }
+}
+
+/** @throws what says nothing about the bytes themselves */
+function nameOfFault(error: unknown): 'corrupt' | 'unreadable' {
+  if (!(error instanceof DOMException) || INTERRUPTED.has(error.name)) throw error
+  return DAMAGED.has(error.name) ? 'corrupt' : 'unreadable'
 }

@@ -2,6 +2,7 @@ import type { ClientMessageOf, SeqRange } from '@longtake/contracts'
 import type { LostCause } from '@longtake/contracts/protocol'
 import type { Amount } from '../api.ts'
 import { ChunkQueue, type SpooledChunk } from './chunk-queue.ts'
+import { DelayedChunks, type DelayCause } from './delayed-chunks.ts'
 import { addRange, contains } from '../ranges.ts'
 import type { RestoredPart } from '../recovery/recovery-plan.ts'
 
@@ -36,6 +37,7 @@ export class OutgoingPart {
   readonly acknowledged: Amount = { chunks: 0, bytes: 0 }
   readonly lost: Amount = { chunks: 0, bytes: 0 }
   readonly waiting = new ChunkQueue()
+  readonly #delayed = new DelayedChunks()
   readonly #inFlight = new Map<number, SpooledChunk>()
   #inFlightBytes = 0
   /** Bound on this connection. */
@@ -86,6 +88,11 @@ export class OutgoingPart {
 
   /** Nothing is left to do for it. */
   get settled(): boolean {
+    return this.isIdle && this.#delayed.size === 0
+  }
+
+  /** Nothing can be done for it now. */
+  get isIdle(): boolean {
     return (
       this.closed !== null &&
       this.#closeDurable &&
@@ -103,7 +110,7 @@ export class OutgoingPart {
   /** When the oldest chunk was captured that is neither durable nor given up, by this device's clock; null if there is none. */
   get oldestWaitingAt(): number | null {
     const first = this.waiting.first()
-    const waiting = [...this.#inFlight.values(), ...(first === undefined ? [] : [first])]
+    const waiting = [...this.#inFlight.values(), ...this.#delayed.chunks, ...(first === undefined ? [] : [first])]
     return waiting.length === 0 ? null : Math.min(...waiting.map(({ capturedAt }) => capturedAt))
   }
 
@@ -146,6 +153,7 @@ export class OutgoingPart {
     for (const chunk of chunks) {
       this.#land(chunk.seq)
       this.#refusals.delete(chunk.seq)
+      this.#delayed.forget(chunk.seq)
       this.#acknowledgedSeqs = addRange(this.#acknowledgedSeqs, chunk.seq, chunk.seq)
       add(this.acknowledged, chunk)
     }
@@ -162,9 +170,22 @@ export class OutgoingPart {
     for (const range of this.#losses) if (range.state === 'said') range.state = 'unsaid'
   }
 
-  /** Gives up a chunk that waits or is in flight; anything else is left alone. */
+  /** A chunk that is in flight for the server, but which the spool did not give. */
+  delay(seq: number, cause: DelayCause, now: number): void {
+    const chunk = this.#land(seq)
+    if (chunk !== undefined && !this.#delayed.delay(chunk, cause, now)) this.#lose(chunk, 'corrupt')
+  }
+
+  /** @returns whether chunks wait again that were delayed */
+  retryDelayed(now: number): boolean {
+    const due = this.#delayed.due(now)
+    if (due.length > 0) this.waiting.restore(due)
+    return due.length > 0
+  }
+
+  /** Gives up a chunk that waits, is delayed or in flight; anything else is left alone. */
   giveUp(seq: number, cause: LostCause): void {
-    const chunk = this.#land(seq) ?? this.waiting.remove(seq)
+    const chunk = this.#land(seq) ?? this.waiting.remove(seq) ?? this.#delayed.remove(seq)
     if (chunk !== undefined) this.#lose(chunk, cause)
   }
 
@@ -179,7 +200,7 @@ export class OutgoingPart {
     this.#openRefusals += 1
     if (this.#openRefusals < REFUSALS) return
     this.refused = true
-    for (const each of this.#inFlight.keys()) this.giveUp(each, 'corrupt')
+    for (const each of [...this.#inFlight.values(), ...this.#delayed.chunks]) this.giveUp(each.seq, 'corrupt')
     for (let chunk = this.waiting.first(); chunk !== undefined; chunk = this.waiting.first()) this.giveUp(chunk.seq, 'corrupt')
   }
 
@@ -209,11 +230,11 @@ export class OutgoingPart {
     })
   }
 
-  /** What to say of chunks that are asked for again and that neither wait nor fly. Not of those that were never made. */
+  /** What to say of chunks that are asked for again and that are not to be sent anyway. Not of those that were never made. */
   answer(from: number, to: number): ClientMessageOf<'lost'>[] {
     const answers: { from: number; to: number; cause: LostCause }[] = []
     for (let seq = from; seq <= Math.min(to, this.#nextSeq - 1); seq += 1) {
-      if (this.#inFlight.has(seq) || this.waiting.has(seq)) continue
+      if (this.#inFlight.has(seq) || this.waiting.has(seq) || this.#delayed.has(seq)) continue
       const cause = contains(this.#acknowledgedSeqs, seq) ? 'already-acknowledged' : (this.#losses.find((range) => range.from <= seq && seq <= range.to)?.cause ?? 'spool-cleared')
       const last = answers.at(-1)
       if (last?.to === seq - 1 && last.cause === cause) last.to = seq
@@ -246,6 +267,7 @@ export class OutgoingPart {
   #lose(chunk: SpooledChunk, cause: LostCause): void {
     this.waiting.remove(chunk.seq)
     this.#refusals.delete(chunk.seq)
+    this.#delayed.forget(chunk.seq)
     add(this.lost, chunk)
     this.#hasUnsaid = true
     const last = this.#losses.at(-1)

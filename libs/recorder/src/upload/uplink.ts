@@ -10,6 +10,7 @@ import type { Action, UploadSession } from './upload-session.ts'
 import type { Cancel, WorkerTimers } from '../worker-timers.ts'
 
 const TICK_MS = 2000
+const SAY_AWAY_EVERY_MS = 60_000
 
 export interface UplinkOptions {
   /** With session and client. */
@@ -44,6 +45,8 @@ export class Uplink {
   #cancelTick: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
   #sending = false
+  /** By `performance.now()`. */
+  #saidAwayAt = -Infinity
   readonly #onOnline = (): void => {
     // An attempt that began without a network would be given up late.
     if (this.#cancelRetry !== null || this.#options.session.isConnecting) this.#connectNow()
@@ -169,15 +172,21 @@ export class Uplink {
     try {
       const chunk = await spool.readChunk(part, seq)
       if (connection !== this.#connection) return
-      if (typeof chunk === 'string') this.perform(session.chunkUnreadable(part, seq, chunk))
+      if (chunk === 'unreadable') this.perform(session.chunkDelayed(part, seq, chunk, Date.now()))
+      else if (typeof chunk === 'string') this.perform(session.chunkUnreadable(part, seq, chunk))
       else this.#transport?.send(encodeChunkFrame({ handle, seq, capturedAt, sha256: chunk.sha256, payload: new Uint8Array(chunk.payload) }))
     } catch (cause) {
       if (connection !== this.#connection) return
-      this.#events.error(new RecorderError('spool-failed', `chunk ${seq} of part ${part} cannot be read now`, { cause }))
-      // By the next connection it is read again.
-      this.#dropConnection()
-      this.perform(session.disconnected(null))
+      this.#sayAway(cause)
+      this.perform(session.chunkDelayed(part, seq, 'store-away', Date.now()))
     }
+  }
+
+  /** Every chunk that waits may meet it, again and again. */
+  #sayAway(cause: unknown): void {
+    if (performance.now() - this.#saidAwayAt < SAY_AWAY_EVERY_MS) return
+    this.#saidAwayAt = performance.now()
+    this.#events.error(new RecorderError('spool-failed', 'what waits on this computer cannot be read now', { cause }))
   }
 
   async #note({ part, startedAt, clockAheadMs }: Extract<Action, { do: 'note-opened' }>): Promise<void> {

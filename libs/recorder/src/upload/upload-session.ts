@@ -3,6 +3,7 @@ import { CLOSE_CODES, DEFAULT_MAX_CHUNK_BYTES, MAX_HANDLE, type LostCause } from
 import type { RecorderProgress, Report } from '../api.ts'
 import type { SpooledChunk } from './chunk-queue.ts'
 import { ServerClock } from './clock.ts'
+import type { DelayCause } from './delayed-chunks.ts'
 import { Liveness } from './liveness.ts'
 import { OutgoingPart, type NewPart } from './outgoing-part.ts'
 import { progressByTrack } from '../progress.ts'
@@ -99,6 +100,12 @@ export class UploadSession {
     return this.#goOn()
   }
 
+  /** The spool does not give a chunk now that was to be sent: the others go on, and it is read again later. */
+  chunkDelayed(part: string, seq: number, cause: DelayCause, now: number): Action[] {
+    this.#known(part).delay(seq, cause, now)
+    return this.#goOn()
+  }
+
   /** The spool does not have a chunk that was to be sent, or not as it was. */
   chunkUnreadable(part: string, seq: number, cause: 'spool-cleared' | 'corrupt'): Action[] {
     this.#known(part).giveUp(seq, cause)
@@ -181,10 +188,15 @@ export class UploadSession {
   }
 
   /**
-   * To be called every few seconds: keeps the connection alive and finds out that it is dead.
+   * To be called every few seconds: tries again what was delayed, keeps the connection alive and finds out that it is dead.
    * @param bufferedBytes what the socket has not yet handed to the network
    */
   tick(now: number, bufferedBytes: number): Action[] {
+    const due = [...this.#parts.values()].filter((part) => part.retryDelayed(now))
+    return [...(due.length > 0 ? this.#goOn() : []), ...this.#checkLink(now, bufferedBytes)]
+  }
+
+  #checkLink(now: number, bufferedBytes: number): Action[] {
     if (this.#link.state === 'connecting') {
       // A clock that was set back must not make it last.
       this.#link.since = Math.min(this.#link.since, now)
@@ -208,7 +220,7 @@ export class UploadSession {
   doubt(now: number, bufferedBytes: number): Action[] {
     if (this.#link.state !== 'up') return []
     this.#link.liveness.doubt(now)
-    return this.tick(now, bufferedBytes)
+    return this.#checkLink(now, bufferedBytes)
   }
 
   /** What `welcome` told of this device's clock holds no longer: another connection tells it anew. */
@@ -342,7 +354,7 @@ export class UploadSession {
     const wanting = [...this.#parts.values()].some((part) => part.wantsHandle)
     const bound = [...this.#handles.values()]
     // All that can be done on this connection is done first: what is in flight when it ends is sent once more.
-    return wanting && bound.some((part) => part.settled) && bound.every((part) => part.settled || part.closed === null)
+    return wanting && bound.some((part) => part.isIdle) && bound.every((part) => part.isIdle || part.closed === null)
   }
 
   #allSettled(): boolean {

@@ -1,0 +1,149 @@
+import type { IDBPTransaction } from 'idb'
+import { RecorderError } from '../api.ts'
+import { inTime } from '../in-time.ts'
+import { openSpoolDatabase, type SpoolDatabase, type SpoolSchema, type Store } from './spool-database.ts'
+
+/** A store that works takes milliseconds, and seconds on a disk that is busy. */
+export const STORE_PATIENCE_MS = 15_000
+/** For so long it is left alone after it did not open, or did not take what was to be written. */
+export const STORE_REST_MS = 10_000
+
+type Transaction<Mode extends IDBTransactionMode> = IDBPTransaction<SpoolSchema, Store[], Mode>
+
+/**
+ * The way to the database, which is opened when it is needed and again when it was taken away. Nobody waits for ever: a
+ * transaction that does not end is aborted. Nor does everyone wait in turn: once the store has failed, all hear so at
+ * once, while now and then one tries in the background whether it is back.
+ */
+export class StoreConnection {
+  readonly #introduce: (database: SpoolDatabase) => Promise<void>
+  #opening: Promise<SpoolDatabase> | null = null
+  /** `at`, as `#answeredAt`: by `performance.now()`. */
+  #failure: { error: Error; at: number } | null = null
+  #answeredAt = 0
+  #trying: Promise<void> | null = null
+
+  /** @param introduce writes what a store must know that may be another one, and empty; it ends in time */
+  constructor(introduce: (database: SpoolDatabase) => Promise<void>) {
+    this.#introduce = introduce
+  }
+
+  open(): Promise<SpoolDatabase> {
+    if (this.#opening !== null) return this.#opening
+    if (this.#failure === null) return this.#keep(this.#open())
+    const { error, at } = this.#failure
+    if (performance.now() - at >= STORE_REST_MS) this.#trying ??= this.#tryAgain()
+    return Promise.reject(error)
+  }
+
+  /** One write, with all that `requests` makes; made once more if the store was taken away under it. */
+  async write(stores: readonly Store[], durability: IDBTransactionDurability | undefined, requests: (transaction: Transaction<'readwrite'>) => Promise<unknown>[]): Promise<void> {
+    const work = (database: SpoolDatabase): Promise<void> => writeTo(database, stores, durability, requests)
+    const opening = this.open()
+    try {
+      await this.#judged(opening, work)
+    } catch (error) {
+      if (isSilence(error) || this.#opening === opening) throw error
+      await this.#judged(this.open(), work)
+    }
+  }
+
+  read<T>(stores: readonly Store[], requests: (transaction: Transaction<'readonly'>) => Promise<T>): Promise<T> {
+    return this.#judged(this.open(), (database) => {
+      const transaction = database.transaction([...stores], 'readonly')
+      return orAbort(transaction, requests(transaction))
+    })
+  }
+
+  /** Work that does not end in time is the store's fault, unless the store did other work meanwhile. */
+  async #judged<T>(opening: Promise<SpoolDatabase>, work: (database: SpoolDatabase) => Promise<T>): Promise<T> {
+    const database = await opening
+    const begunAt = performance.now()
+    try {
+      const result = await work(database)
+      this.#answeredAt = performance.now()
+      return result
+    } catch (error) {
+      if (isSilence(error) && this.#answeredAt <= begunAt) this.#fail(opening, error)
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#trying
+    const database = await this.#opening?.catch(() => null)
+    this.#opening = null
+    database?.close()
+  }
+
+  /** The first to come waits for it, and so do all others until it is open. */
+  #keep(opening: Promise<SpoolDatabase>): Promise<SpoolDatabase> {
+    this.#opening = opening
+    opening.catch((error: Error) => this.#fail(opening, error))
+    return opening
+  }
+
+  async #tryAgain(): Promise<void> {
+    try {
+      const database = await this.#open()
+      this.#opening = Promise.resolve(database)
+      this.#failure = null
+    } catch (error) {
+      this.#failure = { error: error as Error, at: performance.now() }
+    } finally {
+      this.#trying = null
+    }
+  }
+
+  async #open(): Promise<SpoolDatabase> {
+    const database = await openSpoolDatabase(() => {
+      this.#opening = null
+    })
+    try {
+      await this.#introduce(database)
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  }
+
+  #fail(opening: Promise<SpoolDatabase>, error: Error): void {
+    if (this.#opening !== opening) return
+    this.#opening = null
+    this.#failure = { error, at: performance.now() }
+    void opening.then((database) => database.close()).catch(() => undefined)
+  }
+}
+
+/** @throws also when it does not end in time: then nothing is written */
+export async function writeTo(
+  database: SpoolDatabase,
+  stores: readonly Store[],
+  durability: IDBTransactionDurability | undefined,
+  requests: (transaction: Transaction<'readwrite'>) => Promise<unknown>[],
+): Promise<void> {
+  const transaction = database.transaction([...stores], 'readwrite', durability === undefined ? {} : { durability })
+  await orAbort(transaction, Promise.all([...requests(transaction), transaction.done]))
+}
+
+async function orAbort<T>(transaction: Transaction<IDBTransactionMode>, work: Promise<T>): Promise<T> {
+  transaction.done.catch(() => undefined)
+  try {
+    return await inTime(work, STORE_PATIENCE_MS, () => new RecorderError('spool-failed', 'the store does not answer'))
+  } catch (error) {
+    // So that it does not hold up those behind it.
+    if (isSilence(error)) abort(transaction)
+    throw error
+  }
+}
+
+function abort(transaction: Transaction<IDBTransactionMode>): void {
+  try {
+    transaction.abort()
+  } catch {
+    // It has ended just now.
+  }
+}
+
+const isSilence = (error: unknown): error is RecorderError => error instanceof RecorderError
