@@ -16,6 +16,8 @@ export class TrackCommits {
   readonly #name: string
   readonly #deps: WriterDeps
   #etags = new Map<number, string>()
+  /** What recordings.events lacks of each file, and when it was committed: to load a track is no sign of life of its session. */
+  #untold = new Map<number, { readonly state: Committed; readonly at: Date }>()
 
   constructor(session: string, name: string, deps: WriterDeps) {
     this.#session = session
@@ -28,9 +30,9 @@ export class TrackCommits {
     const { storage, settings, clock } = this.#deps
     const isErased = await this.#deps.isErased()
     const { track, etags, states } = await storage.load(settings.limits, clock.now())
-    // File 0 last, as in commits: it may not have a part any more of which another file's event was lost.
-    for (const { state, at } of states.toReversed()) await this.#publish(state, at)
     this.#etags = etags
+    this.#untold = new Map(states.map((committed) => [committed.state.file, committed]))
+    if (!isUnderWork(track)) await this.#tell()
     return { track, isErased, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
   }
 
@@ -41,17 +43,28 @@ export class TrackCommits {
    */
   async commit(track: Track, records: readonly KafkaRecord[], nextOffset: bigint): Promise<void> {
     await withCommitSpan(this.#session, this.#name, records, async () => {
-      for (let before: string[] = []; ; ) {
-        const wanted = orUnwritable(() => track.work(WORK_BYTES))
-        if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
-          for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
-        }
-        if (wanted.length === 0) break
-        if (wanted.join() === before.join()) throw new Unwritable(`work does not go on with ${wanted.join()}`)
-        before = wanted
-        for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
+      try {
+        await this.#workOff(track, nextOffset)
+      } catch (error) {
+        // It gets no further: what is there is how it stays.
+        if (error instanceof Unwritable) await this.#tell()
+        throw error
       }
+      await this.#tell()
     })
+  }
+
+  async #workOff(track: Track, nextOffset: bigint): Promise<void> {
+    for (let before: string[] = []; ; ) {
+      const wanted = orUnwritable(() => track.work(WORK_BYTES))
+      if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
+        for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
+      }
+      if (wanted.length === 0) return
+      if (wanted.join() === before.join()) throw new Unwritable(`work does not go on with ${wanted.join()}`)
+      before = wanted
+      for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
+    }
   }
 
   /** Says of a chunk that is parked where it is, so that nobody calls it lost. */
@@ -71,7 +84,8 @@ export class TrackCommits {
     // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
     if (before === null && (await this.#eraseAgain())) throw new Superseded('the session was deleted')
     this.#etags.set(file.number, etag)
-    await this.#publish(state, new Date(this.#deps.clock.now()))
+    this.#untold.set(file.number, { state, at: new Date(this.#deps.clock.now()) })
+    if (!isUnderWork(track)) await this.#tell()
     instruments.commits.add(1, { outcome: readBack ? 'read-back' : 'committed' })
     instruments.commitDuration.record((performance.now() - startedAt) / 1000)
     logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
@@ -85,7 +99,14 @@ export class TrackCommits {
     return isErased
   }
 
-  /** @param at when it was committed: to load a track is no sign of life of its session */
+  /** File 0 last, as in commits: it may not have a part any more that another file has not been told to have. */
+  async #tell(): Promise<void> {
+    for (const [file, { state, at }] of [...this.#untold].toSorted(([a], [b]) => b - a)) {
+      await this.#publish(state, at)
+      this.#untold.delete(file)
+    }
+  }
+
   async #publish(state: Committed, at: Date): Promise<void> {
     try {
       await this.#deps.publish({ ...state, at: at.toISOString() })
@@ -96,3 +117,6 @@ export class TrackCommits {
     }
   }
 }
+
+/** Whether a commit of it is one of several: what is still to be decoded looks broken, so only the last one is told. */
+const isUnderWork = ({ parts }: Track): boolean => parts.some(({ unfinished }) => unfinished)

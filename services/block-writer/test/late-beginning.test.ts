@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SessionState } from '@longtake/contracts'
+import { evolve, judge } from '@longtake/domain'
 import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
 import { newPart, World } from './harness.ts'
 
@@ -27,6 +29,7 @@ async function play(killAtCommit: number | null): Promise<{ commits: number; mos
     await world.pass(1_000)
   }
   world.closePart(part, chunks.length)
+  world.declare({ type: 'session-finished', session: 'session-1', parts: { webcam: [part.part] }, at: world.at() })
   await world.pass(40_000)
   assert.equal(world.committedOffset, world.log.length, 'nothing waits in Kafka for chunk 0')
   const pending = (await world.names('session-1/webcam/pending/')).length
@@ -43,7 +46,18 @@ async function play(killAtCommit: number | null): Promise<{ commits: number; mos
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }] }).findings, `killed at ${killAtCommit}`)
   assert.equal(world.committedOffset, world.log.length)
   assert.deepEqual(await world.names('session-1/webcam/pending/'), [])
+  assert.deepEqual(told(world), [['complete', 1]], `killed at ${killAtCommit}`)
   return { commits, mostPending: pending }
+}
+
+/** What completeness would call the session, in turn. */
+function told({ events, clock }: World): unknown[] {
+  let state: SessionState | undefined
+  return events.flatMap((event, offset) => {
+    const judged = judge(evolve(state, event, String(offset)), clock.now())
+    state = judged.state
+    return judged.events.flatMap((made) => (made.type === 'session-completed' ? [[made.status, made.version]] : made.type === 'gap-confirmed' ? [[made.cause, made.from, made.to]] : []))
+  })
 }
 
 test('a part whose beginning comes last is decoded piece by piece, over a crash at each', async () => {
