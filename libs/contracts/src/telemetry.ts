@@ -23,6 +23,7 @@ export const METRICS = {
   gatewayInFlightBytes: 'longtake.gateway.in_flight.bytes',
   gatewayCloses: 'longtake.gateway.closes',
   unknownMessages: 'longtake.unknown_messages',
+  tooLarge: 'longtake.too_large',
   parked: 'longtake.parked',
   commits: 'longtake.block_writer.commits',
   commitDuration: 'longtake.block_writer.commit.duration',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { ManifestShape, PublicSession, shape } from '@longtake/contracts'
+import { encodeEvent, encodeStatus, ManifestShape, MAX_MESSAGE_BYTES, PublicSession, shape } from '@longtake/contracts'
 import { type Seal, toManifest, toPublicSession } from '../src/index.ts'
 import { at, committed, connected, created, finished, live, part, partA, partB, session, whole } from './facts.ts'
 
@@ -76,4 +76,15 @@ test('the rules know no clock and no chance: time comes as an argument', () => {
   for (const file of readdirSync(folder)) {
     assert.doesNotMatch(readFileSync(new URL(file, folder), 'utf8'), /Date\.now|new Date\(\)|Math\.random|performance\./, file)
   }
+})
+
+test('3,000 parts of one session, with a pause before each, can be told of in one record', () => {
+  const startMs = (i: number): number => i * 20_000
+  const parts = Array.from({ length: 3000 }, (_, i) => whole(15, { part: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, mimeType: 'video/webm;codecs=vp9,opus', startedAt: at(startMs(i) / 1000), startMs: startMs(i), endMs: startMs(i) + 15_000.5, bytes: 750_000 }))
+  const event = committed(1, parts, { durationMs: startMs(3000) })
+  const { state } = live([created(), connected(1), event, finished({ webcam: parts.map((part) => part.part) })])
+  const room = MAX_MESSAGE_BYTES - 64 * 1024
+  assert.equal(state.gaps.length, 2999)
+  assert.ok(encodeStatus(state).value.length < room, `a state of ${encodeStatus(state).value.length} bytes`)
+  assert.ok(encodeEvent(event).value.length < room / 1.9, 'twice as many in one event')
 })

@@ -113,6 +113,7 @@ export class TrackCommits {
     } catch (error) {
       if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
       // It will be so at every try; the other tracks of the partition must go on.
+      instruments.tooLarge.add(1, { kind: state.type })
       this.#deps.logger.error({ file: state.file, commit: state.commit.number, error }, 'what is known of a track is too large to be published: its status stands still')
     }
   }

@@ -20,6 +20,7 @@ export class Publisher {
   readonly #partition: number
   readonly #topics: TopicNames
   readonly #logger: Logger
+  readonly #standingStill = new Set<string>()
 
   constructor(options: { writer: string; producer: Pick<Producer, 'send'>; partition: number; topics: TopicNames; logger: Logger }) {
     this.writer = options.writer
@@ -27,6 +28,11 @@ export class Publisher {
     this.#partition = options.partition
     this.#topics = options.topics
     this.#logger = options.logger
+  }
+
+  /** Sessions whose state is too large for Kafka, so that what others see of them is an older one. */
+  get standingStill(): ReadonlySet<string> {
+    return this.#standingStill
   }
 
   /**
@@ -55,9 +61,12 @@ export class Publisher {
       send: async () => {
         try {
           await sending.send()
+          this.#standingStill.delete(state.session)
         } catch (error) {
           if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
           // It will be so at every try; the other sessions of the partition must go on.
+          this.#standingStill.add(state.session)
+          instruments.tooLarge.add(1, { kind: headers.kind ?? '' })
           this.#logger.error({ session: state.session, bytes: sending.bytes, error }, 'the state of a session is too large to be published: its status stands still')
         }
       },

@@ -33,7 +33,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const kafka = kafkaConnection(config, 'completeness', logger)
   const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
   const parker = createParker({ producer, group })
-  const held = new Map<number, { handler: SessionsPartition; sessions: Sessions }>()
+  const held = new Map<number, { handler: SessionsPartition; sessions: Sessions; publisher: Publisher }>()
 
   const consumer = await startConsumer({
     kafka,
@@ -49,7 +49,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
       log.info({ sessions: sessions.size }, 'sessions loaded')
       const publisher = new Publisher({ writer: randomUUID(), producer, partition, topics, logger: log })
       const handler = new SessionsPartition({ assigned, sessions, loadedTo, loadedAt, eventsEnd, publisher, parker, topics, logger: log, now: Date.now })
-      const entry = { handler, sessions }
+      const entry = { handler, sessions, publisher }
       held.set(partition, entry)
       return {
         handle: (record) => handler.handle(record),
@@ -89,6 +89,11 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   health.add('publishing', () => {
     const fault = [...held.values()].map(({ handler }) => handler.fault).find((reason) => reason !== undefined)
     return fault === undefined ? { ready: true } : { ready: false, reason: fault }
+  })
+  // Another instance could do no better: that is no reason to be taken out of service.
+  health.add('states', () => {
+    const still = [...held.values()].flatMap(({ publisher }) => [...publisher.standingStill])
+    return still.length === 0 ? { ready: true } : { ready: true, reason: `the status of ${still.length} sessions stands still, too large for Kafka, as of ${still[0]}` }
   })
   return {
     async [Symbol.asyncDispose]() {

@@ -27,13 +27,14 @@ function setUp(options: { sessions?: Sessions; loadedTo?: bigint; loadedAt?: num
       return { offset: BigInt(sent.length - 1) }
     },
   }
+  const publisher = new Publisher({ writer: 'me', producer, partition: 3, topics, logger })
   const partition = new SessionsPartition({
     assigned: { signal: lost.signal, done: (record) => void done.push(record.offset), offsets: new Map() },
     sessions: options.sessions ?? new Sessions(),
     loadedTo: options.loadedTo ?? 0n,
     loadedAt: options.loadedAt ?? 0,
     eventsEnd: options.eventsEnd ?? 0n,
-    publisher: new Publisher({ writer: 'me', producer, partition: 3, topics, logger }),
+    publisher,
     parker: { park: (record, { reason }) => Promise.resolve(void parked.push(`${record.offset} ${reason}`)) },
     topics,
     logger,
@@ -47,7 +48,7 @@ function setUp(options: { sessions?: Sessions; loadedTo?: bigint; loadedAt?: num
       if (isRecordFault(state)) throw new Error(state.details)
       return state
     })
-  return { partition, sent, done, parked, lost, broker, record, statuses, tell: (event: RecordingEvent) => partition.handle(record('events', encodeEvent(event))) }
+  return { partition, publisher, sent, done, parked, lost, broker, record, statuses, tell: (event: RecordingEvent) => partition.handle(record('events', encodeEvent(event))) }
 }
 
 const session = factsOf('s1')
@@ -99,12 +100,16 @@ test('a partition that is lost ends without marking anything done', async () => 
   assert.deepEqual(done, [])
 })
 
-test('a state too large for Kafka stops its own session only', async () => {
-  const { partition, tell, broker, done } = setUp()
+test('a state too large for Kafka stops its own session only, and that is told until it fits again', async () => {
+  const { partition, publisher, tell, broker, done } = setUp()
   broker.failure = new KafkaError('KAFKA_RECORD_TOO_LARGE', 'too large')
   void tell(session.created)
+  while (done.length < 1) await turn()
+  assert.deepEqual([...publisher.standingStill], ['s1'])
+  broker.failure = undefined
+  void tell(session.connected())
   await partition.close('shutdown')
-  assert.deepEqual(done, [0n])
+  assert.deepEqual([done, publisher.standingStill.size], [[0n, 1n], 0])
 })
 
 test('its own events come back and make no publication', async () => {
