@@ -20,6 +20,8 @@ interface Told {
   ended: number
   /** Of each part in the order of their closing: what was spooled. */
   parts: string[]
+  /** Of each of them: whether that is all of it. */
+  clean: boolean[]
 }
 
 /** A spool that remembers texts. */
@@ -31,8 +33,9 @@ function hostOf(told: Told): TrackHost {
       chunks.set(part, `${chunks.get(part) ?? ''}${new TextDecoder().decode(payload)} `)
       return Promise.resolve(null)
     },
-    closePart: (part: string) => {
+    closePart: (part: string, { clean }: { clean: boolean }) => {
       told.parts.push((chunks.get(part) ?? '').trim())
+      told.clean.push(clean)
       return Promise.resolve()
     },
   } as unknown as Spool
@@ -48,7 +51,7 @@ function hostOf(told: Told): TrackHost {
 }
 
 async function recordingOf(...sources: FakeSource[]): Promise<{ track: TrackRecording; told: Told }> {
-  const told: Told = { reports: [], errors: [], ended: 0, parts: [] }
+  const told: Told = { reports: [], errors: [], ended: 0, parts: [], clean: [] }
   const track = await TrackRecording.start('webcam', { stream: streamOf(...sources) }, hostOf(told))
   track.release()
   return { track, told }
@@ -111,7 +114,7 @@ test('a stream without anything live is refused, and nothing changes', async () 
   const dead = new FakeSource('video')
   dead.stop()
   await assert.rejects(track.replace({ stream: streamOf(dead) }), { code: 'invalid-options' })
-  await assert.rejects(TrackRecording.start('screen', { stream: streamOf() }, hostOf({ reports: [], errors: [], ended: 0, parts: [] })), { code: 'invalid-options' })
+  await assert.rejects(TrackRecording.start('screen', { stream: streamOf() }, hostOf({ reports: [], errors: [], ended: 0, parts: [], clean: [] })), { code: 'invalid-options' })
   assert.deepEqual(running(), ['video'])
 })
 
@@ -165,15 +168,16 @@ test('a failed recorder is followed by another, in growing waits; at last it is 
   assert.deepEqual(running(), ['video'])
   await track.end()
   assert.equal(told.parts[0], 'kept')
+  assert.deepEqual(told.clean, told.parts.map((_, i) => i === told.parts.length - 1), 'what a failed one gave is not proven to be all')
 })
 
 test('one that cannot be started at all is said to whoever started it, and to nobody else', async () => {
   for (const next of ['throw', 'fail'] as const) {
     FakeMediaRecorder.next = next
-    const told: Told = { reports: [], errors: [], ended: 0, parts: [] }
+    const told: Told = { reports: [], errors: [], ended: 0, parts: [], clean: [] }
     await assert.rejects(TrackRecording.start('webcam', { stream: streamOf(new FakeSource('video')) }, hostOf(told)), { code: 'capture-failed' })
     await timers.pass(60_000)
-    assert.deepEqual(told, { reports: [], errors: [], ended: 0, parts: [] })
+    assert.deepEqual(told, { reports: [], errors: [], ended: 0, parts: [], clean: [] })
   }
 })
 

@@ -36,10 +36,13 @@ export class PartRun {
     })
   }
 
-  /** After the last `add`. Resolves when all of the part is in the spool and its length is declared. */
-  close(): Promise<void> {
+  /**
+   * After the last `add`. Resolves when all of the part is in the spool and its length is declared.
+   * @param clean whether what was added is all that was recorded
+   */
+  close(clean: boolean): Promise<void> {
     return this.#inOrder(async () => {
-      const closed = { chunks: this.#nextSeq, clean: true }
+      const closed = { chunks: this.#nextSeq, clean }
       await this.#orReport(this.#host.spool.closePart(this.part, closed))
       this.#host.perform(this.#host.session.closePart(this.part, closed.chunks, closed.clean))
     })

@@ -191,7 +191,8 @@ export class TrackRecording {
     const capture = new Capture(this.#sources.pick(recorded), this.#effectiveBitrates(), {
       data: (blob) => run.add(blob, Date.now()),
       ended: (error) => {
-        this.#spool(run, capture)
+        // One that failed may have kept its last frames to itself.
+        this.#spool(run, capture, error === null)
         over.resolve(error)
         if (this.#part?.capture === capture) this.#endedByItself(error)
       },
@@ -201,8 +202,8 @@ export class TrackRecording {
     return this.#part
   }
 
-  #spool(run: PartRun, capture: Capture): void {
-    const spooled = capture.started.then((started) => (started === null ? undefined : run.close()))
+  #spool(run: PartRun, capture: Capture, clean: boolean): void {
+    const spooled = capture.started.then((started) => (started === null ? undefined : run.close(clean)))
     this.#unspooled.add(spooled)
     void spooled.then(() => this.#unspooled.delete(spooled))
   }
