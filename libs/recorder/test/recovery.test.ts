@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { RecoveryOptions, RecoveryReport } from '../src/api.ts'
 import { clientLock, holdLock } from '../src/spool/locks.ts'
-import { recoverPending } from '../src/recovery/recovery.ts'
+import { ACCESS_PATIENCE_MS, recoverPending } from '../src/recovery/recovery.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { Spool } from '../src/spool/spool.ts'
 import { OTHER_SPOOL_KEY, spoolKey } from './spool-key.ts'
@@ -73,6 +73,19 @@ test('an access that fails is asked again until it is there or nobody waits any 
   )
   assert.deepEqual([report?.outcome, errors, asked], ['stopped', ['token-failed'], 2])
   assert.equal(await isLeft(session), true)
+})
+
+test('an access that never answers is asked again, and keeps no other tab from what was left', async (t) => {
+  const session = await left()
+  const { setTimeout } = globalThis
+  t.mock.method(globalThis, 'setTimeout', (task: () => void, ms: number) => setTimeout(task, ms === ACCESS_PATIENCE_MS ? 300 : ms))
+  let asked = 0
+  const [first, second] = await Promise.all([
+    recovered(session, () => ((asked += 1) === 1 ? new Promise(() => undefined) : 'discard')),
+    recovered(session, () => 'discard'),
+  ])
+  assert.deepEqual([first.report, first.errors, asked], [undefined, ['token-failed'], 2])
+  assert.equal(second.report?.outcome, 'discarded')
 })
 
 test('who lives is left alone, and who dies meanwhile is recovered', async () => {

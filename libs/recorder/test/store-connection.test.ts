@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { deleteDB, openDB } from 'idb'
 import { restorePart } from '../src/recovery/recovery-plan.ts'
-import { SPOOL_DATABASE, spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
+import { SPOOL_DATABASE, spooledClients, withSpoolDatabase, WORK_PATIENCE_MS } from '../src/spool/spool-database.ts'
 import { Spool, type NewChunk } from '../src/spool/spool.ts'
 import { STORE_PATIENCE_MS, STORE_REST_MS } from '../src/spool/store-connection.ts'
 import { settled } from './media-fakes.ts'
@@ -176,6 +176,6 @@ test('bytes that the store does not give, though it tells of their chunk, are un
 
 test('who looks for what was left does not wait for ever', async () => {
   const refused = assert.rejects(withSpoolDatabase(() => new Promise(() => undefined)), { code: 'spool-failed' })
-  await waits(60_000)
+  await waits(WORK_PATIENCE_MS)
   await refused
 })

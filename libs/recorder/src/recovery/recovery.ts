@@ -1,6 +1,7 @@
 import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryReport } from '../api.ts'
 import { importSpoolKey } from '../spool/chunk-cipher.ts'
 import { deferred } from '../deferred.ts'
+import { inTime } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
 import { restorePart } from './recovery-plan.ts'
@@ -12,6 +13,8 @@ import { UploadSession } from '../upload/upload-session.ts'
 import { WorkerTimers } from '../worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
+/** A person may have to log in first. */
+export const ACCESS_PATIENCE_MS = 60_000
 
 /**
  * Uploads what pages of this origin left on this computer when they died, and tells of each recorder what became of it.
@@ -24,19 +27,8 @@ export async function recoverPending(options: RecoveryOptions): Promise<Recovery
   const clients = await withSpoolDatabase(spooledClients).catch((cause: unknown) => {
     throw cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'the browser does not open its store', { cause })
   })
-  const reports = await Promise.all(clients.map((client) => recoverAlone(client, options)))
+  const reports = await Promise.all(clients.map((client) => new Recovery(client, options).run()))
   return reports.filter((report) => report !== null)
-}
-
-/** @returns null when somebody else has it, or had it and left nothing */
-async function recoverAlone(client: ClientRecord, options: RecoveryOptions): Promise<RecoveryReport | null> {
-  const release = await holdLock(clientLock(client.session, client.client))
-  if (release === null) return null
-  try {
-    return await new Recovery(client, options).run()
-  } finally {
-    release()
-  }
 }
 
 /** Of one recorder. */
@@ -44,7 +36,7 @@ class Recovery {
   readonly #client: ClientRecord
   readonly #pending: PendingRecording
   readonly #options: RecoveryOptions
-  readonly #upload = new UploadSession()
+  readonly #session = new UploadSession()
   readonly #timers = new WorkerTimers()
   readonly #stopped = deferred<'stopped'>()
   #progressDue = false
@@ -58,7 +50,7 @@ class Recovery {
     options.signal?.addEventListener('abort', () => this.#stopped.resolve('stopped'), { once: true })
   }
 
-  /** @returns null when there is nothing of it any more */
+  /** @returns null when somebody else has it, or had it and left nothing */
   async run(): Promise<RecoveryReport | null> {
     let outcome: RecoveryOutcome | null
     try {
@@ -68,26 +60,43 @@ class Recovery {
       outcome = cause instanceof RecorderError && cause.code === 'wrong-key' ? 'wrong-key' : 'failed'
     }
     this.#timers.close()
-    return outcome === null ? null : { ...this.#pending, outcome, tracks: this.#upload.progress() }
+    return outcome === null ? null : { ...this.#pending, outcome, tracks: this.#session.progress() }
   }
 
   async #recover(): Promise<RecoveryOutcome | null> {
-    const { session, client } = this.#client
-    // Read again: who held the lock before may have brought it to its end, or have written more.
-    const record = await withSpoolDatabase((database) => database.get('clients', [session, client]))
-    if (record === undefined) return null
+    const isLeft = await this.#alone(() => Promise.resolve(true))
+    if (isLeft === null) return null
+    // Nobody is kept from it meanwhile: whoever opens it first does it.
     const access = await this.#access()
     if (access === 'stopped') return 'stopped'
     if (access === null) return 'skipped'
-    if (access === 'discard') {
+    return this.#alone(async (record) => {
+      if (access !== 'discard') return this.#upload(record, access)
       await withSpoolDatabase((database) => forgetClient(database, this.#client))
       return 'discarded'
+    })
+  }
+
+  /** Does what it says while nobody else may. @returns null when somebody else has it, or had it and left nothing */
+  async #alone<T>(work: (record: ClientRecord) => Promise<T>): Promise<T | null> {
+    const { session, client } = this.#client
+    const release = await holdLock(clientLock(session, client))
+    if (release === null) return null
+    try {
+      // Read again: who held the lock before may have brought it to its end, or have written more.
+      const record = await withSpoolDatabase((database) => database.get('clients', [session, client]))
+      return record === undefined ? null : await work(record)
+    } finally {
+      release()
     }
+  }
+
+  async #upload(record: ClientRecord, access: RecoveryAccess): Promise<RecoveryOutcome> {
     const resumed = await Spool.resume(record, await importSpoolKey(access.spoolKey))
     if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key that was given for session ${this.#pending.session} does not open what was kept of it`)
     const { spool, parts, chunks } = resumed
     for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
-      this.#upload.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
+      this.#session.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
     }
     const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, record.stopped)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
@@ -99,7 +108,8 @@ class Recovery {
   async #access(): Promise<RecoveryAccess | 'discard' | 'stopped' | null> {
     for (let failures = 1; ; failures++) {
       try {
-        return await Promise.race([this.#stopped.promise, this.#options.access(this.#pending)])
+        const access = Promise.resolve(this.#options.access(this.#pending))
+        return await Promise.race([this.#stopped.promise, inTime(access, ACCESS_PATIENCE_MS, () => new Error('it was not answered'))])
       } catch (cause) {
         this.#error(new RecorderError('token-failed', 'access to what was left on this computer was not to be had', { cause }))
       }
@@ -110,7 +120,7 @@ class Recovery {
   async #send(spool: Spool, { url, token, finish = false }: RecoveryAccess, stopped: boolean): Promise<RecoveryOutcome> {
     const over = deferred<RecoveryOutcome>()
     const uplink = new Uplink(
-      { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#upload, spool, timers: this.#timers },
+      { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#session, spool, timers: this.#timers },
       {
         connection: () => undefined,
         progressed: () => this.#progressSoon(),
@@ -119,7 +129,7 @@ class Recovery {
         ended: (cause) => over.resolve(cause === 'deleted' ? 'discarded' : cause),
       },
     )
-    uplink.perform(finish || stopped ? this.#upload.finish() : this.#upload.leave())
+    uplink.perform(finish || stopped ? this.#session.finish() : this.#session.leave())
     uplink.start()
     const outcome = await Promise.race([this.#stopped.promise, over.promise])
     uplink.stop()
@@ -141,7 +151,7 @@ class Recovery {
     this.#progressDue = true
     this.#timers.after(PROGRESS_EVERY_MS, () => {
       this.#progressDue = false
-      this.#options.onProgress?.({ ...this.#pending, tracks: this.#upload.progress() })
+      this.#options.onProgress?.({ ...this.#pending, tracks: this.#session.progress() })
     })
   }
 

@@ -14,7 +14,7 @@ const FORMAT_VERSION = 2
 /** A tab of format 1 does not make room, and neither an upgrade nor who waits behind one is told so for certain. */
 const OPEN_PATIENCE_MS = 10_000
 /** The records of a long recording are many. */
-const WORK_PATIENCE_MS = 60_000
+export const WORK_PATIENCE_MS = 120_000
 
 /** One recorder of a session: a page. All times here are milliseconds since the epoch by this device's clock. */
 export interface ClientRecord {
