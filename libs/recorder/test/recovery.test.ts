@@ -7,7 +7,9 @@ import { clientLock, holdLock } from '../src/spool/locks.ts'
 import { ACCESS_PATIENCE_MS, recoverPending } from '../src/recovery/recovery.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { Spool } from '../src/spool/spool.ts'
-import { OTHER_SPOOL_KEY, spoolKey } from './spool-key.ts'
+import { FakeSocket } from './fake-socket.ts'
+import { settled } from './media-fakes.ts'
+import { OTHER_SPOOL_KEY, SPOOL_KEY, spoolKey } from './spool-key.ts'
 
 const PART = '11111111-1111-4111-8111-111111111111'
 
@@ -15,10 +17,11 @@ before(() => Object.assign(globalThis, { isSecureContext: true, addEventListener
 after(() => Object.assign(globalThis, { isSecureContext: undefined }))
 
 /** One chunk of a page that is gone. */
-async function left(session = randomUUID()): Promise<string> {
-  const spool = await Spool.create({ session, client: 'c', ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt: 5 }, await spoolKey())
+async function left({ session = randomUUID() as string, client = 'c', startedAt = 5, stopped = false } = {}): Promise<string> {
+  const spool = await Spool.create({ session, client, ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt }, await spoolKey())
   await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
   await spool.addChunk({ part: PART, seq: 0, payload: new ArrayBuffer(10), capturedAt: 8 })
+  if (stopped) await spool.noteStopped()
   await spool.close()
   return session
 }
@@ -103,3 +106,30 @@ test('of two recoveries at once one does it', async () => {
   const reports = await Promise.all([recovered(session, () => 'discard'), recovered(session, () => 'discard')])
   assert.deepEqual(reports.flatMap(({ report }) => report?.outcome ?? []), ['discarded'])
 })
+
+for (const [recorders, says] of [
+  [[{ stopped: false }], []],
+  [[{ stopped: true }], ['a']],
+  // The session went on, and its end is told by who went on.
+  [[{ stopped: true }, { stopped: false }], []],
+  [[{ stopped: true }, { stopped: true }], ['a', 'b']],
+  [[{ stopped: false }, { stopped: true }], ['b']],
+] as const) {
+  test(`of recorders that began one after another, ${JSON.stringify(recorders)}, these say that the session is over: ${says.join()}`, async (t) => {
+    const session = randomUUID()
+    const names = ['a', 'b'].slice(0, recorders.length)
+    for (const [i, client] of names.entries()) await left({ session, client, startedAt: i, stopped: recorders[i]!.stopped })
+    const real = { WebSocket: globalThis.WebSocket, document: globalThis.document }
+    FakeSocket.all = []
+    Object.assign(globalThis, { WebSocket: FakeSocket, document: new EventTarget() })
+    t.after(() => Object.assign(globalThis, real))
+    const stopping = new AbortController()
+    const recovering = recovered(session, () => ({ token: 't', spoolKey: SPOOL_KEY }), { signal: stopping.signal })
+    while (FakeSocket.all.length < names.length) await settled()
+    for (const socket of FakeSocket.all) socket.welcomes()
+    assert.deepEqual(FakeSocket.all.flatMap(({ sent, url }) => (sent.some(({ type }) => type === 'finish') ? [url.at(-1)] : [])).toSorted(), says)
+    stopping.abort()
+    await recovering
+    await recovered(session, () => 'discard')
+  })
+}

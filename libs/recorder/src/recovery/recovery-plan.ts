@@ -2,7 +2,7 @@ import type { SeqRange } from '@longtake/contracts'
 import type { SpooledChunk } from '../upload/chunk-queue.ts'
 import type { LostRange } from '../spool/lost-ranges.ts'
 import { contains, runsOf } from '../ranges.ts'
-import type { ChunkRecord, PartRecord } from '../spool/spool-database.ts'
+import type { ChunkRecord, ClientRecord, PartRecord } from '../spool/spool-database.ts'
 
 /** What is left to do for a part whose page is gone. */
 export interface RestoredPart extends Pick<PartRecord, 'track' | 'part' | 'mimeType' | 'startedAt' | 'opened'> {
@@ -38,6 +38,15 @@ export function restorePart(record: PartRecord, chunks: readonly ChunkRecord[]):
     lost: [...noted, ...gone].toSorted((a, b) => a.from - b.from),
     closed: record.closed ?? { chunks: length, clean: false },
   }
+}
+
+/**
+ * Whether what a recorder left is the session's end: its stop was asked for, and nobody went on with the session on this
+ * computer. Who did says himself when it is over; until then its pauses must not look like the end.
+ * @param all who left something here, and who is recording
+ */
+export function endsSession({ session, startedAt, stopped }: ClientRecord, all: readonly ClientRecord[]): boolean {
+  return stopped && !all.some((other) => other.session === session && other.startedAt > startedAt && !other.stopped)
 }
 
 /** The rest of a range. */

@@ -4,7 +4,7 @@ import { deferred } from '../deferred.ts'
 import { inTime } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
-import { restorePart } from './recovery-plan.ts'
+import { endsSession, restorePart } from './recovery-plan.ts'
 import { retryDelay } from '../upload/retry-policy.ts'
 import { Spool } from '../spool/spool.ts'
 import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
@@ -98,7 +98,8 @@ class Recovery {
     for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
       this.#session.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
     }
-    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, record.stopped)
+    const isEnd = access.finish === true || endsSession(record, await withSpoolDatabase(spooledClients))
+    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
     await spool.close()
     return outcome
@@ -117,7 +118,7 @@ class Recovery {
     }
   }
 
-  async #send(spool: Spool, { url, token, finish = false }: RecoveryAccess, stopped: boolean): Promise<RecoveryOutcome> {
+  async #send(spool: Spool, { url, token }: RecoveryAccess, isEnd: boolean): Promise<RecoveryOutcome> {
     const over = deferred<RecoveryOutcome>()
     const uplink = new Uplink(
       { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#session, spool, timers: this.#timers },
@@ -129,7 +130,7 @@ class Recovery {
         ended: (cause) => over.resolve(cause === 'deleted' ? 'discarded' : cause),
       },
     )
-    uplink.perform(finish || stopped ? this.#session.finish() : this.#session.leave())
+    uplink.perform(isEnd ? this.#session.finish() : this.#session.leave())
     uplink.start()
     const outcome = await Promise.race([this.#stopped.promise, over.promise])
     uplink.stop()
