@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { LongtakeError } from '@longtake/contracts'
 import { checkBlock, checkBlockList, checkContentType, checkMetadata, checkRange } from './checks.ts'
 import type {
@@ -20,7 +19,7 @@ import type {
 interface Version {
   /** Null: written by `put`, which makes no blocks. */
   blocks: { id: string; bytes: Buffer }[] | null
-  content: Buffer
+  pieces: readonly Buffer[]
   properties: BlobProperties
 }
 interface Entry {
@@ -84,7 +83,7 @@ export class MemoryBlobStore implements BlobStore {
       if (bytes === undefined) return { outcome: 'invalid-block-list' }
       blocks.push({ id, bytes })
     }
-    return { outcome: 'committed', etag: this.#write(entry, blocks, Buffer.concat(blocks.map(({ bytes }) => bytes)), options) }
+    return { outcome: 'committed', etag: this.#write(entry, blocks, blocks.map(({ bytes }) => bytes), options) }
   }
 
   async properties(blob: string, options: { snapshot?: string | undefined } & Call = {}): Promise<BlobProperties | null> {
@@ -113,15 +112,16 @@ export class MemoryBlobStore implements BlobStore {
     if (!version) return { outcome: 'not-found' }
     if (ifMatch !== undefined && ifMatch !== version.properties.etag) return { outcome: 'changed' }
     const wantsAll = offset === 0 && count === undefined
-    if (offset >= version.content.length && !wantsAll) return { outcome: 'out-of-range' }
-    const bytes = version.content.subarray(offset, count === undefined ? undefined : offset + count)
+    if (offset >= version.properties.bytes && !wantsAll) return { outcome: 'out-of-range' }
+    const bytes = contentOf(version).subarray(offset, count === undefined ? undefined : offset + count)
     const body = Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
     return { outcome: 'read', body, bodyBytes: bytes.length, properties: version.properties }
   }
 
   async readAll(blob: string, options: { snapshot?: string | undefined } & Call = {}): Promise<{ bytes: Buffer; properties: BlobProperties } | null> {
-    const read = await this.readRange(blob, { offset: 0, ...options })
-    return read.outcome === 'read' ? { bytes: await buffer(read.body), properties: read.properties } : null
+    options.signal?.throwIfAborted()
+    const version = this.#version(blob, options.snapshot)
+    return version === null ? null : { bytes: Buffer.from(contentOf(version)), properties: version.properties }
   }
 
   async put(blob: string, bytes: Uint8Array, options: Partial<Condition> & Description & Call): Promise<PutOutcome> {
@@ -130,7 +130,7 @@ export class MemoryBlobStore implements BlobStore {
     checkMetadata(options.metadata)
     await this.#at('before', 'put', blob)
     if (!holds(this.#entries.get(blob)?.current ?? null, options)) return { outcome: 'conflict' }
-    const etag = this.#write(this.#entry(blob), null, Buffer.from(bytes), options)
+    const etag = this.#write(this.#entry(blob), null, [Buffer.from(bytes)], options)
     await this.#at('after', 'put', blob)
     return { outcome: 'written', etag }
   }
@@ -190,10 +190,11 @@ export class MemoryBlobStore implements BlobStore {
     return (snapshot === undefined ? entry?.current : entry?.snapshots.get(snapshot)) ?? null
   }
 
-  #write(entry: Entry, blocks: Version['blocks'], content: Buffer, { contentType, metadata }: Description): string {
+  #write(entry: Entry, blocks: Version['blocks'], pieces: Version['pieces'], { contentType, metadata }: Description): string {
     const lastModified = this.#now()
     const etag = `"0x${lastModified.getTime().toString(16)}"`
-    entry.current = { blocks, content, properties: { etag, bytes: content.length, contentType, metadata: { ...metadata }, lastModified } }
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
+    entry.current = { blocks, pieces, properties: { etag, bytes, contentType, metadata: { ...metadata }, lastModified } }
     entry.staged.clear()
     return etag
   }
@@ -203,6 +204,12 @@ export class MemoryBlobStore implements BlobStore {
     this.#ticks = Math.max(this.#ticks + 1, Date.now())
     return new Date(this.#ticks)
   }
+}
+
+/** Joined when it is read, not at each of the many commits of a long recording. */
+function contentOf(version: Version): Buffer {
+  if (version.pieces.length !== 1) version.pieces = [Buffer.concat(version.pieces)]
+  return version.pieces[0]!
 }
 
 function holds(current: Version | null, { ifMatch, ifNoneMatch }: Partial<Condition>): boolean {

@@ -144,6 +144,7 @@ const trackFacts = ['codec', 'samplingFrequency', 'channels', 'codecDelay', 'see
 
 /** The parts in the order in which the file has them; another one than their starts is a finding. */
 function inFileOrder<P extends ReadPart>(parts: readonly P[], places: Map<string, number[]>, findings: Findings): P[] {
+  if (parts.length < 2) return [...parts]
   let before = -1
   const withPlace = parts.map((part) => {
     const found = part.recorded.frames.map(({ identity }) => places.get(identity) ?? []).filter(({ length }) => length === 1).map(([place]) => place as number)

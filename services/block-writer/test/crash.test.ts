@@ -9,6 +9,10 @@ interface Scenario {
   readonly parts: { part: TestPart; chunks: Uint8Array[] }[]
 }
 
+const FIRST = syntheticChunks({ durationMs: 12_000, seed: 1, chunkEveryMs: 1_000 })
+const SECOND = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000 })
+const SECOND_SILENT = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: ['video'] })
+
 type Death = { moment: 'before' | 'after'; change: number }
 
 /**
@@ -29,7 +33,7 @@ async function play(death: Death | null, apart: boolean): Promise<Scenario & { c
     },
   })
   world.own()
-  const chunks = syntheticChunks({ durationMs: 12_000, seed: 1, chunkEveryMs: 1_000 })
+  const chunks = FIRST
   const first = newPart()
   const second = newPart({ startedAt: new Date(STARTED_AT + 20_000).toISOString() })
   const late = new Set([3, 4, 7])
@@ -47,7 +51,7 @@ async function play(death: Death | null, apart: boolean): Promise<Scenario & { c
     await step(1_500)
   }
   world.closePart(first, chunks.length)
-  const others = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: apart ? ['video'] : ['audio', 'video'] })
+  const others = apart ? SECOND_SILENT : SECOND
   world.open(second)
   for (const [seq, bytes] of others.entries()) {
     if (seq > 0 || !apart) world.chunk(second, seq, bytes)
