@@ -87,10 +87,14 @@ const [script, ...args] = process.argv.slice(2)
 if (!script) fail('say which script of deploy/local to run.')
 if (!isInstalled()) installAlone()
 
+/** Node keeps there what it has compiled, so that no process of this checkout compiles the same source again. */
+const compiled = join(root, 'node_modules', '.cache', 'compiled')
+
 // The channel tells the script when we are gone, however that came about.
 // kafkajs computes negative timeouts, which newer Nodes remark on.
 const child = spawn(findRuntime(), ['--disable-warning=TimeoutNegativeWarning', '--disable-warning=ExperimentalWarning', resolve(here, script), ...args], {
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  env: { NODE_COMPILE_CACHE: compiled, ...process.env },
 })
 child.on('error', (error) => fail(`${script} could not be started: ${error.message}`))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
