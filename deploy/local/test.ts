@@ -1,6 +1,7 @@
 import { existsSync, globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { buildBundles } from './build.ts'
 import { startChild } from './child.ts'
 import { startTestInfrastructure, type TestInfrastructure } from './infrastructure.ts'
 import { reportSetupError, untilStopped } from './run.ts'
@@ -86,6 +87,13 @@ async function integration(files: string[], concurrency: number): Promise<boolea
   }
 }
 
+/** Each has a whole system of its own, which mostly waits; more than two of them would need more memory than every machine has. */
+async function endToEnd(files: string[], concurrency: number): Promise<boolean> {
+  // Else two systems that start at once would write the same files.
+  await buildBundles(console.log)
+  return runTests(files, concurrency)
+}
+
 function planSteps(args: string[]): Step[] {
   const cores = availableParallelism()
   const names = ['types', 'lint', 'unit', 'integration', 'e2e']
@@ -103,8 +111,7 @@ function planSteps(args: string[]): Step[] {
   }
   addTests('unit', (files) => runTests(files, cores))
   addTests('integration', (files) => integration(files, Math.min(cores, 2)))
-  // Each has a whole system of its own.
-  addTests('e2e', (files) => runTests(files, 1))
+  addTests('e2e', (files) => endToEnd(files, Math.min(cores, 2)))
   if (steps.length === 0) throw new SetupError(`there are no such tests: ${USAGE}`)
   return steps
 }

@@ -9,16 +9,24 @@ import { newPart, type TestPart } from '../../services/block-writer/test/harness
 import { Live } from '../../services/block-writer/test/live.ts'
 
 const KILLS = 20
+/** They mostly wait until the group notices the death of its member, so several groups are struck at once. */
+const GROUPS = 4
 /** Commits come thick and fast, so that every kind of moment is met. */
 const QUICK = { LONGTAKE_FIRST_COMMIT: '100ms', LONGTAKE_COMMIT_EVERY: '200ms', LONGTAKE_COMMIT_EVERY_CALM: '200ms', LONGTAKE_HOLE_WAIT: '300ms' }
 
 test(`killed at ${KILLS} moments between staging, commit and event: the same frames, times, flags and order`, async (t) => {
+  const moments = await Promise.all(Array.from({ length: GROUPS }, (_, group) => killAgainAndAgain(group)))
+  t.diagnostic(JSON.stringify(tally(moments.flat())))
+})
+
+/** Kills the block-writer of one group, each time at another moment of another session, and resolves with what those were. */
+async function killAgainAndAgain(group: number): Promise<string[]> {
   await using live = await Live.begin()
   await using proxy = await startHttpFaultProxy(azuriteOrigin())
   let writer = startWriter(live, proxy)
   const moments: string[] = []
   try {
-    for (let seed = 1; moments.length < KILLS; seed++) {
+    for (let seed = group + 1; moments.length < KILLS / GROUPS; seed += GROUPS) {
       const random = seededRandom(seed)
       const attempt = new AbortController()
       const killed = killAt(proxy, () => writer, random.between(1, 20), random.chance(0.5) ? 'cut before' : 'cut answer', attempt.signal)
@@ -39,11 +47,11 @@ test(`killed at ${KILLS} moments between staging, commit and event: the same fra
       const { findings } = checkRecording({ file: await live.file(session), parts: [first, second].map(({ part, chunks }) => ({ ...part, chunks })) })
       assertContent(findings, `seed ${seed}, killed at ${moment}`)
     }
-    t.diagnostic(JSON.stringify(tally(moments)))
+    return moments
   } finally {
     await stop(writer)
   }
-})
+}
 
 test('a block-writer that was paused until its partitions had moved does no harm when it goes on', async () => {
   await using live = await Live.begin()

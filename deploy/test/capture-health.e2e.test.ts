@@ -18,7 +18,7 @@ interface Places {
   gateway: number
 }
 
-test('what happens to the sources, the line and the page of a recording', async (t) => {
+test('what happens to the sources, the line and the page of a recording', { concurrency: true }, async (t) => {
   const gateway = await freePort()
   await using line = await TcpLine.to(gateway)
   await using system = await disposableSystem({ services: RECORDING_SERVICES, ports: { gateway }, env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` } })

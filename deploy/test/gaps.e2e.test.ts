@@ -153,7 +153,7 @@ const cases: Record<string, (system: System, told: readonly RecordingEvent[]) =>
   },
 }
 
-test('nothing that is missing is hidden', async (t) => {
+test('nothing that is missing is hidden', { concurrency: true }, async (t) => {
   const lines: string[] = []
   await using system = await disposableSystem({ services: RECORDING_SERVICES, instances: { gateway: 2 }, onLine: (_name, line) => void lines.push(line) })
   const told: RecordingEvent[] = []
