@@ -39,9 +39,9 @@ export class OpenRecords {
     return this.#incoming[0]
   }
 
-  /** Offset of the last that came. */
+  /** Offset of the last one that is open; of the last that was, if none is. */
   get last(): bigint {
-    return this.#incoming.at(-1)?.record.offset ?? this.#lastOffset
+    return (this.#incoming.at(-1) ?? this.#taken.at(-1))?.record.offset ?? this.#lastOffset
   }
 
   /** What was taken, apart from what waits at a hole. */
