@@ -211,7 +211,7 @@ export interface RecoveryProgress extends PendingRecording {
  * - `skipped`: `access` gave null
  * - `discarded`: the session is deleted, or `access` said so; nothing is left here
  * - `wrong-key`: `access` gave a key that does not open it; it stays
- * - `taken-over`: another recorder of the same client has come; it stays
+ * - `taken-over`: it is being recovered elsewhere, too, from a copy of this browser's store; it stays
  * - `stopped`: by the signal; the rest stays
  * - `failed`: the browser's store, or `access`, did not do what it should; the rest stays
  */
@@ -231,7 +231,6 @@ export const RECORDER_ERROR_CODES = {
   'token-failed': { retryable: true, means: 'the token function failed; it is asked again' },
   'wrong-key': { retryable: false, means: 'the spool key is not the one with which a recording was kept: it stays on this computer' },
   refused: { retryable: true, means: "the server refused something and closed; the message begins with the server's own code" },
-  'taken-over': { retryable: false, means: 'another recorder of the same client took over: nothing is sent any more' },
   deleted: { retryable: false, means: 'the session was deleted: recording ended and the spool was cleared' },
 } as const
 export type RecorderErrorCode = keyof typeof RECORDER_ERROR_CODES

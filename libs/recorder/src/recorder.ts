@@ -31,10 +31,10 @@ export async function startRecorder(options: RecorderOptions): Promise<Recorder>
 export class Recorder {
   /** The session's id. */
   readonly session: string
-  /** This recorder's id among those of the session. */
+  /** This recorder's id among those of the session, by which `recoverPending` knows it. */
   readonly client: string
   readonly #emitter = new Emitter<RecorderEvents>()
-  readonly #upload = new UploadSession()
+  readonly #upload = new UploadSession({ ownsClient: true })
   readonly #timers = new WorkerTimers()
   readonly #spool: Spool
   readonly #uplink: Uplink
@@ -45,7 +45,6 @@ export class Recorder {
   #situation: Situation | null = null
   #watches: Watches | null = null
   #saidQuota = false
-  #failure: 'taken-over' | 'deleted' | null = null
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
   #progressDue = false
@@ -64,7 +63,7 @@ export class Recorder {
         progressed: () => this.#progressSoon(),
         error: (error) => this.#error(error),
         settled: () => this.#settled.resolve(),
-        ended: (cause) => this.#fail(cause),
+        ended: () => this.#fail(),
       },
     )
     // Whoever never calls `stop` has the `error` event.
@@ -111,7 +110,6 @@ export class Recorder {
       acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,
       lostChunks: sumOf(this.progress, 'lost').chunks,
       oldestWaitingAt: this.#upload.oldestWaitingAt,
-      failure: this.#failure,
     })
   }
 
@@ -153,7 +151,7 @@ export class Recorder {
 
   /**
    * Ends the recording and resolves when all of it is durable on the server, however long the network takes.
-   * @throws RecorderError `taken-over`, `deleted`
+   * @throws RecorderError `deleted`
    */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
@@ -240,15 +238,14 @@ export class Recorder {
     this.#emitter.emit('report', report)
   }
 
-  /** What the tracks still hand over stays in the spool, unless the session is gone. */
-  #fail(cause: 'taken-over' | 'deleted'): void {
-    const error = new RecorderError(cause, cause === 'deleted' ? 'the session was deleted' : 'another recorder of this client took over')
-    this.#failure = cause
+  /** Who records owns its client's name: only a deletion ends it. */
+  #fail(): void {
+    const error = new RecorderError('deleted', 'the session was deleted')
     this.#settled.reject(error)
     this.#close()
     this.#setState({ phase: 'failed', connection: 'offline' })
     this.#error(error)
-    void this.#tracks.end().then(() => (cause === 'deleted' ? this.#clearSpool() : this.#closeSpool()))
+    void this.#tracks.end().then(() => this.#clearSpool())
   }
 
   #close(): void {

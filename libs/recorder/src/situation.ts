@@ -13,8 +13,6 @@ export interface SituationFacts {
   lostChunks: number
   /** When the oldest chunk was captured that only this computer has; null if there is none. */
   oldestWaitingAt: number | null
-  /** Why it failed, if it did. */
-  failure: 'taken-over' | 'deleted' | null
 }
 
 /** Without an ack for so long, while chunks wait, the server does not answer; a lost line itself is noticed late. */
@@ -37,12 +35,12 @@ export class SituationWatch {
   #endedAt: number | null = null
 
   see(facts: SituationFacts): Situation {
-    const { now, phase, lostChunks, failure, connection } = facts
+    const { now, phase, lostChunks, connection } = facts
     this.#remember(facts)
     const keptMinutes = this.#keptMinutes(facts)
     const rest = { recording: phase === 'recording' && facts.anyTrack && !facts.paused, keptMinutes, percent: this.#percent(facts), lostChunks }
     if (phase === 'stopped') return { ...rest, kind: lostChunks === 0 ? 'safe' : 'safe-with-losses', percent: 100, words: lostChunks === 0 ? 'All safe: you may close this page' : `All that could be saved is safe; ${lossOf(lostChunks)}` }
-    if (phase === 'failed') return { ...rest, kind: 'failed', words: wordsOfFailure(failure, keptMinutes) }
+    if (phase === 'failed') return { ...rest, kind: 'failed', words: 'Recording has ended: it was deleted on the server, and nothing of it is kept' }
     const doing = doingOf(facts)
     const losses = lostChunks === 0 ? '' : ` · ${lossOf(lostChunks)}`
     const stay = phase === 'stopping' ? ': leave this page open' : ''
@@ -88,9 +86,3 @@ function doingOf({ phase, anyTrack, paused }: SituationFacts): string {
 
 const keptOf = (minutes: number): string => (minutes === 0 ? 'less than a minute' : minutes === 1 ? '1 minute' : `${minutes} minutes`)
 const lossOf = (chunks: number): string => (chunks === 1 ? 'one chunk is lost' : `${chunks} chunks are lost`)
-
-function wordsOfFailure(failure: SituationFacts['failure'], keptMinutes: number): string {
-  if (failure === 'deleted') return 'Recording has ended: it was deleted on the server, and nothing of it is kept'
-  const kept = keptMinutes === 0 ? '' : ` (${keptOf(keptMinutes)} kept on this computer)`
-  return `Recording has ended here: it goes on elsewhere${kept}`
-}

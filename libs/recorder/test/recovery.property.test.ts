@@ -125,6 +125,7 @@ class World {
           this.#reads = []
           break
         case 'refusal':
+        case 'rename-client':
         case 'end':
           assert.fail('the server refuses nothing')
           break

@@ -127,7 +127,7 @@ for (const [recorders, says] of [
     const recovering = recovered(session, () => ({ token: 't', spoolKey: SPOOL_KEY }), { signal: stopping.signal })
     while (FakeSocket.all.length < names.length) await settled()
     for (const socket of FakeSocket.all) socket.welcomes()
-    assert.deepEqual(FakeSocket.all.flatMap(({ sent, url }) => (sent.some(({ type }) => type === 'finish') ? [url.at(-1)] : [])).toSorted(), says)
+    assert.deepEqual(FakeSocket.all.flatMap(({ sent, url }) => (sent.some(({ type }) => type === 'finish') ? [url.slice(-1)] : [])).toSorted(), says)
     stopping.abort()
     await recovering
     await recovered(session, () => 'discard')

@@ -26,7 +26,7 @@ afterEach(() => {
 function running(token: string | (() => string | Promise<string>) = 't', readChunk: Spool['readChunk'] = () => assert.fail('nothing is to be read')) {
   const states: ConnectionState[] = []
   const errors: string[] = []
-  const session = new UploadSession()
+  const session = new UploadSession({ ownsClient: true })
   const spool = { readChunk, noteOpened: () => Promise.resolve(), forgetChunks: () => Promise.resolve() } as unknown as Spool
   const uplink = new Uplink(
     { url: 'ws://g/v1/ingest/s?client=c', token, session, spool, timers: timers.worker },
@@ -186,5 +186,17 @@ test('a chunk that the store never gives, though it is well, is declared lost af
   await timers.pass(120_000)
   const { track, part } = PART
   assert.deepEqual([lost(), reads, errors], [[{ type: 'lost', track, part, from: 0, to: 0, cause: 'corrupt' }], READS, []])
+  uplink.stop()
+})
+
+test('a recorder that is said to be taken over goes on as another client, whatever waits, and fights nobody for its name', async () => {
+  const { uplink } = await sendingAround(() => Promise.resolve({ payload: new ArrayBuffer(10), sha256: new Uint8Array(32) }))
+  last().breaks(4409)
+  await timers.pass(5000)
+  last().welcomes()
+  await settled()
+  const clients = FakeSocket.all.map(({ url }) => new URL(url).searchParams.get('client'))
+  assert.equal(new Set(clients).size, 2)
+  assert.deepEqual(sentChunks(), [0, 1, 2, 0, 1, 2])
   uplink.stop()
 })

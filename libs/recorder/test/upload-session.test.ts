@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/upload/liveness.ts'
 import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
 import { LONGEST_DELAY_MS, READS, type DelayCause } from '../src/upload/delayed-chunks.ts'
-import { CONNECT_TIMEOUT_MS, type Action } from '../src/upload/upload-session.ts'
+import { CONNECT_TIMEOUT_MS, UploadSession, type Action } from '../src/upload/upload-session.ts'
 import {
   acked,
   asked,
@@ -269,7 +269,12 @@ describe('close codes', () => {
   for (const code of [1000, 1006, 1012, 4400, 4401, 4413, 4422, 4429]) {
     it(`${code}: reconnects`, () => given(connected()).when(cut(code)).thenDo(reconnects(code, 1)))
   }
-  it('4409: another recorder took over, so this one never connects again', () => {
+  it('4409: whoever records goes on by another name', () => {
+    const session = new UploadSession({ ownsClient: true })
+    connected()(session)
+    assert.deepEqual(cut(4409)(session), [{ do: 'rename-client' }, reconnects(4409, 1)])
+  })
+  it('4409: somebody else recovers the same, so this one never connects again', () => {
     given(opened(WEBCAM), connected()).when(cut(4409), spooled(WEBCAM, 0), closed(WEBCAM, 1)).thenDo({ do: 'end', cause: 'taken-over' })
   })
   it('4410: the session is gone', () => {

@@ -12,3 +12,8 @@ export function ingestUrlOf(ingestUrl: string, client: string): { session: strin
   }
   return { session, url: `${protocol.replace('http', 'ws')}//${host}${prefix}${ingestPath(session, client)}` }
 }
+
+/** @param url as `ingestUrlOf` made it */
+export function withClient(url: string, client: string): string {
+  return ingestUrlOf(url, client).url
+}

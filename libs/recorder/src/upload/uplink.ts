@@ -2,6 +2,7 @@ import type { ServerMessageOf } from '@longtake/contracts'
 import { encodeChunkFrame } from '@longtake/contracts/frame'
 import { RecorderError, type ConnectionState, type RecorderOptions } from '../api.ts'
 import { bothClocks, haveParted } from '../clocks.ts'
+import { withClient } from './ingest-url.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -36,6 +37,7 @@ type ChunkJob = Extract<Action, { do: 'send-chunk' }> & { connection: number }
 export class Uplink {
   readonly #options: UplinkOptions
   readonly #events: UplinkEvents
+  #url: string
   /** Of the current connection, or of the attempt at one; what belongs to an older one is void. */
   #connection = 0
   #transport: Transport | null = null
@@ -58,6 +60,7 @@ export class Uplink {
 
   constructor(options: UplinkOptions, events: UplinkEvents) {
     this.#options = options
+    this.#url = options.url
     this.#events = events
   }
 
@@ -106,6 +109,9 @@ export class Uplink {
         return void this.#note(action)
       case 'disconnect':
         return this.#dropConnection()
+      case 'rename-client':
+        this.#url = withClient(this.#url, crypto.randomUUID())
+        return
       case 'reconnect':
         this.#dropConnection()
         this.#events.connection('offline')
@@ -126,13 +132,13 @@ export class Uplink {
     this.#cancelRetry = null
     this.#dropConnection()
     const connection = this.#connection
-    const { url, token, session } = this.#options
+    const { token, session } = this.#options
     session.connecting(Date.now())
     this.#events.connection('connecting')
     try {
       const current = typeof token === 'function' ? await token() : token
       if (connection !== this.#connection) return
-      this.#transport = new Transport(url, current, {
+      this.#transport = new Transport(this.#url, current, {
         text: (frame) => this.#receive(frame),
         closed: (code) => this.perform(session.disconnected(code)),
       })

@@ -20,6 +20,8 @@ export type Action =
   /** For a page that comes after this one: how the part's start was told. */
   | { do: 'note-opened'; part: string; startedAt: string; clockAheadMs: number }
   | { do: 'disconnect' }
+  /** From the next connection on this recorder goes by another name. */
+  | { do: 'rename-client' }
   /** The connection is gone; `fruitless` counts those in a row by which nothing became durable. */
   | { do: 'reconnect'; code: number | null; fruitless: number }
   | { do: 'refusal'; message: ServerMessageOf<'error'> }
@@ -58,6 +60,12 @@ export class UploadSession {
   #reports: Report[] = []
   #ending: 'open' | 'finish-asked' | 'over' = 'open'
   #over = false
+  readonly #ownsClient: boolean
+
+  /** @param ownsClient the client's name was made here, for what is recorded here: nobody can rightly take it over */
+  constructor({ ownsClient = false }: { ownsClient?: boolean } = {}) {
+    this.#ownsClient = ownsClient
+  }
 
   /** Chunks must not be larger. */
   get maxChunkBytes(): number {
@@ -177,13 +185,15 @@ export class UploadSession {
     if (this.#link.state === 'down' || this.#over) return []
     this.#fruitless = this.#link.state === 'up' && this.#link.fruitful ? 0 : this.#fruitless + 1
     this.#down()
+    const reconnect: Action = { do: 'reconnect', code, fruitless: this.#fruitless }
     switch (code) {
       case CLOSE_CODES.takenOver:
-        return this.#end('taken-over')
+        // A ghost of an earlier connection is no reason to record no more. By another name none is in the other's way.
+        return this.#ownsClient ? [{ do: 'rename-client' }, reconnect] : this.#end('taken-over')
       case CLOSE_CODES.deleted:
         return this.#end('deleted')
       default:
-        return [{ do: 'reconnect', code, fruitless: this.#fruitless }]
+        return [reconnect]
     }
   }
 
