@@ -33,7 +33,10 @@ export const PublicGap = Type.Object({
   endMs: NullableMs,
   kind: Type.Enum(GAP_KINDS),
   state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
-  cause: Type.Union([Type.String(), Type.Null()]),
+  cause: Type.Union([Type.String(), Type.Null()], {
+    description:
+      'null while it is not known; as the client declared (quota, spool-cleared, corrupt, crash, too-large, already-acknowledged) or reported (slept, device-lost, …); ended or abandoned: nobody is waited for any more; unwritable: parked, a replay brings it; broken-content; between-parts; or the error code of a part that is no recording',
+  }),
 })
 
 /** `GET /v1/sessions/{id}` */
