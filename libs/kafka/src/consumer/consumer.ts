@@ -15,7 +15,7 @@ export interface ConsumerOptions {
   topics: readonly string[]
   /** Makes the handler of a partition that has become ours; awaited before its first record. A rejection is tried again. */
   assign(partition: AssignedPartition): Promise<PartitionHandler> | PartitionHandler
-  /** What will not pass: a partition was stopped, or the whole consumer. Until the process ends, `check` is not ready. */
+  /** What will not pass ends the whole consumer. One partition that is stopped leaves the others alone, but `check` not ready. */
   onFatal(error: KafkaError): void
   /** Where a group without committed offsets begins. Default earliest. */
   from?: 'earliest' | 'latest'
@@ -179,7 +179,9 @@ export class Consumer implements AsyncDisposable {
         commit: (partition) => this.#commitLast(partition),
         failed: (error) => {
           kafka.log?.error({ group, partition: number, error }, 'a partition is stopped')
-          this.#fatal(error)
+          // Ending the process would stop all its partitions, and those of whoever got this one next.
+          if (error.code === 'KAFKA_OFFSET_OUT_OF_RANGE') this.#faults.push(error)
+          else this.#fatal(error)
         },
       },
       this.#ending.get(number),
