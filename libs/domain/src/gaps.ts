@@ -31,7 +31,7 @@ export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string):
     return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
   }
   const lost = lostGaps(part, awaited, givenUpCause)
-  return [...lost, ...undecodableGaps(part, lost)].sort((a, b) => a.from - b.from)
+  return [...lost, ...undecodableGaps(part, lost, awaited)].sort((a, b) => a.from - b.from)
 }
 
 function lostGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
@@ -58,10 +58,14 @@ function lostGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): Part
   }
 }
 
-/** Open while a hole beside it may still be filled and mend it, or the part's beginning, without which nothing can be decoded. */
-function undecodableGaps(part: KnownPart, lost: readonly PartGap[]): PartGap[] {
+/**
+ * Open while a hole beside it may still be filled and mend it, or the part's beginning, without which nothing can be decoded:
+ * chunk 0, the rest of its header, or its opening.
+ */
+function undecodableGaps(part: KnownPart, lost: readonly PartGap[], awaited: Awaited): PartGap[] {
   const holes = holesOf(part)
-  const awaitsBeginning = lost[0]?.from === 0 && lost[0].state === 'open'
+  const begins = awaited === 'all' && part.startMs === null && part.closed === null
+  const awaitsBeginning = begins || (lost[0]?.from === 0 && lost[0].state === 'open')
   return part.undecodable.flatMap(({ from, to, startMs, endMs }) =>
     subtractRanges([[from, to]], holes).map(([first, last]): PartGap => {
       const beside = spansTouching(lost, first - 1, last + 1)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { GapState, PartState, RecordingEvent } from '@longtake/contracts'
 import { specification } from '@longtake/testkit'
 import { evolve, initialState, judge } from '../src/index.ts'
-import { at, committed, connected, created, finished, fold, live, ms, parked, part, partA, partB, session, whole } from './facts.ts'
+import { at, committed, connected, created, disconnected, finished, fold, live, ms, parked, part, partA, partB, session, whole } from './facts.ts'
 
 const gapsOf = (...events: RecordingEvent[]): GapState[] => judge(fold(events), ms(60)).state.gaps
 const brief = ({ from, to, kind, state, cause }: GapState): unknown[] => [from, to, kind, state, cause]
@@ -89,6 +89,14 @@ test('broken content without a hole beside it is confirmed, and keeps the sessio
   const broken = whole(5, { undecodable: [{ from: 2, to: 2, startMs: null, endMs: null }] })
   assert.deepEqual(gapsOf(committed(1, [broken])).map(brief), [[2, 2, 'undecodable', 'confirmed', 'broken-content']])
   assert.equal(judge(fold([committed(1, [broken]), finished(null)]), ms(60)).state.status, 'complete-with-gaps')
+})
+
+test('what was stored of a part that only begins is not called broken until nothing more is to come', () => {
+  const begun = part({ stored: [[0, 0]], startedAt: null, startMs: null, endMs: null, undecodable: [{ from: 0, to: 0, startMs: null, endMs: null }] })
+  const { state, told } = live([connected(1), committed(1, [begun])])
+  assert.deepEqual([state.gaps.map(brief), told.map(({ type }) => type)], [[[0, 0, 'undecodable', 'open', null]], ['gap-opened']])
+  assert.deepEqual(live([committed(2, [part({ stored: [[0, 1]] })])], state).told.map(({ type }) => type), ['gap-closed'])
+  for (const later of [live([finished(null), disconnected(61)], state).state, judge(state, ms(48 * 3600)).state]) assert.deepEqual(later.gaps.map(brief), [[0, 0, 'undecodable', 'confirmed', 'broken-content']])
 })
 
 test('a rejected part is one confirmed gap and holds nothing up', () => {
