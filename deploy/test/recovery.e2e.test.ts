@@ -70,6 +70,8 @@ async function goesOnAfterReload(t: TestContext, { system, line, context }: Plac
   // How far the first parts would have gone on, nobody knows.
   assert.equal(status.status, 'complete-with-gaps')
   assert.deepEqual(partsOf(status).map(({ closed, clean }) => ({ closed, clean })), [false, true, false, true].map((clean) => ({ closed: true, clean })))
+  const unrecorded = partsOf(status).flatMap(({ gaps }) => gaps.filter(({ kind }) => kind === 'not-recorded'))
+  assert.deepEqual(new Set(unrecorded.map(({ cause }) => cause)), new Set(['page-closed']))
   assertStored(status, recorder, kept)
   assert.deepEqual(await keptChunks(page), [])
   await context.close()

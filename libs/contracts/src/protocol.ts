@@ -39,6 +39,7 @@ export const REPORT_EVENTS = [
   'quota',
   'source-changed',
   'recorder-failed',
+  'page-closed',
   'bitrate-lowered',
   'bitrate-raised',
 ] as const

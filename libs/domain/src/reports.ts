@@ -6,7 +6,7 @@ const REPORTS_KEPT = 50
 type Report = SessionState['reports'][number]
 
 /** Reports that explain why a part ended and another began later. */
-const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed']
+const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed', 'page-closed']
 export const explainsGap = ({ event }: Report): boolean => EXPLAINING.includes(event)
 
 /** Reports by the client's own time, oldest first; the same one twice counts once. Too many, the oldest that explain no gap go first. */

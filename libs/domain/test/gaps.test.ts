@@ -134,6 +134,12 @@ test('time between two parts is told with its cause, and does not keep the sessi
   assert.deepEqual(told.map(({ type }) => type), ['session-completed'])
 })
 
+test('a page that said that it was closed has not crashed', () => {
+  const parts = [whole(5, { endMs: 10_000, closed: { chunks: 5, clean: false } }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
+  const closed: RecordingEvent = { type: 'client-reported', session, at: at(40), client: parts[0]!.client!, report: { event: 'page-closed', track: null, detail: null }, reportedAt: at(11) }
+  assert.deepEqual([[closed], []].map((reports) => live([...reports, committed(1, parts), finished(null)]).state.gaps.map(({ cause }) => cause)), [['page-closed'], ['crash']])
+})
+
 test('its cause stays when the report has been forgotten, so that no version comes of forgetting', () => {
   const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
   const report = (seconds: number, event: string): RecordingEvent => ({ type: 'client-reported', session, at: at(seconds), client: parts[0]!.client!, report: { event, track: null, detail: String(seconds) }, reportedAt: at(seconds) })

@@ -96,7 +96,7 @@ export interface StorageLeft {
 
 /** What the server is told, too: something happened to the recording. */
 export interface Report {
-  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, bitrate-lowered, bitrate-raised */
+  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised */
   event: string
   track?: string
   /** More about it, for people. */

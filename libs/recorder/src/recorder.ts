@@ -6,6 +6,7 @@ import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
 import { clientLock, holdLock, type Release } from './spool/locks.ts'
 import { isQuotaError } from './spool/overflow.ts'
+import { notePageEnd } from './spool/page-end.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
 import { Spool } from './spool/spool.ts'
@@ -204,6 +205,7 @@ export class Recorder {
         this.#uplink.checkClock()
         this.#tracks.nextParts()
       },
+      pageEnds: () => this.#pageEnds(),
       shareVideo: (share) => this.#shareVideo(share),
       storage: (left) => this.#emitter.emit('storage', left),
     })
@@ -211,6 +213,13 @@ export class Recorder {
 
   #shareVideo({ share, event }: VideoShare): void {
     for (const track of this.#tracks.setVideoShare(share)) this.#report(event, track, `pictures get ${Math.round(share * 100)} % of their intended bits`)
+  }
+
+  /** Said at once if there is a connection; noted, too, since the line may be slower than the page's end. */
+  #pageEnds(): void {
+    if (this.#phase !== 'recording') return
+    notePageEnd(this.session, this.client, Date.now())
+    this.#report('page-closed')
   }
 
   #trackError(error: RecorderError): void {

@@ -1,10 +1,11 @@
 import 'fake-indexeddb/auto'
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, before, test } from 'node:test'
+import { after, before, test, type TestContext } from 'node:test'
 import type { RecoveryOptions, RecoveryReport } from '../src/api.ts'
 import { clientLock, holdLock } from '../src/spool/locks.ts'
 import { ACCESS_PATIENCE_MS, recoverPending } from '../src/recovery/recovery.ts'
+import { notePageEnd } from '../src/spool/page-end.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { Spool } from '../src/spool/spool.ts'
 import { FakeSocket } from './fake-socket.ts'
@@ -33,6 +34,20 @@ async function recovered(session: string, access: RecoveryOptions['access'], mor
   const errors: string[] = []
   const reports = await recoverPending({ ...more, access: (pending) => (pending.session === session ? access(pending) : null), onError: ({ code }) => errors.push(code) })
   return { report: reports.find((report) => report.session === session), errors }
+}
+
+/** Begins to recover over a fake network. @returns ends that */
+function recoveringAt(t: TestContext, session: string): () => Promise<unknown> {
+  const real = { WebSocket: globalThis.WebSocket, document: globalThis.document }
+  FakeSocket.all = []
+  Object.assign(globalThis, { WebSocket: FakeSocket, document: new EventTarget() })
+  t.after(() => Object.assign(globalThis, real))
+  const stopping = new AbortController()
+  const recovering = recovered(session, () => ({ token: 't', spoolKey: SPOOL_KEY }), { signal: stopping.signal })
+  return () => {
+    stopping.abort()
+    return recovering
+  }
 }
 
 test('what nobody opens now stays for another time', async () => {
@@ -119,17 +134,30 @@ for (const [recorders, says] of [
     const session = randomUUID()
     const names = ['a', 'b'].slice(0, recorders.length)
     for (const [i, client] of names.entries()) await left({ session, client, startedAt: i, stopped: recorders[i]!.stopped })
-    const real = { WebSocket: globalThis.WebSocket, document: globalThis.document }
-    FakeSocket.all = []
-    Object.assign(globalThis, { WebSocket: FakeSocket, document: new EventTarget() })
-    t.after(() => Object.assign(globalThis, real))
-    const stopping = new AbortController()
-    const recovering = recovered(session, () => ({ token: 't', spoolKey: SPOOL_KEY }), { signal: stopping.signal })
+    const end = recoveringAt(t, session)
     while (FakeSocket.all.length < names.length) await settled()
     for (const socket of FakeSocket.all) socket.welcomes()
     assert.deepEqual(FakeSocket.all.flatMap(({ sent, url }) => (sent.some(({ type }) => type === 'finish') ? [url.slice(-1)] : [])).toSorted(), says)
-    stopping.abort()
-    await recovering
+    await end()
     await recovered(session, () => 'discard')
   })
 }
+
+test('a page that was closed is told of as such, at its own time, and the note goes with what was left', async (t) => {
+  const notes = new Map<string, string>()
+  const localStorage = { setItem: (key: string, text: string) => notes.set(key, text), getItem: (key: string) => notes.get(key) ?? null, removeItem: (key: string) => notes.delete(key) }
+  Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: localStorage })
+  t.after(() => Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: undefined }))
+  const session = await left()
+  notePageEnd(session, 'c', Date.now() - 60_000)
+  const end = recoveringAt(t, session)
+  while (FakeSocket.all.length === 0) await settled()
+  FakeSocket.all[0]!.welcomes()
+  const reports = FakeSocket.all[0]!.sent.filter((message) => message.type === 'report') as unknown as { event: string; at: string }[]
+  assert.deepEqual(reports.map(({ event }) => event), ['page-closed'])
+  assert.ok(Math.abs(Date.parse(reports[0]!.at) - Date.now() + 60_000) < 5000)
+  await end()
+  assert.equal(notes.size, 1, 'it is told again by who comes next')
+  await recovered(session, () => 'discard')
+  assert.equal(notes.size, 0)
+})

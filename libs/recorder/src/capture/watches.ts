@@ -26,6 +26,8 @@ export interface WatchesHost {
   report(event: ReportEvent, detail?: string): void
   /** The device slept, or its clock was set forward: what was recorded before ended then. */
   slept(): void
+  /** The page is closed or reloaded: nothing that takes time is done any more. */
+  pageEnds(): void
   /** Pictures shall have this share of their intended bits. */
   shareVideo(share: VideoShare): void
   storage(left: StorageLeft): void
@@ -78,6 +80,8 @@ export class Watches {
     )
     document.addEventListener('freeze', () => this.#clock.freezes(), { signal })
     document.addEventListener('resume', () => this.#tick(), { signal })
+    // One that is kept may come back.
+    addEventListener('pagehide', ({ persisted }) => persisted || this.#host.pageEnds(), { signal })
     if (this.#host.warnBeforeLeaving) addEventListener('beforeunload', (event) => event.preventDefault(), { signal })
   }
 

@@ -6,6 +6,7 @@ import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
 import { endsSession, restorePart } from './recovery-plan.ts'
 import { retryDelay } from '../upload/retry-policy.ts'
+import { forgetPageEnd, pageEndOf } from '../spool/page-end.ts'
 import { Spool } from '../spool/spool.ts'
 import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
 import { Uplink } from '../upload/uplink.ts'
@@ -73,6 +74,7 @@ class Recovery {
     return this.#alone(async (record) => {
       if (access !== 'discard') return this.#upload(record, access)
       await withSpoolDatabase((database) => forgetClient(database, this.#client))
+      forgetPageEnd(record.session, record.client)
       return 'discarded'
     })
   }
@@ -98,6 +100,8 @@ class Recovery {
     for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
       this.#session.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
     }
+    const at = pageEndOf(record.session, record.client)
+    if (at !== null) this.#session.report({ event: 'page-closed', at })
     const isEnd = access.finish === true || endsSession(record, await withSpoolDatabase(spooledClients))
     const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()

@@ -3,6 +3,7 @@ import { seal, unseal } from './chunk-cipher.ts'
 import { sha256 } from './digest.ts'
 import { withLoss } from './lost-ranges.ts'
 import { isQuotaError, Overflow } from './overflow.ts'
+import { forgetPageEnd } from './page-end.ts'
 import { addRange } from '../ranges.ts'
 import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
 import { StoreConnection, writeTo } from './store-connection.ts'
@@ -153,6 +154,7 @@ export class Spool {
   async clear(): Promise<void> {
     this.#parts.clear()
     this.#unwritten.clear()
+    forgetPageEnd(this.#client.session, this.#client.client)
     await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
   }
 
