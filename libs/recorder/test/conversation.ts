@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ClientMessage, ServerMessage } from '@longtake/contracts'
 import type { LostCause } from '@longtake/contracts/protocol'
-import { UploadSession, type Action } from '../src/upload/upload-session.ts'
+import type { Action } from '../src/upload/action.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 
 export const WEBCAM = { track: 'webcam', part: '11111111-1111-4111-8111-111111111111', mimeType: 'video/webm;codecs=vp9,opus', startedAt: 1_000_000 }
 export const SCREEN = { track: 'screen', part: '22222222-2222-4222-8222-222222222222', mimeType: 'video/webm;codecs=vp9', startedAt: 1_000_500 }

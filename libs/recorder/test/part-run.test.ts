@@ -6,7 +6,8 @@ import type { RecorderError } from '../src/api.ts'
 import { deferred } from '../src/deferred.ts'
 import { PartRun } from '../src/capture/part-run.ts'
 import { Spool } from '../src/spool/spool.ts'
-import { UploadSession, type Action } from '../src/upload/upload-session.ts'
+import type { Action } from '../src/upload/action.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 import { spoolKey } from './spool-key.ts'
 
 const STARTED = { mimeType: 'video/webm', startedAt: 1000 }

@@ -35,7 +35,7 @@ test('a track that has not begun when all end is not recorded, and nothing waits
   await timers.pass(5000)
   await adding
   assert.equal(FakeMediaRecorder.running.length, 0)
-  assert.deepEqual(Object.keys(upload.partsByTrack()), ['webcam'])
+  assert.deepEqual(Object.keys(upload.progress()), ['webcam'])
   assert.deepEqual(await heldBy(session), [])
 })
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { fuzz, mutatedJson } from '@longtake/testkit'
 import fc from 'fast-check'
 import { parseServerMessage } from '../src/upload/server-message.ts'
-import { UploadSession, type Action } from '../src/upload/upload-session.ts'
+import type { Action } from '../src/upload/action.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 import { NOW, SCREEN, WEBCAM } from './conversation.ts'
 
 const PARTS = [WEBCAM, SCREEN]

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { UploadSession, type Action } from '../src/upload/upload-session.ts'
+import type { Action } from '../src/upload/action.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 import { id, ModelServer, PARTS } from './model-server.ts'
 
 const CODES = [null, 1006, 1012, 4400, 4401, 4413, 4422, 4429] as const

@@ -3,7 +3,9 @@ import { describe, it } from 'node:test'
 import { DOUBTED_SILENCE_MS, LINK_SILENCE_MS } from '../src/upload/liveness.ts'
 import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
 import { LONGEST_DELAY_MS, READS, type DelayCause } from '../src/upload/delayed-chunks.ts'
-import { CONNECT_TIMEOUT_MS, UploadSession, type Action } from '../src/upload/upload-session.ts'
+import type { Action } from '../src/upload/action.ts'
+import { CONNECT_TIMEOUT_MS } from '../src/upload/link.ts'
+import { UploadSession } from '../src/upload/upload-session.ts'
 import {
   acked,
   asked,

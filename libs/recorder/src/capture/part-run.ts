@@ -3,7 +3,8 @@ import { RecorderError } from '../api.ts'
 import { cut } from './cut.ts'
 import { isQuotaError } from '../spool/overflow.ts'
 import type { Spool } from '../spool/spool.ts'
-import type { Action, UploadSession } from '../upload/upload-session.ts'
+import type { Action } from '../upload/action.ts'
+import type { UploadSession } from '../upload/upload-session.ts'
 
 export interface PartRunHost {
   readonly session: UploadSession

@@ -7,7 +7,8 @@ import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
 import type { Spool } from '../spool/spool.ts'
 import { Transport } from './transport.ts'
-import type { Action, UploadSession } from './upload-session.ts'
+import type { Action } from './action.ts'
+import type { UploadSession } from './upload-session.ts'
 import type { Cancel, WorkerTimers } from '../worker-timers.ts'
 
 const TICK_MS = 2000
