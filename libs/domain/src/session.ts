@@ -64,7 +64,7 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       return committed(state, event)
     case 'chunks-parked': {
       const parked = chunksParked(state.parked, event)
-      return parked === state.parked ? state : { ...changed(state), parked }
+      return parked === state.parked ? state : { ...reopened(changed(state)), parked }
     }
     case 'session-finished':
       return finished(state, event)
@@ -126,15 +126,18 @@ function committed(state: SessionState, event: EventOf<'blocks-committed'>): Ses
 
 /** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
 export function hasSameContent(a: FileState, b: FileState): boolean {
-  return isEqual(content(a), content(b))
+  return isEqual(contentOf(a), contentOf(b))
 }
-const content = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts })
+/** What a file holds of the recording, whatever commit it is of. */
+export const contentOf = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts })
 
 function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
   // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.
   if (!isHigherOffset(offset, state.finish?.offset ?? '-1')) return alive(state, at)
   const isSame = state.finish !== null && isEqual(state.finish.parts, parts)
-  return { ...alive(isSame ? state : changed(state), at), finish: { parts, at, offset } }
+  // With another end it will not be abandoned as before; what is complete may well be so with both.
+  const ended = state.status === 'abandoned' ? reopened(changed(state)) : changed(state)
+  return { ...alive(isSame ? state : ended, at), finish: { parts, at, offset } }
 }
 
 function finalized(state: SessionState, { version, manifest }: EventOf<'session-finalized'>): SessionState {

@@ -85,6 +85,17 @@ test('what a visit changes makes the next version, however it is completed then:
   assert.deepEqual([visit().version, visit(declared).version, visit(opened).version, visit(finished(all, '100', 26 * HOUR)).version, visit(parked(2)).version], [1, 2, 2, 2, 2])
 })
 
+test('so does what came in one go with the visit, before anybody judged', () => {
+  const before = judge(live(vanished).state, ms(25 * HOUR)).state
+  const visit = (event: RecordingEvent): SessionState => {
+    const back = judge(fold([connected(26 * HOUR, 'k2'), event], before), ms(26 * HOUR)).state
+    return judge(live([disconnected(27 * HOUR, 'k2')], back).state, ms(60 * HOUR)).state
+  }
+  const [parkedOnes, ended] = [visit(parked(2)), visit(finished(all, '100', 26 * HOUR))]
+  assert.deepEqual([parkedOnes.status, parkedOnes.version, brief(parkedOnes)[0]], ['abandoned', 2, [2, 2, 'confirmed', 'unwritable']])
+  assert.deepEqual([ended.status, ended.version, ended.endedAt], ['abandoned', 2, at(26 * HOUR)])
+})
+
 test('a part that was named at the end and never came is abandoned, and stands in the manifest', () => {
   const state = judged(25 * HOUR, connected(1), committed(1, [whole(5)], { bytes: 0 }), finished({ webcam: [partA], room: [partB] }), disconnected(61))
   assert.equal(state.status, 'abandoned')
