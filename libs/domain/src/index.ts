@@ -6,5 +6,5 @@ export { holesOf, isSettled, isWhole, knownChunks, type KnownPart, partsOf, type
 export { type RecordingUrls, startOffsetMs, toPublicSession } from './public.ts'
 export { nextJudgementAt } from './next-judgement.ts'
 export * from './ranges.ts'
-export { type CompletedStatus, evolve, filesOf, hasSameContent, initialState, isCompleted } from './session.ts'
+export { type CompletedStatus, contentOf, evolve, filesOf, hasSameContent, initialState, isCompleted } from './session.ts'
 export { isHigherOffset } from './time.ts'

@@ -1,5 +1,5 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
+import { contentOf, evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
 
 interface Known {
@@ -59,14 +59,15 @@ export class Sessions {
    */
   restore(state: SessionState): void {
     const known = this.#known.get(state.session)
-    if (known !== undefined && isNewer(known.folded, state)) {
-      this.#known.set(state.session, { ...known, folded: distinguished(known.folded, state) })
+    const isOld = known !== undefined && isNewer(known.folded, state)
+    const folded = known === undefined ? state : isOld ? distinguished(known.folded, state) : distinguished(state, known.folded)
+    this.#set(state.session, { folded, published: isOld ? known.published : state }, nextJudgementAt(folded, -Infinity))
+    if (folded === state) {
+      this.#overwritten.delete(state.session)
+    } else {
       this.#overwritten.add(state.session)
       this.#touched.add(state.session)
-      return
     }
-    this.#set(state.session, { folded: state, published: state }, nextJudgementAt(state, -Infinity))
-    this.#overwritten.delete(state.session)
   }
 
   fold(event: RecordingEvent, offset: bigint): void {
@@ -122,13 +123,25 @@ export class Sessions {
   }
 }
 
-/** What another owner completed under a version may be sealed as that: other content needs a version of its own. */
-function distinguished(ours: SessionState, theirs: SessionState): SessionState {
-  const isTaken = isCompleted(ours.status) && isCompleted(theirs.status) && theirs.version >= ours.version
-  if (!isTaken || (ours.status === theirs.status && isEqual(ours.tracks, theirs.tracks))) return ours
-  const { completedAs: _completedAs, ...facts } = ours
-  return { ...facts, version: theirs.version, status: 'interrupted' }
+/**
+ * What another owner published as a version may be sealed: of other content it is not used again. Of the one state that goes
+ * on and the one that does not, either may be ours.
+ */
+function distinguished(state: SessionState, other: SessionState): SessionState {
+  const areCompleted = isCompleted(state.status) && isCompleted(other.status)
+  if (other.version < state.version || (other.version === state.version && !areCompleted)) return state
+  if (areCompleted && isSameRecording(state, other)) return other.version === state.version ? state : { ...state, version: other.version }
+  const { completedAs: _completedAs, ...facts } = state
+  return { ...facts, version: other.version, status: isCompleted(state.status) ? 'interrupted' : state.status }
 }
+
+function isSameRecording(a: SessionState, b: SessionState): boolean {
+  return a.status === b.status && isEqual(content(a), content(b))
+}
+const content = ({ tracks, gaps }: SessionState): unknown => ({
+  tracks: Object.fromEntries(Object.entries(tracks).map(([track, { files }]) => [track, files.map(contentOf)])),
+  gaps: gaps.map(({ since: _since, ...gap }) => gap),
+})
 
 function isNewer(a: SessionState, b: SessionState): boolean {
   if (a.eventsOffset === b.eventsOffset) return a.revision > b.revision

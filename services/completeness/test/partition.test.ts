@@ -176,6 +176,24 @@ test('a version that a replaced owner published with another content is not publ
   assert.equal(statuses().at(-1)!.version, 2)
 })
 
+test('a version that a replaced owner has used up is not used again, whether that one knew less or more of the events', async () => {
+  for (const { eventsOffset, used, next } of [{ eventsOffset: '0', used: 2, next: 3 }, { eventsOffset: '0', used: 1, next: 2 }, { eventsOffset: '90', used: 0, next: 2 }]) {
+    const { partition, record, tell, statuses } = setUp()
+    for (const event of [session.created, session.whole(1), session.finished]) void tell(event)
+    while (statuses().at(-1)?.version !== 1) await turn()
+    const mine = statuses().at(-1)!
+    const theirs: SessionState = { ...mine, eventsOffset, revision: 9, version: used, ...(used === 0 ? { status: 'recording', endedAt: null } : {}) }
+    void partition.handle(record('status', { ...encodeStatus(theirs), headers: { kind: 'session-state', writer: 'other' } }))
+    // More comes, under offsets that are new to both.
+    for (let events = 0; events < 95; events++) void tell(session.connected())
+    void tell(session.disconnected)
+    void tell(session.whole(2, 6))
+    await partition.close('shutdown')
+    assert.deepEqual([statuses().at(-1)!.status, statuses().at(-1)!.version], ['complete', next], `theirs was version ${used}`)
+    assert.ok(!statuses().some(({ version, tracks }) => version === used && tracks.webcam!.files[0]!.parts[0]!.chunks === 6))
+  }
+})
+
 test('what others wrote before the load, and its own, is no surprise', async () => {
   const sessions = new Sessions()
   const { partition, record, tell, statuses } = setUp({ sessions, loadedTo: 2n })
