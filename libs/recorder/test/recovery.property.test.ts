@@ -8,29 +8,25 @@ import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.t
 import { Spool } from '../src/spool/spool.ts'
 import type { Action } from '../src/upload/action.ts'
 import { UploadSession } from '../src/upload/upload-session.ts'
-import { id, ModelServer, PARTS } from './model-server.ts'
+import { ModelPage } from './model-page.ts'
+import { id, PARTS } from './model-server.ts'
 import { spoolKey } from './spool-key.ts'
 
 const key = await spoolKey()
 
 /** Pages of one recorder, each of which may die at any moment, over a real spool and a model of the server. */
-class World {
-  readonly server = new ModelServer(400, new Set())
+class World extends ModelPage {
   readonly #name: string
-  #session = new UploadSession()
   #spool: Spool
   #isRecording = true
-  #connected = false
-  settled = false
   /** What the page has begun to write: it dies with the page, or is written wholly. */
   #writes: (() => Promise<void>)[] = []
-  #reads: Extract<Action, { do: 'send-chunk' }>[] = []
-  readonly made = new Map<string, number>()
   readonly kept = new Set<string>()
   readonly excused = new Set<string>()
   stopped = false
 
   private constructor(name: string, spool: Spool) {
+    super(400, new Set())
     this.#name = name
     this.#spool = spool
   }
@@ -39,25 +35,22 @@ class World {
     const name = randomUUID()
     const world = new World(name, await Spool.create({ session: name, client: 'c', ingestUrl: '', startedAt: 0 }, key))
     for (const part of PARTS) {
-      world.made.set(part.part, 0)
       await world.#spool.addPart(part)
-      world.run(world.#session.openPart(part))
+      world.run(world.session.openPart(part))
     }
     return world
   }
 
   async capture(index: number, bytes: number, fits: boolean): Promise<void> {
     if (!this.#isRecording) return
-    const { part } = PARTS[index]!
-    const chunk = { seq: this.made.get(part)!, bytes, capturedAt: 0 }
-    this.made.set(part, chunk.seq + 1)
+    const { part, chunk } = this.make(index, bytes)
     if (fits) {
       this.kept.add(id(part, chunk.seq))
-      await this.#spool.addChunk({ part, seq: chunk.seq, payload: new Uint8Array(bytes).fill(chunk.seq).buffer, capturedAt: 0 })
-      this.run(this.#session.chunkSpooled(part, chunk))
+      await this.#spool.addChunk({ part, seq: chunk.seq, payload: new Uint8Array(bytes).fill(chunk.seq).buffer, capturedAt: chunk.capturedAt })
+      this.run(this.session.chunkSpooled(part, chunk))
     } else {
       await this.#spool.noteLost(part, chunk.seq, 'quota')
-      this.run(this.#session.chunkNotKept(part, chunk, 'quota'))
+      this.run(this.session.chunkNotKept(part, chunk, 'quota'))
     }
   }
 
@@ -81,15 +74,15 @@ class World {
     for (const { part } of PARTS) {
       const closed = { chunks: this.made.get(part)!, clean: true }
       await this.#spool.closePart(part, closed)
-      this.run(this.#session.closePart(part, closed.chunks, closed.clean))
+      this.run(this.session.closePart(part, closed.chunks, closed.clean))
     }
-    this.run(this.#session.finish())
+    this.run(this.session.finish())
   }
 
   /** The page dies, and another one recovers what it left. */
   async die(): Promise<void> {
-    if (this.settled) return
-    this.cut(true)
+    if (this.settled > 0) return
+    this.cut(1006, true)
     this.#writes = []
     await this.#spool.close()
     this.#isRecording = false
@@ -97,59 +90,25 @@ class World {
     const resumed = await Spool.resume(client, key)
     assert.ok(resumed !== 'wrong-key')
     this.#spool = resumed.spool
-    this.#session = new UploadSession()
-    for (const part of resumed.parts) this.#session.restorePart(restorePart(part, resumed.chunks.filter((chunk) => chunk.part === part.part)))
-    this.run(client.stopped ? this.#session.finish() : this.#session.leave())
+    this.session = new UploadSession()
+    for (const part of resumed.parts) this.session.restorePart(restorePart(part, resumed.chunks.filter((chunk) => chunk.part === part.part)))
+    this.run(client.stopped ? this.session.finish() : this.session.leave())
   }
 
-  run(actions: Action[]): void {
-    for (const action of actions) {
-      switch (action.do) {
-        case 'send':
-          this.server.receive(action.message)
-          break
-        case 'send-chunk':
-          this.#reads.push(action)
-          break
-        case 'note-opened':
-          this.#writes.push(() => this.#spool.noteOpened(action.part, { startedAt: action.startedAt, clockAheadMs: action.clockAheadMs }))
-          break
-        case 'forget-chunks':
-          this.#writes.push(() => this.#spool.forgetChunks(action.part, action.from, action.to, action.outcome))
-          break
-        case 'settled':
-          this.settled = true
-          break
-        case 'reconnect':
-        case 'disconnect':
-          this.#connected = false
-          this.#reads = []
-          break
-        case 'refusal':
-        case 'rename-client':
-        case 'end':
-          assert.fail('the server refuses nothing')
-          break
-        default:
-          action satisfies never
-      }
-    }
+  protected forgets({ part, from, to, outcome }: Extract<Action, { do: 'forget-chunks' }>): void {
+    this.#writes.push(() => this.#spool.forgetChunks(part, from, to, outcome))
   }
 
-  connect(): void {
-    if (this.#connected || this.settled) return
-    this.#connected = true
-    this.server.connect()
-    this.#session.connecting(5000)
-    this.deliver()
+  protected notes({ part, startedAt, clockAheadMs }: Extract<Action, { do: 'note-opened' }>): void {
+    this.#writes.push(() => this.#spool.noteOpened(part, { startedAt, clockAheadMs }))
   }
 
   async read(): Promise<void> {
-    const action = this.#reads.shift()
+    const action = this.reads.shift()
     if (action === undefined) return
     const chunk = await this.#spool.readChunk(action.part, action.seq)
     assert.ok(chunk !== 'unreadable')
-    if (typeof chunk === 'string') return this.run(this.#session.chunkUnreadable(action.part, action.seq, chunk))
+    if (typeof chunk === 'string') return this.run(this.session.chunkUnreadable(action.part, action.seq, chunk))
     assert.ok(new Uint8Array(chunk.payload).every((byte) => byte === action.seq), 'the bytes are those of that chunk')
     this.server.receiveChunk({ ...action, bytes: chunk.payload.byteLength })
   }
@@ -158,20 +117,9 @@ class World {
     await this.#writes.shift()?.()
   }
 
-  deliver(): void {
-    const message = this.server.toClient.shift()
-    if (message !== undefined && this.#connected) this.run(this.#session.message(message, 5000))
-  }
-
-  cut(arrived: boolean): void {
-    if (!this.#connected) return
-    this.server.cut(arrived)
-    this.run(this.#session.disconnected(1006))
-  }
-
   /** All is well from now on, until nothing moves any more. */
   async heal(): Promise<void> {
-    for (let round = 0; !this.settled; round++) {
+    for (let round = 0; this.settled === 0; round++) {
       assert.ok(round < 5000, 'it settles')
       this.connect()
       await this.read()
@@ -227,7 +175,7 @@ test('pages that die at any moment lose nothing that was kept, and tell of all e
             await world.write()
             break
           case 'cut':
-            world.cut(step.arrived)
+            world.cut(1006, step.arrived)
             break
           case 'take':
             await world.take(step.part, step.seq)

@@ -2,106 +2,49 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Action } from '../src/upload/action.ts'
-import { UploadSession } from '../src/upload/upload-session.ts'
-import { id, ModelServer, PARTS } from './model-server.ts'
+import { ModelPage } from './model-page.ts'
+import { id, PARTS } from './model-server.ts'
 
 const CODES = [null, 1006, 1012, 4400, 4401, 4413, 4422, 4429] as const
 
-/** The session with a model spool and a model of its edge, whose reads take their time. */
-class World {
-  readonly session = new UploadSession()
-  readonly server: ModelServer
+/** With a model spool, whose reads take their time. */
+class World extends ModelPage {
   readonly spool = new Map<string, number>()
-  readonly recorded = new Map<string, number>()
-  connected = false
-  settled = 0
-  #reads: Extract<Action, { do: 'send-chunk' }>[] = []
   #refused = false
 
   constructor(windowBytes: number, corrupt: ReadonlySet<string>) {
-    this.server = new ModelServer(windowBytes, corrupt)
-    for (const part of PARTS) {
-      this.run(this.session.openPart(part))
-      this.recorded.set(part.part, 0)
-    }
+    super(windowBytes, corrupt)
+    for (const part of PARTS) this.run(this.session.openPart(part))
   }
 
   capture(index: number, bytes: number, kept: boolean): void {
-    const { part } = PARTS[index]!
-    const seq = this.recorded.get(part)!
-    this.recorded.set(part, seq + 1)
-    const chunk = { seq, bytes, capturedAt: seq * 10 }
-    if (kept) this.spool.set(id(part, seq), bytes)
+    const { part, chunk } = this.make(index, bytes)
+    if (kept) this.spool.set(id(part, chunk.seq), bytes)
     this.run(kept ? this.session.chunkSpooled(part, chunk) : this.session.chunkNotKept(part, chunk, 'quota'))
   }
 
-  run(actions: Action[]): void {
-    for (const action of actions) {
-      switch (action.do) {
-        case 'send':
-          assert.ok(this.connected, 'only a connection can be written to')
-          this.server.receive(action.message)
-          break
-        case 'send-chunk':
-          this.#reads.push(action)
-          break
-        case 'forget-chunks':
-          for (let seq = action.from; seq <= action.to; seq++) {
-            const key = id(action.part, seq)
-            assert.ok(action.outcome === 'acknowledged' ? this.server.durable.has(key) : this.server.declaredLost.has(key), `${key} is forgotten but not durable`)
-            this.spool.delete(key)
-          }
-          break
-        case 'settled':
-          this.settled += 1
-          break
-        case 'reconnect':
-        case 'disconnect':
-          this.connected = false
-          // What was to be sent on that connection is void.
-          this.#reads = []
-          break
-        case 'refusal':
-        case 'note-opened':
-          break
-        case 'end':
-        case 'rename-client':
-          assert.fail('no such code was sent')
-          break
-        default:
-          action satisfies never
-      }
+  protected forgets({ part, from, to, outcome }: Extract<Action, { do: 'forget-chunks' }>): void {
+    for (let seq = from; seq <= to; seq++) {
+      const key = id(part, seq)
+      assert.ok(outcome === 'acknowledged' ? this.server.durable.has(key) : this.server.declaredLost.has(key), `${key} is forgotten but not durable`)
+      this.spool.delete(key)
     }
   }
 
-  connect(): void {
-    if (this.connected) return
-    this.connected = true
-    this.#refused = false
-    this.server.connect()
-    this.session.connecting(5000)
-    this.deliver()
+  protected notes(): void {}
+
+  override connect(): void {
+    if (!this.connected) this.#refused = false
+    super.connect()
   }
 
   /** One read of the spool comes back, and its chunk is sent. */
   read(): void {
-    const action = this.#reads.shift()
+    const action = this.reads.shift()
     if (action === undefined || this.#refused) return
     const bytes = this.spool.get(id(action.part, action.seq))
     if (bytes === undefined) return this.run(this.session.chunkUnreadable(action.part, action.seq, 'spool-cleared'))
     this.#refused = this.server.receiveChunk({ ...action, bytes }) === 'refused'
-  }
-
-  deliver(): void {
-    const message = this.server.toClient.shift()
-    if (message !== undefined && this.connected) this.run(this.session.message(message, 5000))
-    if (message?.type === 'error') this.cut(4422, true)
-  }
-
-  cut(code: number | null, kept: boolean): void {
-    if (!this.connected) return
-    this.server.cut(kept)
-    this.run(this.session.disconnected(code))
   }
 
   resend(index: number, from: number, to: number): void {
@@ -110,7 +53,7 @@ class World {
 
   /** Everything is well again until nothing moves any more. */
   heal(): void {
-    for (const { part } of PARTS) this.run(this.session.closePart(part, this.recorded.get(part)!, true))
+    for (const { part } of PARTS) this.run(this.session.closePart(part, this.made.get(part)!, true))
     this.run(this.session.finish())
     for (let round = 0; this.settled === 0; round++) {
       assert.ok(round < 20_000, 'it settles')
@@ -148,7 +91,7 @@ test('whatever is cut, delayed, refused and asked again: all is durable or decla
         switch (step.do) {
           case 'capture': {
             const { part } = PARTS[step.part]!
-            const key = id(part, world.recorded.get(part)!)
+            const key = id(part, world.made.get(part)!)
             if (!step.kept) excused.add(key)
             if (step.bytes > 200) tooLarge.add(key)
             world.capture(step.part, step.bytes, step.kept)
@@ -185,7 +128,7 @@ test('whatever is cut, delayed, refused and asked again: all is durable or decla
       assert.equal(world.settled, 1)
       assert.equal(world.spool.size, 0, 'the spool is empty')
       for (const { part } of PARTS) {
-        const recorded = world.recorded.get(part)!
+        const recorded = world.made.get(part)!
         assert.ok(world.server.opens.has(part))
         assert.equal(world.server.closes.get(part), recorded)
         for (let seq = 0; seq < recorded; seq++) {
