@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { CreateSessionResponse, PublicSession } from '@longtake/contracts'
-import { assertContent, checkSession, describeSummary, downloadSession } from '@longtake/testkit'
 import type { Browser, Page } from 'playwright-core'
 import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
-import { TcpLine } from '../e2e/tcp-line.ts'
-import { freePort } from '../local/ports.ts'
+import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
-import { call, createSession, disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
+import { judge, startRecording, stopRecording, systemOverLine, untilCells } from './record-page.ts'
+import { call, createSession } from './sessions.ts'
 
 test('the recorder in a real browser', async (t) => {
-  const gateway = await freePort()
-  await using line = await TcpLine.to(gateway)
-  await using system = await disposableSystem({
-    services: RECORDING_SERVICES,
-    ports: { gateway },
-    env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` },
-  })
+  await using scene = await systemOverLine()
+  const { system, line } = scene
   const browser = await launchChromium()
   t.after(() => browser.close())
 
@@ -33,24 +27,19 @@ interface Places {
 }
 
 async function survivesFaults(t: TestContext, { system, browser, line }: Places & { line: TcpLine }): Promise<void> {
-  const page = await browser.newPage()
-  const recorder = new Eavesdropper(page)
-  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
-  await page.click('#start')
-  await page.waitForSelector('#state[data-state=recording][data-connection=connected]')
-  const session = (await page.getAttribute('#state', 'data-session')) ?? ''
-  await untilChunks(page, 'acknowledged', 2)
+  const { page, recorder, session } = await startRecording(system, browser)
+  await untilCells(page, 'acknowledged', 2)
 
   line.cut()
   await page.waitForSelector('#state[data-connection=offline]')
-  await untilChunks(page, 'waiting', 4)
+  await untilCells(page, 'waiting', 4)
   assert.ok(((await spooled(page))['chunks'] ?? 0) >= 8, 'what waits is in the spool')
   line.mend()
   await untilCaughtUp(page)
 
   // Durable on the server, but not known here: it is sent again, and must not be there twice.
   line.loseAnswers()
-  await untilChunks(page, 'waiting', 2)
+  await untilCells(page, 'waiting', 2)
   line.cut()
   line.mend()
   await untilCaughtUp(page)
@@ -71,11 +60,7 @@ async function survivesFaults(t: TestContext, { system, browser, line }: Places 
   const waiting = await page.evaluate("[...document.querySelectorAll('[data-cell=waiting]')].map((cell) => cell.dataset.chunks)")
   assert.deepEqual(waiting, ['0', '0'])
 
-  const status = await untilStatus(system, session, finalized)
-  assert.equal(status.status, 'complete')
-  const verdict = checkSession({ session, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session, system.apiKey)) })
-  assertContent(verdict.findings)
-  t.diagnostic(describeSummary(verdict.summary))
+  assert.equal((await judge(t, system, session, recorder)).status, 'complete')
   await page.close()
 }
 
@@ -112,12 +97,9 @@ async function recordsParts(t: TestContext, { system, browser }: Places): Promis
     return seen
   })()`)
   assert.deepEqual(seen, { events: ['ended webcam', 'ended webcam', 'stopped'], states: ['recording', 'stopping', 'stopped'], errors: [] })
-  const status = await untilStatus(system, session.id, finalized)
+  const status = await judge(t, system, session.id, recorder)
   assert.equal(status.status, 'complete')
   assert.deepEqual(status.tracks['webcam']?.parts.map(({ closed, clean }) => [closed, clean]), [[true, true], [true, true], [true, true]])
-  const verdict = checkSession({ session: session.id, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session.id, system.apiKey)) })
-  assertContent(verdict.findings)
-  t.diagnostic(describeSummary(verdict.summary))
   await page.close()
 }
 
@@ -152,9 +134,8 @@ async function recordsWithoutWorker({ system, browser }: Places): Promise<void> 
   })
   await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
   await page.click('#start')
-  await untilChunks(page, 'acknowledged', 2)
-  await page.click('#stop')
-  await page.waitForSelector('#state[data-state=stopped]')
+  await untilCells(page, 'acknowledged', 2)
+  await stopRecording(page)
   assert.match(violations.join('\n'), /worker-src 'none'/)
   await context.close()
 }
@@ -166,15 +147,6 @@ async function openLibrary(system: System, browser: Browser): Promise<{ page: Pa
   await page.goto(`${system.queryUrl}/record`)
   await call<PublicSession>(system, `/v1/sessions/${session.id}`)
   return { page, session }
-}
-
-/** Until each track has at least so many. */
-async function untilChunks(page: Page, cell: 'acknowledged' | 'waiting', chunks: number): Promise<void> {
-  await page.waitForFunction(
-    `(() => { const cells = [...document.querySelectorAll('[data-cell=${cell}]')]; return cells.length > 0 && cells.every((cell) => Number(cell.dataset.chunks) >= ${chunks}) })()`,
-    undefined,
-    { timeout: 60_000 },
-  )
 }
 
 async function untilCaughtUp(page: Page): Promise<void> {

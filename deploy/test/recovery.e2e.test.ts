@@ -5,25 +5,19 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 import type { PublicSession } from '@longtake/contracts'
-import { assertContent, checkSession, describeSummary, downloadSession } from '@longtake/testkit'
 import type { BrowserContext, Page } from 'playwright-core'
 import { launchChromium, launchMortalChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
-import { TcpLine } from '../e2e/tcp-line.ts'
-import { freePort } from '../local/ports.ts'
+import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
-import { call, createSession, disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
+import { judge, startRecording, stopRecording, systemOverLine, untilCells } from './record-page.ts'
+import { call, createSession, finalized, untilStatus } from './sessions.ts'
 
 const CUT_MS = 20_000
 
 test('what a browser has kept arrives, whatever becomes of its network, its page and itself', async (t) => {
-  const gateway = await freePort()
-  await using line = await TcpLine.to(gateway)
-  await using system = await disposableSystem({
-    services: RECORDING_SERVICES,
-    ports: { gateway },
-    env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` },
-  })
+  await using scene = await systemOverLine()
+  const { system, line } = scene
   const browser = await launchChromium()
   t.after(() => browser.close())
   const places = async () => ({ system, line, context: await browser.newContext() })
@@ -132,29 +126,6 @@ async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places,
   await second.kill()
 }
 
-async function startRecording(system: System, context: BrowserContext): Promise<{ page: Page; recorder: Eavesdropper; session: string }> {
-  const page = await context.newPage()
-  const recorder = new Eavesdropper(page)
-  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
-  await page.click('#start')
-  await page.waitForSelector('#state[data-session]')
-  return { page, recorder, session: (await page.getAttribute('#state', 'data-session')) ?? '' }
-}
-
-async function stopRecording(page: Page): Promise<void> {
-  await page.click('#stop')
-  await page.waitForSelector('#state[data-state=stopped]', { timeout: 60_000 })
-}
-
-/** Waits for the final version and lets the checker compare it with what went over the line. */
-async function judge(t: TestContext, system: System, session: string, recorder: Eavesdropper): Promise<PublicSession> {
-  const status = await untilStatus(system, session, finalized)
-  const verdict = checkSession({ session, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session, system.apiKey)) })
-  assertContent(verdict.findings)
-  t.diagnostic(describeSummary(verdict.summary))
-  return status
-}
-
 const partsOf = ({ tracks }: PublicSession) => Object.values(tracks).flatMap(({ parts }) => parts)
 
 /** All that was kept was acknowledged, and the session has no gap. */
@@ -170,12 +141,6 @@ function assertUnreadable(stored: Buffer, recorder: Eavesdropper, kept: readonly
   assert.ok(stored.length > payloads.reduce((sum, { length }) => sum + length, 0))
   assert.ok(payloads.some(({ length }) => length > 1000))
   assert.deepEqual(payloads.filter((payload) => payload.length >= 16 && stored.includes(Buffer.from(payload.subarray(0, 16)))), [])
-}
-
-/** Until this column of each track has at least (at most) so many chunks. */
-async function untilCells(page: Page, cell: 'acknowledged' | 'waiting', chunks: number, comparison: '>=' | '<=' = '>='): Promise<void> {
-  const all = `[...document.querySelectorAll('[data-cell=${cell}]')]`
-  await page.waitForFunction(`${all}.length > 0 && ${all}.every((cell) => Number(cell.dataset.chunks) ${comparison} ${chunks})`, undefined, { timeout: 60_000 })
 }
 
 type Kept = [part: string, seq: number]
