@@ -172,6 +172,7 @@ test('a lost offset stops its partition with an alarm, never a silent reset', as
   await using after = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, ...journal.member('after') })
   await journal.until('the other partition', () => journal.handled('after').length === 1)
   while (after.check().ready) await delay(20)
+  await journal.until('the end of the handler that gets nothing more', () => journal.held('after').join() === '1')
   assert.match(JSON.stringify(after.check()), /no longer holds offset 2/)
   // What is fatal ends a service: its other partitions must go on.
   await fill(producer, topic, 1, ['and more'])
