@@ -111,6 +111,7 @@ export class Recorder {
       acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,
       lostChunks: sumOf(this.progress, 'lost').chunks,
       oldestWaitingAt: this.#upload.oldestWaitingAt,
+      inMemory: this.#spool.overflows,
     })
   }
 

@@ -13,6 +13,8 @@ export interface SituationFacts {
   lostChunks: number
   /** When the oldest chunk was captured that only this computer has; null if there is none. */
   oldestWaitingAt: number | null
+  /** Whether some of what waits is in this page's memory alone. */
+  inMemory: boolean
 }
 
 /** Without an ack for so long, while chunks wait, the server does not answer; a lost line itself is noticed late. */
@@ -43,11 +45,12 @@ export class SituationWatch {
     if (phase === 'failed') return { ...rest, kind: 'failed', words: 'Recording has ended: it was deleted on the server, and nothing of it is kept' }
     const doing = doingOf(facts)
     const losses = lostChunks === 0 ? '' : ` · ${lossOf(lostChunks)}`
-    const stay = phase === 'stopping' ? ': leave this page open' : ''
+    const stay = phase === 'stopping' || facts.inMemory ? ': leave this page open' : ''
     const isAway = connection !== 'connected' && (this.#wasOffline || now - (this.#connectedAt ?? now) > CONNECTING_MS)
     if (isAway || now - (this.#answeredAt ?? now) > SILENCE_MS) {
       const why = isAway ? 'no connection' : 'the server does not answer'
-      return { ...rest, kind: 'offline', words: `${doing} · ${why}, but safe (${keptOf(keptMinutes)} kept on this computer)${stay}${losses}` }
+      const kept = facts.inMemory ? `, and this computer has no place for it (${keptOf(keptMinutes)} kept by this page)` : `, but safe (${keptOf(keptMinutes)} kept on this computer)`
+      return { ...rest, kind: 'offline', words: `${doing} · ${why}${kept}${stay}${losses}` }
     }
     if (this.#backlogFrom !== null) return { ...rest, kind: 'catching-up', words: `${doing} · catching up (${rest.percent} %)${stay}${losses}` }
     if (!facts.anyTrack) return { ...rest, kind: 'nothing', words: `${doing}${losses}` }

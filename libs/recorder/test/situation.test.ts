@@ -11,6 +11,7 @@ const CALM: Omit<SituationFacts, 'now'> = {
   acknowledgedBytes: 0,
   lostChunks: 0,
   oldestWaitingAt: null,
+  inMemory: false,
 }
 const MINUTE = 60_000
 
@@ -28,6 +29,21 @@ describe('the situation in words', () => {
       { now: 3000, acknowledgedBytes: 10, waitingBytes: 10, oldestWaitingAt: 1500 },
     )
     assert.deepEqual(words, ['Recording', 'Recording', 'Recording'])
+  })
+
+  it('does not call safe what would be gone with the page', () => {
+    const words = wordsOf(
+      { now: 0, inMemory: true, waitingBytes: 10, oldestWaitingAt: 0 },
+      { now: MINUTE, connection: 'offline', waitingBytes: 600, oldestWaitingAt: 0, inMemory: true },
+      { now: 2 * MINUTE, waitingBytes: 600, oldestWaitingAt: 0, inMemory: true },
+      { now: 2 * MINUTE + 1000, acknowledgedBytes: 300, waitingBytes: 300, oldestWaitingAt: MINUTE },
+    )
+    assert.deepEqual(words, [
+      'Recording',
+      'Recording · no connection, and this computer has no place for it (1 minute kept by this page): leave this page open',
+      'Recording · catching up (0 %): leave this page open',
+      'Recording · catching up (50 %)',
+    ])
   })
 
   it('counts the minutes that only this computer has, and then how far it has caught up', () => {

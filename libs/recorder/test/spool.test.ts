@@ -202,10 +202,12 @@ for (const [name, cause] of [
     const refusing = mock.method(IDBDatabase.prototype, 'transaction', () => {
       throw new DOMException('no', name)
     })
+    assert.equal(spool.overflows, false)
     for (const seq of [0, 1]) await spool.addChunk(chunk(PART, seq))
     refusing.mock.restore()
     assert.deepEqual(await spool.readChunk(PART, 1), asRead(chunk(PART, 1)))
     await spool.forgetChunks(PART, 0, 0, 'acknowledged')
+    assert.equal(spool.overflows, true)
     await spool.close()
     const { parts, chunks } = await resumed(session)
     assert.deepEqual(chunks, [])

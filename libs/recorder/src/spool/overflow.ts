@@ -10,6 +10,10 @@ export class Overflow {
   readonly #chunks = new Map<string, NewChunk>()
   #bytes = 0
 
+  get isEmpty(): boolean {
+    return this.#chunks.size === 0
+  }
+
   /** @returns false where there is no room here either */
   add(chunk: NewChunk): boolean {
     if (this.#bytes + chunk.payload.byteLength > MOST_BYTES) return false

@@ -70,6 +70,11 @@ export class Spool {
     return { spool: new Spool(client, key, parts), parts, chunks }
   }
 
+  /** Whether there are chunks in memory that the store did not take, and that would be gone with the page. */
+  get overflows(): boolean {
+    return !this.#overflow.isEmpty
+  }
+
   async addPart(part: Pick<PartRecord, 'part' | 'track' | 'mimeType' | 'startedAt'>): Promise<void> {
     const { session, client } = this.#client
     this.#parts.set(part.part, { session, client, ...part, opened: null, acknowledged: [], lost: [], closed: null })
