@@ -94,6 +94,10 @@ function nearest(
 }
 
 function explain(expected: readonly Item[], actual: readonly Item[], missing: readonly number[], extra: readonly number[], result: Alignment): void {
+  if (extra.length === 0) {
+    result.missing.push(...missing.toSorted((x, y) => x - y))
+    return
+  }
   const missingByIdentity = new Map<string, number[]>()
   for (const e of missing) push(missingByIdentity, (expected[e] as Item).identity, e)
   const unmoved = extra.filter((a) => {

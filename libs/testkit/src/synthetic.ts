@@ -14,9 +14,11 @@ export interface SyntheticOptions {
   tracks?: readonly ('video' | 'audio')[]
   /** Time between two chunks in ms, like `MediaRecorder.start(timeslice)`; default 1000. */
   chunkEveryMs?: number
+  /** Length of a frame of sound in ms, of pictures twice that; default 20. Longer ones spare hours of recording most of their frames. */
+  frameMs?: number
 }
 
-const FRAME_MS = { video: 40, audio: 20 } as const
+const FRAME_MS = 20
 const LONGEST_CLUSTER_MS = 30_000
 const POOL_BYTES = 1 << 16
 
@@ -63,13 +65,14 @@ function* elements(options: SyntheticOptions, random: Random): Generator<Piece, 
   const keyframeEveryMs = options.keyframeEveryMs ?? 2000
   const video = tracks.indexOf('video') + 1
   const audio = tracks.indexOf('audio') + 1
-  const frames = frameMaker(options, random, { video: video > 0, audio: audio > 0 })
+  const frameMs = options.frameMs ?? FRAME_MS
+  const frames = frameMaker({ ...options, frameMs }, random, { video: video > 0, audio: audio > 0 })
   yield { timeMs: 0, bytes: recorderHead(tracks) }
 
   let clusterAt = -1
   let nextKeyframe = 0
-  for (let timeMs = 0; timeMs < options.durationMs; timeMs += FRAME_MS.audio) {
-    const hasVideo = video > 0 && timeMs % FRAME_MS.video === 0
+  for (let timeMs = 0; timeMs < options.durationMs; timeMs += frameMs) {
+    const hasVideo = video > 0 && timeMs % (2 * frameMs) === 0
     const key = hasVideo && timeMs >= nextKeyframe
     if (clusterAt < 0 || key || timeMs - clusterAt >= LONGEST_CLUSTER_MS) {
       clusterAt = timeMs
@@ -105,12 +108,12 @@ function recorderHead(tracks: readonly ('video' | 'audio')[]): Uint8Array {
 }
 
 /** Frames look like the codec's in their first bytes; the rest is a stamped slice of a random pool, so that all differ. */
-function frameMaker(options: SyntheticOptions, random: Random, has: { video: boolean; audio: boolean }) {
+function frameMaker(options: SyntheticOptions & { frameMs: number }, random: Random, has: { video: boolean; audio: boolean }) {
   const pool = random.bytes(POOL_BYTES * 2)
   const perSecond = options.bytesPerSecond ?? 40_000
-  const audioBytes = Math.max(16, Math.min(160, Math.floor(perSecond / (has.video ? 5 : 1) / (1000 / FRAME_MS.audio))))
-  const audioPerSecond = has.audio ? audioBytes * (1000 / FRAME_MS.audio) : 0
-  const videoBytes = Math.max(16, Math.floor((perSecond - audioPerSecond) / (1000 / FRAME_MS.video)))
+  const audioBytes = Math.max(16, Math.min(160, Math.floor(perSecond / (has.video ? 5 : 1) / (1000 / options.frameMs))))
+  const audioPerSecond = has.audio ? audioBytes * (1000 / options.frameMs) : 0
+  const videoBytes = Math.max(16, Math.floor((perSecond - audioPerSecond) / (1000 / (2 * options.frameMs))))
   let made = 0
   const frame = (start: readonly number[], length: number): Uint8Array => {
     const size = Math.min(POOL_BYTES, Math.max(start.length + 8, length))

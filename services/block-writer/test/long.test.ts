@@ -5,6 +5,8 @@ import { assertContent, checkRecording, syntheticRecording, syntheticChunks } fr
 import { newPart, STARTED_AT, World } from './harness.ts'
 
 const HOUR = 3_600_000
+/** What hours cost is a matter of their chunks, keyframes and holes, not of how many frames lie between. */
+const FRAME_MS = 100
 const BLOCK = 4 * 1024 * 1024
 
 /** Bytes written to storage, by kind of write. */
@@ -33,7 +35,7 @@ test('three hours: after the last chunk at most one block and 256 KiB are writte
   const chunks: Uint8Array[] = []
   world.open(part)
   let received = 0
-  for (const bytes of syntheticRecording({ durationMs: 3 * HOUR, seed: 1, bytesPerSecond: 5_000, keyframeEveryMs: 2_000 })) {
+  for (const bytes of syntheticRecording({ durationMs: 3 * HOUR, seed: 1, bytesPerSecond: 5_000, keyframeEveryMs: 2_000, frameMs: FRAME_MS })) {
     world.chunk(part, chunks.length, bytes)
     chunks.push(bytes)
     received += bytes.length
@@ -60,7 +62,7 @@ test('forty parts, five hundred holes and hours of keyframes survive a restart, 
   world.own()
   const parts = Array.from({ length: 40 }, (_, i) => ({
     part: newPart({ startedAt: new Date(STARTED_AT + i * 280_000).toISOString() }),
-    chunks: syntheticChunks({ durationMs: 270_000, seed: i, bytesPerSecond: 3_000, keyframeEveryMs: 2_000, chunkEveryMs: 2_000 }),
+    chunks: syntheticChunks({ durationMs: 270_000, seed: i, bytesPerSecond: 3_000, keyframeEveryMs: 2_000, chunkEveryMs: 2_000, frameMs: FRAME_MS }),
   }))
   // Thirteen holes a part, none at its start.
   const missing = (seq: number): boolean => seq % 10 === 7 && seq < 130
