@@ -6,7 +6,7 @@ import { HABITS, startRecording, untilAnswered, type Habit, type Pace, type Reco
 import type { Stage } from './stage.ts'
 
 export interface LoadPlan {
-  /** How many sessions; the first ones are steady, the others of any habit. */
+  /** How many sessions; the first ones are steady, the others of all habits in turn, in any order. */
   sessions: number
   steady: number
   pace: Pace
@@ -14,6 +14,8 @@ export interface LoadPlan {
 
 const PACE: Pace = { chunkEveryMs: 80 }
 export const LIGHT: LoadPlan = { sessions: 5, steady: 2, pace: PACE }
+/** With a session of every habit. */
+export const VARIED: LoadPlan = { sessions: 3 + Object.keys(HABITS).length, steady: 3, pace: PACE }
 
 /** What a session ended as: what a viewer sees of it, and what its clients know. */
 export interface Ended {
@@ -36,7 +38,8 @@ export class Load {
 
   /** Resolves when all are under way. */
   static async start(stage: Stage, random: Random, plan: LoadPlan): Promise<Load> {
-    const habits = Array.from({ length: plan.sessions }, (_, index) => (index < plan.steady ? 'steady' : random.pick(Object.keys(HABITS) as Habit[])))
+    const deck = random.shuffle(Object.keys(HABITS) as Habit[])
+    const habits = Array.from({ length: plan.sessions }, (_, index) => (index < plan.steady ? 'steady' : deck[(index - plan.steady) % deck.length]!))
     const seeds = habits.map(() => random.between(0, 1e9))
     return new Load(stage, await Promise.all(habits.map((habit, index) => startRecording(stage, habit, seeds[index]!, plan.pace))))
   }

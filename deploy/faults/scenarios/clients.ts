@@ -7,7 +7,7 @@ export const clients: readonly Scenario[] = [
   {
     brokers: 'one broker',
     name: 'clients crash, forget, repeat, vanish',
-    trials: { short: 1, long: 2 },
+    trials: { short: 0, long: 2 },
     load: { sessions: 2 * Object.keys(HABITS).length, steady: 1, pace: { chunkEveryMs: 80 } },
     strike: async ({ random }) => {
       await delay(random.between(3000, 8000))

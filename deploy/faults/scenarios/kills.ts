@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SERVICES, type ServiceName } from '../../local/services.ts'
-import { LIGHT } from '../load.ts'
+import { VARIED } from '../load.ts'
 import { measureRecovery, type Measure, type Recovery } from '../recovery.ts'
 import type { Scenario, Trial } from '../scenario.ts'
 import { instancesOf } from '../stage.ts'
@@ -81,7 +81,7 @@ export const kills: readonly Scenario[] = [
     ...one,
     name: 'kill -9 of one of every service',
     trials: { short: 1, long: 1 },
-    load: { ...LIGHT, steady: 3 },
+    load: VARIED,
     strike: async (trial) => (await Promise.all(SERVICES.map((service) => killService(trial, service)))).flat(),
   },
   ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 ${service}`, trials: { short: 0, long: 2 }, strike: (trial) => killService(trial, service) })),
