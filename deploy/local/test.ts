@@ -110,7 +110,8 @@ function planSteps(args: string[]): Step[] {
     if (files.length > 0) steps.push({ name: kind, run: () => run(files) })
   }
   addTests('unit', (files) => runTests(files, cores))
-  addTests('integration', (files) => integration(files, Math.min(cores, 2)))
+  // They mostly wait, for sessions that time out and processes that come back.
+  addTests('integration', (files) => integration(files, Math.min(cores, 2) + 1))
   addTests('e2e', (files) => endToEnd(files, Math.min(cores, 2)))
   if (steps.length === 0) throw new SetupError(`there are no such tests: ${USAGE}`)
   return steps
