@@ -149,6 +149,28 @@ test('a store that is taken away and does not open again costs one wait, and mem
   await spool.close()
 })
 
+test('a store that a later page takes away just as it is back is opened once more', async () => {
+  const { spool, session } = await spoolWith(0)
+  const release = await holdStore()
+  const first = spool.addChunk(chunk(1))
+  await waits(STORE_PATIENCE_MS)
+  await first
+  now += STORE_REST_MS
+  const opening = mock.method(IDBFactory.prototype, 'open')
+  await spool.addChunk(chunk(2))
+  await until(() => opening.mock.callCount() === 1)
+  await settled()
+  const later = openDB(SPOOL_DATABASE, 7)
+  await settled()
+  release()
+  ;(await later).close()
+  now += STORE_REST_MS
+  await until(() => isReadable(spool, 0))
+  await spool.addChunk(chunk(3))
+  await spool.close()
+  assert.deepEqual((await left(session)).here, [0, 3])
+})
+
 test('a read that never ends is given up in time, and takes nothing else with it', async () => {
   const { spool } = await spoolWith(0, 1)
   spoilReads((store, seq) => store === 'payloads' && seq === 0, null)

@@ -96,11 +96,14 @@ export class StoreConnection {
   }
 
   async #open(): Promise<SpoolDatabase> {
+    let isTaken = false
     const database = await openSpoolDatabase(() => {
+      isTaken = true
       this.#opening = null
     })
     try {
       await this.#introduce(database)
+      if (isTaken) throw new DOMException('the store was taken away', 'InvalidStateError')
       return database
     } catch (error) {
       database.close()
