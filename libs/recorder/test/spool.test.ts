@@ -82,6 +82,23 @@ test('a later page finds everything that a recovery needs: what is kept, acknowl
   assert.deepEqual(chunks.map(({ part, seq }) => [part, seq]), [...[3, 5, 6, 7, 8, 11].map((seq) => [PART, seq]), [OTHER_PART, 0]])
 })
 
+test('an acknowledged chunk that has left is never told as lost, whatever becomes of another write at that moment', async (t) => {
+  const session = randomUUID()
+  const spool = await create(session)
+  await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
+  for (const seq of [0, 1, 2]) await spool.addChunk(chunk(PART, seq))
+  const remove = Reflect.get(IDBObjectStore.prototype, 'delete') as (range: IDBKeyRange) => IDBRequest
+  t.mock.method(IDBObjectStore.prototype, 'delete', function (this: IDBObjectStore, range: IDBKeyRange) {
+    if (this.name === 'chunks' && indexedDB.cmp((range.lower as number[])[3], 0) === 0) queueMicrotask(() => this.transaction.abort())
+    return remove.call(this, range)
+  })
+  const [aborted, written] = await Promise.allSettled([spool.forgetChunks(PART, 0, 0, 'acknowledged'), spool.forgetChunks(PART, 1, 1, 'acknowledged')])
+  assert.deepEqual([aborted.status, written.status], ['rejected', 'fulfilled'])
+  await spool.close()
+  const { parts, chunks } = await resumed(session)
+  assert.deepEqual(restorePart(parts[0]!, chunks).lost, [])
+})
+
 test('what lies in the store cannot be read without the key, nor told from other bytes', async () => {
   const session = randomUUID()
   const spool = await create(session)

@@ -203,12 +203,13 @@ export class Spool {
   }
 
   #writeParts(transaction: Parameters<Write['requests']>[0]): Promise<unknown>[] {
-    const parts = [...this.#unwritten]
-    for (const part of parts) this.#unwritten.delete(part)
-    transaction.done.catch(() => {
-      for (const part of parts) if (this.#parts.has(part)) this.#unwritten.add(part)
-    })
-    return parts.map((part) => transaction.objectStore('parts').put(this.#parts.get(part)!))
+    const records = [...this.#unwritten].map((part) => this.#parts.get(part)!)
+    // Until it is done others write the same: none may rest on what becomes of this one.
+    const written = (): void => {
+      for (const record of records) if (this.#parts.get(record.part) === record) this.#unwritten.delete(record.part)
+    }
+    transaction.done.then(written, () => undefined)
+    return records.map((record) => transaction.objectStore('parts').put(record))
   }
 }
 
