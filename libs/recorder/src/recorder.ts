@@ -4,7 +4,7 @@ import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
-import { clientLock, holdLock, type Release } from './spool/locks.ts'
+import { clientLock, holdNewLock, type Release } from './spool/locks.ts'
 import { isQuotaError } from './spool/overflow.ts'
 import { notePageEnd } from './spool/page-end.ts'
 import { sumOf } from './progress.ts'
@@ -77,8 +77,7 @@ export class Recorder {
     const client = crypto.randomUUID()
     const { session, url } = ingestUrlOf(ingest.url, client)
     const key = await importSpoolKey(ingest.spoolKey)
-    // Nobody else has this client's name: it is free.
-    const release = (await holdLock(clientLock(session, client))) ?? ((): void => undefined)
+    const release = await holdNewLock(clientLock(session, client))
     const spool = await Spool.create({ session, client, ingestUrl: ingest.url, startedAt: Date.now() }, key).catch((cause: unknown) => {
       release()
       throw cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'the browser does not open its store', { cause })

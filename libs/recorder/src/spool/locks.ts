@@ -12,10 +12,21 @@ const trackLock = (session: string, track: string): string => `longtake-track:${
 
 /** Takes a lock of this origin, which ends with the page at the latest. @returns null when another page goes on holding it */
 export async function holdLock(name: string, patienceMs = LOCK_PATIENCE_MS): Promise<Release | null> {
-  const held = deferred<Release | null>()
   const patience = AbortSignal.timeout(patienceMs)
-  const hold = (): Promise<void> => new Promise((release) => held.resolve(release))
-  navigator.locks.request(name, { signal: patience }, hold).catch((error: Error) => (patience.aborted ? held.resolve(null) : held.reject(error)))
+  return request(name, { signal: patience }).catch((error: Error) => {
+    if (patience.aborted) return null
+    throw error
+  })
+}
+
+/** Takes a lock whose name is new, so that nobody else has it: it comes, however busy page and browser are. */
+export async function holdNewLock(name: string): Promise<Release> {
+  return request(name, {})
+}
+
+function request(name: string, options: LockOptions): Promise<Release> {
+  const held = deferred<Release>()
+  navigator.locks.request(name, options, () => new Promise<void>((release) => held.resolve(release))).catch((error: Error) => held.reject(error))
   return held.promise
 }
 
