@@ -32,7 +32,7 @@ const isLeft = async (session: string): Promise<boolean> => (await withSpoolData
 /** What becomes of that session; all others are let be. */
 async function recovered(session: string, access: RecoveryOptions['access'], more: Partial<RecoveryOptions> = {}): Promise<{ report: RecoveryReport | undefined; errors: string[] }> {
   const errors: string[] = []
-  const reports = await recoverPending({ ...more, access: (pending) => (pending.session === session ? access(pending) : null), onError: ({ code }) => errors.push(code) })
+  const reports = await recoverPending({ onError: ({ code }) => errors.push(code), ...more, access: (pending) => (pending.session === session ? access(pending) : null) })
   return { report: reports.find((report) => report.session === session), errors }
 }
 
@@ -91,6 +91,21 @@ test('an access that fails is asked again until it is there or nobody waits any 
   )
   assert.deepEqual([report?.outcome, errors, asked], ['stopped', ['token-failed'], 2])
   assert.equal(await isLeft(session), true)
+})
+
+test('a listener that throws stops nothing', async (t) => {
+  const session = await left()
+  const reported = t.mock.fn()
+  Object.assign(globalThis, { reportError: reported })
+  t.after(() => Object.assign(globalThis, { reportError: undefined }))
+  let asked = 0
+  const { report } = await recovered(session, () => ((asked += 1) === 1 ? Promise.reject(new Error('offline')) : 'discard'), {
+    onError: () => {
+      throw new Error('a fault of the page')
+    },
+  })
+  assert.equal(report?.outcome, 'discarded')
+  assert.equal(reported.mock.callCount(), 1)
 })
 
 test('an access that never answers is asked again, and keeps no other tab from what was left', async (t) => {

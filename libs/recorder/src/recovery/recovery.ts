@@ -1,6 +1,7 @@
-import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryReport } from '../api.ts'
+import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryProgress, type RecoveryReport } from '../api.ts'
 import { importSpoolKey } from '../spool/chunk-cipher.ts'
 import { deferred } from '../deferred.ts'
+import { Emitter } from '../emitter.ts'
 import { inTime } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
@@ -37,6 +38,7 @@ class Recovery {
   readonly #client: ClientRecord
   readonly #pending: PendingRecording
   readonly #options: RecoveryOptions
+  readonly #emitter = new Emitter<{ error: RecorderError; progress: RecoveryProgress }>()
   readonly #session = new UploadSession()
   readonly #timers = new WorkerTimers()
   readonly #stopped = deferred<'stopped'>()
@@ -47,6 +49,8 @@ class Recovery {
     this.#options = options
     const { session, ingestUrl, startedAt } = client
     this.#pending = { session, client: client.client, ingestUrl, startedAt }
+    if (options.onError !== undefined) this.#emitter.on('error', (error) => options.onError?.(error, this.#pending))
+    this.#emitter.on('progress', (progress) => options.onProgress?.(progress))
     if (options.signal?.aborted === true) this.#stopped.resolve('stopped')
     options.signal?.addEventListener('abort', () => this.#stopped.resolve('stopped'), { once: true })
   }
@@ -113,8 +117,8 @@ class Recovery {
   async #access(): Promise<RecoveryAccess | 'discard' | 'stopped' | null> {
     for (let failures = 1; ; failures++) {
       try {
-        const access = Promise.resolve(this.#options.access(this.#pending))
-        return await Promise.race([this.#stopped.promise, inTime(access, ACCESS_PATIENCE_MS, () => new Error('it was not answered'))])
+        const access = Promise.race([this.#stopped.promise, this.#options.access(this.#pending)])
+        return await inTime(access, ACCESS_PATIENCE_MS, () => new Error('it was not answered'))
       } catch (cause) {
         this.#error(new RecorderError('token-failed', 'access to what was left on this computer was not to be had', { cause }))
       }
@@ -156,13 +160,12 @@ class Recovery {
     this.#progressDue = true
     this.#timers.after(PROGRESS_EVERY_MS, () => {
       this.#progressDue = false
-      this.#options.onProgress?.({ ...this.#pending, tracks: this.#session.progress() })
+      this.#emitter.emit('progress', { ...this.#pending, tracks: this.#session.progress() })
     })
   }
 
   /** Without a listener it is reported as an uncaught error. */
   #error(error: RecorderError): void {
-    if (this.#options.onError === undefined) reportError(error)
-    else this.#options.onError(error, this.#pending)
+    if (!this.#emitter.emit('error', error)) reportError(error)
   }
 }
