@@ -196,6 +196,15 @@ test('bytes that the store does not give, though it tells of their chunk, are un
   await spool.close()
 })
 
+for (const [name, is] of [['NotReadableError', 'corrupt'], ['DataError', 'unreadable']] as const) {
+  test(`bytes that are not given with ${name} are ${is}`, async () => {
+    const { spool } = await spoolWith(0)
+    spoilReads((store) => store === 'payloads', new DOMException('Failed to read large IndexedDB value', name))
+    assert.equal(await spool.readChunk(PART, 0), is)
+    await spool.close()
+  })
+}
+
 test('who looks for what was left does not wait for ever', async () => {
   const refused = assert.rejects(withSpoolDatabase(() => new Promise(() => undefined)), { code: 'spool-failed' })
   await waits(WORK_PATIENCE_MS)

@@ -8,8 +8,8 @@ import { addRange } from '../ranges.ts'
 import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
 import { StoreConnection, writeTo } from './store-connection.ts'
 
-/** Names that IndexedDB gives to damage that will not go away. */
-const DAMAGED: ReadonlySet<string> = new Set(['NotReadableError', 'DataError'])
+/** What IndexedDB calls damage that will not go away. Chrome before version 130 says `DataError` of that and of a lack of memory alike. */
+const DAMAGED = 'NotReadableError'
 /** And to what is no fault of what was asked for. */
 const INTERRUPTED: ReadonlySet<string> = new Set(['AbortError', 'InvalidStateError'])
 
@@ -216,5 +216,5 @@ export class Spool {
 /** @throws what says nothing about the bytes themselves */
 function nameOfFault(error: unknown): 'corrupt' | 'unreadable' {
   if (!(error instanceof DOMException) || INTERRUPTED.has(error.name)) throw error
-  return DAMAGED.has(error.name) ? 'corrupt' : 'unreadable'
+  return error.name === DAMAGED ? 'corrupt' : 'unreadable'
 }
