@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { ConnectionState } from '../src/api.ts'
 import type { Spool } from '../src/spool/spool.ts'
-import { READS } from '../src/upload/delayed-chunks.ts'
+import { LONGEST_DELAY_MS, READS } from '../src/upload/delayed-chunks.ts'
+import { LONGEST_FAULT_MS } from '../src/upload/read-faults.ts'
 import { Uplink } from '../src/upload/uplink.ts'
 import { CONNECT_TIMEOUT_MS } from '../src/upload/link.ts'
 import { UploadSession } from '../src/upload/upload-session.ts'
@@ -187,6 +188,31 @@ test('a chunk that the store never gives, though it is well, is declared lost af
   await timers.pass(120_000)
   const { track, part } = PART
   assert.deepEqual([lost(), reads, errors], [[{ type: 'lost', track, part, from: 0, to: 0, cause: 'corrupt' }], READS, []])
+  uplink.stop()
+})
+
+test('while the store gives no bytes at all nothing is taken for damaged, for an hour', async () => {
+  let isDamaged = true
+  const { uplink, session } = running('t', () => Promise.resolve(isDamaged ? 'unreadable' : { payload: new ArrayBuffer(10), sha256: new Uint8Array(32) }))
+  uplink.perform(session.openPart(PART))
+  for (let seq = 0; seq < 10; seq++) session.chunkSpooled(PART.part, { seq, bytes: 10, capturedAt: seq })
+  await settled()
+  last().welcomes()
+  const stays = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 10_000) {
+      await timers.pass(10_000)
+      last().says({ type: 'pong', t: 0 })
+    }
+  }
+  await stays(LONGEST_FAULT_MS - 60_000)
+  assert.deepEqual(lost(), [])
+  isDamaged = false
+  await stays(30_000)
+  assert.equal(new Set(sentChunks()).size, 10)
+  isDamaged = true
+  for (let seq = 10; seq < 20; seq++) uplink.perform(session.chunkSpooled(PART.part, { seq, bytes: 10, capturedAt: seq }))
+  await stays(LONGEST_FAULT_MS + 5 * LONGEST_DELAY_MS)
+  assert.equal(lost().length, 10)
   uplink.stop()
 })
 

@@ -3,6 +3,7 @@ import { encodeChunkFrame } from '@longtake/contracts/frame'
 import { RecorderError, type ConnectionState, type RecorderOptions } from '../api.ts'
 import { bothClocks, haveParted } from '../clocks.ts'
 import { withClient } from './ingest-url.ts'
+import { ReadFaults } from './read-faults.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -48,6 +49,7 @@ export class Uplink {
   #cancelTick: Cancel | null = null
   readonly #outbox: ChunkJob[] = []
   #sending = false
+  readonly #readFaults = new ReadFaults()
   /** By `performance.now()`. */
   #saidAwayAt = -Infinity
   readonly #onOnline = (): void => {
@@ -179,9 +181,10 @@ export class Uplink {
     try {
       const chunk = await spool.readChunk(part, seq)
       if (connection !== this.#connection) return
-      if (chunk === 'unreadable') this.perform(session.chunkDelayed(part, seq, chunk, Date.now()))
-      else if (typeof chunk === 'string') this.perform(session.chunkUnreadable(part, seq, chunk))
-      else this.#transport?.send(encodeChunkFrame({ handle, seq, capturedAt, sha256: chunk.sha256, payload: new Uint8Array(chunk.payload) }))
+      if (chunk === 'unreadable') return this.perform(session.chunkDelayed(part, seq, this.#readFaults.failed(part, seq, performance.now()), Date.now()))
+      if (typeof chunk === 'string') return this.perform(session.chunkUnreadable(part, seq, chunk))
+      this.#readFaults.read()
+      this.#transport?.send(encodeChunkFrame({ handle, seq, capturedAt, sha256: chunk.sha256, payload: new Uint8Array(chunk.payload) }))
     } catch (cause) {
       if (connection !== this.#connection) return
       this.#sayAway(cause)
