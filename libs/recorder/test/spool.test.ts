@@ -231,3 +231,23 @@ for (const [name, cause] of [
     assert.deepEqual(restorePart(parts[0]!, []).lost, [{ from: 1, to: 1, cause, declared: false }])
   })
 }
+
+test('a chunk that is acknowledged just as it goes from memory into the store does not stay there', async () => {
+  for (let steps = 0; steps < 20; steps++) {
+    const session = randomUUID()
+    const spool = await create(session)
+    await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
+    const refusing = mock.method(IDBDatabase.prototype, 'transaction', () => {
+      throw new DOMException('no', 'UnknownError')
+    })
+    for (const seq of [0, 1]) await spool.addChunk(chunk(PART, seq))
+    refusing.mock.restore()
+    await spool.addChunk(chunk(PART, 2))
+    for (let step = 0; step < steps; step++) await new Promise((resolve) => setImmediate(resolve))
+    await spool.forgetChunks(PART, 0, 1, 'acknowledged')
+    await spool.close()
+    const { parts, chunks } = await resumed(session)
+    assert.deepEqual(chunks.map(({ seq }) => seq), [2], `after ${steps} steps`)
+    assert.deepEqual(restorePart(parts[0]!, chunks).lost, [])
+  }
+})

@@ -3,8 +3,8 @@ import type { NewChunk } from './spool.ts'
 const MOST_BYTES = 8 * 1024 * 1024
 
 /**
- * Chunks that the browser's store does not take, in memory until they are sent: nobody expects a loss while the network
- * is fine. They are few, so that memory stays bounded, and do not outlive the page.
+ * Chunks that the browser's store does not take, in memory until they are sent, or it takes them: nobody expects a loss
+ * while the network is fine. They are few, so that memory stays bounded, and do not outlive the page.
  */
 export class Overflow {
   readonly #chunks = new Map<string, NewChunk>()
@@ -12,6 +12,11 @@ export class Overflow {
 
   get isEmpty(): boolean {
     return this.#chunks.size === 0
+  }
+
+  /** The one that has waited longest. */
+  get first(): NewChunk | undefined {
+    return this.#chunks.values().next().value
   }
 
   /** @returns false where there is no room here either */
@@ -32,6 +37,11 @@ export class Overflow {
       this.#bytes -= chunk.payload.byteLength
       this.#chunks.delete(key)
     }
+  }
+
+  clear(): void {
+    this.#chunks.clear()
+    this.#bytes = 0
   }
 }
 

@@ -43,6 +43,7 @@ export class Spool {
   /** Parts of which the store does not know the latest. */
   readonly #unwritten = new Set<string>()
   readonly #overflow = new Overflow()
+  #moving: Promise<void> | null = null
   readonly #writes = new Set<Promise<void>>()
   readonly #store = new StoreConnection((database) => this.#introduce(database))
 
@@ -89,16 +90,34 @@ export class Spool {
     } catch (error) {
       if (!this.#overflow.add(chunk)) throw error
       await this.noteLost(chunk.part, chunk.seq, isQuotaError(error) ? 'quota' : 'spool-cleared').catch(() => undefined)
+      return
+    }
+    if (this.overflows) this.#moving ??= this.#moveOverflow()
+  }
+
+  /** The store takes chunks again: what waits in memory goes where it outlives the page. */
+  async #moveOverflow(): Promise<void> {
+    try {
+      for (let chunk = this.#overflow.first; chunk !== undefined; chunk = this.#overflow.first) {
+        const { part, seq } = chunk
+        // It may have been acknowledged meanwhile.
+        await this.#writeChunk(chunk, () => this.#overflow.read(part, seq) !== undefined)
+        this.#overflow.forget(part, seq, seq)
+      }
+    } catch {
+      // It stays where it is until the store takes a next one.
+    } finally {
+      this.#moving = null
     }
   }
 
-  async #writeChunk({ part, seq, payload, capturedAt }: NewChunk): Promise<void> {
+  async #writeChunk({ part, seq, payload, capturedAt }: NewChunk, isWanted = (): boolean => true): Promise<void> {
     const sealed = await seal(this.#key, this.#at(part, seq), payload)
     const { session, client } = this.#client
     const record = { session, client, part, seq, bytes: payload.byteLength, capturedAt }
     await this.#write({
       stores: ['parts', 'chunks', 'payloads'],
-      requests: (transaction) => [transaction.objectStore('chunks').put(record), transaction.objectStore('payloads').put(sealed, this.#at(part, seq))],
+      requests: (transaction) => (isWanted() ? [transaction.objectStore('chunks').put(record), transaction.objectStore('payloads').put(sealed, this.#at(part, seq))] : []),
       durability: 'strict',
     })
   }
@@ -159,12 +178,14 @@ export class Spool {
   async clear(): Promise<void> {
     this.#parts.clear()
     this.#unwritten.clear()
+    this.#overflow.clear()
     forgetPageEnd(this.#client.session, this.#client.client)
     await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
   }
 
   /** For good, once what is being written is written. */
   async close(): Promise<void> {
+    await this.#moving
     await Promise.allSettled(this.#writes)
     await this.#store.close()
   }
