@@ -48,9 +48,8 @@ export class TableReader implements AsyncDisposable {
   check(): { ready: true } | { ready: false; reason: string } {
     if (this.#fault !== undefined) return { ready: false, reason: this.#fault.message }
     if (this.#streams.size === 0) return { ready: false, reason: `${this.#options.topic} is not being read yet` }
-    const { silentMs } = this.#fetcher
-    if (silentMs > SILENCE_MS) return { ready: false, reason: `Kafka has not answered for ${Math.round(silentMs / 1000)} s: ${this.#options.topic} cannot be read` }
-    return { ready: true }
+    const fault = this.#fetcher.fault()
+    return fault === undefined ? { ready: true } : { ready: false, reason: fault }
   }
 
   /**
@@ -119,8 +118,6 @@ export class TableReader implements AsyncDisposable {
 }
 
 const QUEUED_BYTES = 4 << 20
-/** Above it a reader is not ready. */
-const SILENCE_MS = 10_000
 
 interface TableStreamOptions {
   topic: string

@@ -107,7 +107,8 @@ export class Consumer implements AsyncDisposable {
     if (fault !== undefined) return { ready: false, reason: fault.message }
     if (this.#closing.signal.aborted) return { ready: false, reason: 'the consumer is closing' }
     if (!this.#membership.confirmed) return { ready: false, reason: `Kafka has not answered: whether this is still a member of the group ${this.#options.group} is not known` }
-    return { ready: true }
+    const stalled = this.#fetcher.fault()
+    return stalled === undefined ? { ready: true } : { ready: false, reason: stalled }
   }
 
   /** Commits what may be committed, now. */

@@ -222,14 +222,17 @@ export class Membership {
    */
   async commit(offsets: readonly PartitionOffset[]): Promise<PartitionOffset[]> {
     const { group } = this.#options
+    const generation = this.#generation
     const coordinator = (this.#coordinator ??= await this.#cluster.coordinator(group))
+    // Partitions may have been dealt anew meanwhile: in the name of the next generation it could set another's offsets back.
+    if (generation !== this.#generation) return []
     const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([topic, partitions]) => ({
       topic,
       partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
     }))
     let answer: { responses: { topic: string; partitions: { partition: number; errorCode: number }[] }[] }
     try {
-      answer = await this.#cluster.raw(coordinator, 'OffsetCommit', { groupId: group, groupGenerationId: this.#generation, memberId: this.#memberId, retentionTime: '-1', topics })
+      answer = await this.#cluster.raw(coordinator, 'OffsetCommit', { groupId: group, groupGenerationId: generation, memberId: this.#memberId, retentionTime: '-1', topics })
     } catch (error) {
       if (isCoordinatorGone(error)) this.#coordinator = undefined
       throw error

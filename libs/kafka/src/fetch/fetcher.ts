@@ -31,7 +31,12 @@ interface Entry {
   readonly target: FetchTarget
   failures: number
   retryAt: number
+  /** The error that it has met at every try since. */
+  failing: { since: number; error: unknown } | null
 }
+
+/** A broker that restarts, or a leader that moves, takes less. */
+const STALLED_MS = 10_000
 
 const LATEST_BACKOFF_MS = 2000
 const METADATA_AGE_MS = 300_000
@@ -59,17 +64,27 @@ export class Fetcher {
 
   /** Starts reading; the returned function stops it. An answer under way is dropped. */
   add(target: FetchTarget): () => void {
-    const entry: Entry = { target, failures: 0, retryAt: 0 }
+    const entry: Entry = { target, failures: 0, retryAt: 0, failing: null }
     this.#cluster.want([target.topic])
     this.#entries.add(entry)
     this.wake()
     return () => this.#entries.delete(entry)
   }
 
-  /** How long some broker has left a request unanswered, in ms; a healthy one answers several times a second. */
-  get silentMs(): number {
+  /**
+   * Why something that is wanted has not been read for longer than `afterMs`: some broker gives no answer, of which a healthy
+   * one gives several a second, or a partition meets an error at every try. Undefined while all is well.
+   */
+  fault(afterMs: number = STALLED_MS): string | undefined {
     const now = performance.now()
-    return Math.max(0, ...[...this.#silentSince.values()].map((since) => now - since))
+    const silentMs = Math.max(0, ...[...this.#silentSince.values()].map((since) => now - since))
+    if (silentMs > afterMs) return `Kafka has not answered for ${Math.round(silentMs / 1000)} s`
+    for (const { target, failing } of this.#entries) {
+      if (failing === null || now - failing.since <= afterMs || !target.wants()) continue
+      const { since, error } = failing
+      return `${keyOf(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${error instanceof Error ? error.message : String(error)}`
+    }
+    return undefined
   }
 
   /** To be called when a target wants again. */
@@ -129,6 +144,8 @@ export class Fetcher {
       const now = performance.now()
       const wanting = led.filter(({ target, retryAt }) => retryAt <= now && target.wants())
       if (wanting.length === 0) {
+        // Nothing is asked of it.
+        this.#silentSince.delete(nodeId)
         const retryIn = Math.min(...led.filter(({ retryAt }) => retryAt > now).map(({ retryAt }) => retryAt - now))
         await this.#woken(retryIn)
         continue
@@ -181,6 +198,7 @@ export class Fetcher {
       const { records, nextOffset } = await decodeBatches(fetched, fetchOffset)
       if (!this.#entries.has(entry)) return false
       entry.failures = 0
+      entry.failing = null
       target.nextOffset = nextOffset
       target.accept({ records, highWatermark: fetched.highWatermark })
       return false
@@ -191,6 +209,7 @@ export class Fetcher {
         return false
       }
       entry.failures += 1
+      entry.failing = { since: entry.failing?.since ?? performance.now(), error }
       entry.retryAt = performance.now() + backoffMs(entry.failures, 50, LATEST_BACKOFF_MS)
       this.#warn(entry.failures, error, `fetching ${keyOf(target)} failed; trying again`)
       return isStaleMetadata(error)
