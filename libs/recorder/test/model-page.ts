@@ -12,6 +12,8 @@ export abstract class ModelPage {
   readonly made = new Map(PARTS.map(({ part }) => [part, 0]))
   session = new UploadSession()
   connected = false
+  /** Milliseconds since the epoch. */
+  now = 5000
   settled = 0
   /** Chunks on their way from the spool to the connection. */
   reads: ActionOf<'send-chunk'>[] = []
@@ -50,15 +52,17 @@ export abstract class ModelPage {
         case 'settled':
           this.settled += 1
           break
-        case 'reconnect':
         case 'disconnect':
+          this.server.cut(true)
+          break
+        case 'reconnect':
           this.connected = false
           // What was to be sent on that connection is void.
           this.reads = []
           break
         case 'refusal':
-          break
         case 'rename-client':
+          break
         case 'end':
           assert.fail('no such code was sent')
           break
@@ -72,13 +76,13 @@ export abstract class ModelPage {
     if (this.connected || this.settled > 0) return
     this.connected = true
     this.server.connect()
-    this.session.connecting(5000)
+    this.session.connecting(this.now)
     this.deliver()
   }
 
   deliver(): void {
     const message = this.server.toClient.shift()
-    if (message !== undefined && this.connected) this.run(this.session.message(message, 5000))
+    if (message !== undefined && this.connected) this.run(this.session.message(message, this.now))
     if (message?.type === 'error') this.cut(4422, true)
   }
 
