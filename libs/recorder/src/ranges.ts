@@ -27,3 +27,15 @@ export function runsOf(seqs: Iterable<number>): SeqRange[] {
   }
   return runs
 }
+
+/** The rest of a range. */
+export function without([from, to]: SeqRange, taken: readonly SeqRange[]): SeqRange[] {
+  const rest: SeqRange[] = []
+  let next = from
+  for (const [low, high] of taken.toSorted((a, b) => a[0] - b[0])) {
+    if (high < next || low > to) continue
+    if (low > next) rest.push([next, low - 1])
+    next = high + 1
+  }
+  return next <= to ? [...rest, [next, to]] : rest
+}

@@ -1,7 +1,7 @@
 import type { SeqRange } from '@longtake/contracts'
 import type { SpooledChunk } from '../upload/chunk-queue.ts'
 import type { LostRange } from '../spool/lost-ranges.ts'
-import { contains, runsOf } from '../ranges.ts'
+import { contains, runsOf, without } from '../ranges.ts'
 import type { ChunkRecord, ClientRecord, PartRecord } from '../spool/spool-database.ts'
 
 /** What is left to do for a part whose page is gone. */
@@ -23,10 +23,10 @@ export function restorePart(record: PartRecord, chunks: readonly ChunkRecord[]):
   const { track, part, mimeType, startedAt, opened, acknowledged } = record
   const waiting = chunks.filter(({ seq }) => !contains(acknowledged, seq))
   const here = runsOf(waiting.map(({ seq }) => seq))
-  const noted = record.lost.flatMap((range) => without(range, [...here, ...acknowledged]).map(([from, to]) => ({ ...range, from, to })))
+  const noted = record.lost.flatMap((range) => without([range.from, range.to], [...here, ...acknowledged]).map(([from, to]) => ({ ...range, from, to })))
   const known = [...acknowledged, ...here, ...noted.map(({ from, to }): SeqRange => [from, to])]
   const length = record.closed?.chunks ?? Math.max(0, ...known.map(([, to]) => to + 1))
-  const gone = length === 0 ? [] : without({ from: 0, to: length - 1 }, known).map(([from, to]): LostRange => ({ from, to, cause: 'spool-cleared', declared: false }))
+  const gone = length === 0 ? [] : without([0, length - 1], known).map(([from, to]): LostRange => ({ from, to, cause: 'spool-cleared', declared: false }))
   return {
     track,
     part,
@@ -47,16 +47,4 @@ export function restorePart(record: PartRecord, chunks: readonly ChunkRecord[]):
  */
 export function endsSession({ session, startedAt, stopped }: ClientRecord, all: readonly ClientRecord[]): boolean {
   return stopped && !all.some((other) => other.session === session && other.startedAt > startedAt && !other.stopped)
-}
-
-/** The rest of a range. */
-function without({ from, to }: { from: number; to: number }, taken: readonly SeqRange[]): SeqRange[] {
-  const rest: SeqRange[] = []
-  let next = from
-  for (const [low, high] of taken.toSorted((a, b) => a[0] - b[0])) {
-    if (high < next || low > to) continue
-    if (low > next) rest.push([next, low - 1])
-    next = high + 1
-  }
-  return next <= to ? [...rest, [next, to]] : rest
 }

@@ -1,10 +1,11 @@
+import type { SeqRange } from '@longtake/contracts'
 import type { LostCause } from '@longtake/contracts/protocol'
 import { seal, unseal } from './chunk-cipher.ts'
 import { sha256 } from './digest.ts'
 import { withLoss } from './lost-ranges.ts'
 import { isQuotaError, Overflow } from './overflow.ts'
 import { forgetPageEnd } from './page-end.ts'
-import { addRange } from '../ranges.ts'
+import { addRange, without } from '../ranges.ts'
 import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
 import { StoreConnection, writeTo } from './store-connection.ts'
 
@@ -42,6 +43,8 @@ export class Spool {
   readonly #parts: Map<string, PartRecord>
   /** Parts of which the store does not know the latest. */
   readonly #unwritten = new Set<string>()
+  /** By part: chunks that may still be in the store, and leave it with the next write. */
+  readonly #leavings = new Map<string, SeqRange[]>()
   readonly #overflow = new Overflow()
   #moving: Promise<void> | null = null
   readonly #writes = new Set<Promise<void>>()
@@ -160,8 +163,8 @@ export class Spool {
       outcome === 'acknowledged' ? { acknowledged: addRange(acknowledged, from, to) } : { lost: withLoss(lost, { from, to, cause: outcome, declared: true }) },
     )
     this.#overflow.forget(part, from, to)
-    const range = IDBKeyRange.bound(this.#at(part, from), this.#at(part, to))
-    await this.#write({ stores: ['parts', 'chunks', 'payloads'], requests: (transaction) => [transaction.objectStore('chunks').delete(range), transaction.objectStore('payloads').delete(range)] })
+    this.#leavings.set(part, addRange(this.#leavings.get(part) ?? [], from, to))
+    await this.#write({ stores: ['parts', 'chunks', 'payloads'], requests: () => [] })
   }
 
   async closePart(part: string, closed: { chunks: number; clean: boolean }): Promise<void> {
@@ -178,6 +181,7 @@ export class Spool {
   async clear(): Promise<void> {
     this.#parts.clear()
     this.#unwritten.clear()
+    this.#leavings.clear()
     this.#overflow.clear()
     forgetPageEnd(this.#client.session, this.#client.client)
     await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
@@ -206,9 +210,13 @@ export class Spool {
     await this.#write({ stores: ['parts'], requests: () => [] })
   }
 
-  /** One transaction with all that `requests` makes, and with what the store does not yet know of the parts. */
+  /** One transaction with all that `requests` makes, and with what the store does not yet know of the parts and of chunks that leave. */
   async #write({ stores, requests, durability }: Write): Promise<void> {
-    const written = this.#store.write(stores, durability, (transaction) => [...requests(transaction), ...(stores.includes('parts') ? this.#writeParts(transaction) : [])])
+    const written = this.#store.write(stores, durability, (transaction) => [
+      ...requests(transaction),
+      ...(stores.includes('parts') ? this.#writeParts(transaction) : []),
+      ...(stores.includes('payloads') ? this.#removeLeavings(transaction) : []),
+    ])
     this.#writes.add(written)
     try {
       await written
@@ -231,6 +239,24 @@ export class Spool {
     }
     transaction.done.then(written, () => undefined)
     return records.map((record) => transaction.objectStore('parts').put(record))
+  }
+
+  #removeLeavings(transaction: Parameters<Write['requests']>[0]): Promise<void>[] {
+    const leaving = [...this.#leavings]
+    const removed = (): void => {
+      for (const [part, ranges] of leaving) {
+        const rest = (this.#leavings.get(part) ?? []).flatMap((range) => without(range, ranges))
+        if (rest.length === 0) this.#leavings.delete(part)
+        else this.#leavings.set(part, rest)
+      }
+    }
+    transaction.done.then(removed, () => undefined)
+    return leaving.flatMap(([part, ranges]) =>
+      ranges.flatMap(([from, to]) => {
+        const range = IDBKeyRange.bound(this.#at(part, from), this.#at(part, to))
+        return [transaction.objectStore('chunks').delete(range), transaction.objectStore('payloads').delete(range)]
+      }),
+    )
   }
 }
 
