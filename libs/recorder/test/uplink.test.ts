@@ -191,7 +191,7 @@ test('a chunk that the store never gives, though it is well, is declared lost af
   uplink.stop()
 })
 
-test('while the store gives no bytes at all nothing is taken for damaged, for an hour', async () => {
+test('while the store gives no bytes at all nothing is taken for damaged, for ten minutes', async () => {
   let isDamaged = true
   const { uplink, session } = running('t', () => Promise.resolve(isDamaged ? 'unreadable' : { payload: new ArrayBuffer(10), sha256: new Uint8Array(32) }))
   uplink.perform(session.openPart(PART))

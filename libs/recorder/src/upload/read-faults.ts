@@ -2,8 +2,8 @@ import type { DelayCause } from './delayed-chunks.ts'
 
 /** So many chunks in a row that are not to be read are no coincidence: something keeps the store's bytes from everybody. */
 const TOO_MANY = 3
-/** But if that lasts, nobody waits for it any longer. */
-export const LONGEST_FAULT_MS = 60 * 60_000
+/** But if that lasts it is damage, and the page that sends what is left may not stay open for long. */
+export const LONGEST_FAULT_MS = 10 * 60_000
 
 /** Tells a chunk that is damaged from a store that for a while gives no chunk's bytes, as when memory or file handles are short. */
 export class ReadFaults {
