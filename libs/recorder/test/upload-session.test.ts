@@ -5,6 +5,7 @@ import type { RestoredPart } from '../src/recovery/recovery-plan.ts'
 import { LONGEST_DELAY_MS, READS, type DelayCause } from '../src/upload/delayed-chunks.ts'
 import type { Action } from '../src/upload/action.ts'
 import { CONNECT_TIMEOUT_MS } from '../src/upload/link.ts'
+import { OutgoingPart } from '../src/upload/outgoing-part.ts'
 import { UploadSession } from '../src/upload/upload-session.ts'
 import {
   acked,
@@ -472,4 +473,14 @@ describe('progress', () => {
     const { session } = given(opened(WEBCAM), connected(), spooled(WEBCAM, 0), cut(), connected())
     assert.deepEqual(session.progress()['webcam']?.sent, { chunks: 1, bytes: 100 })
   })
+})
+
+it('tells the oldest of what waits for two days while the store is away', () => {
+  const part = new OutgoingPart(WEBCAM)
+  for (let seq = 0; seq < 172_800; seq++) {
+    part.spooled({ seq, bytes: 100, capturedAt: seq * 1000 })
+    part.send()
+    part.delay(seq, 'store-away', 0)
+  }
+  assert.equal(part.oldestWaitingAt, 0)
 })

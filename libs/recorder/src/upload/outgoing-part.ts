@@ -111,7 +111,8 @@ export class OutgoingPart {
   get oldestWaitingAt(): number | null {
     const first = this.waiting.first()
     const waiting = [...this.#inFlight.values(), ...this.#delayed.chunks, ...(first === undefined ? [] : [first])]
-    return waiting.length === 0 ? null : Math.min(...waiting.map(({ capturedAt }) => capturedAt))
+    // Not by arguments of a call, of which an engine takes some ten thousands.
+    return waiting.reduce<number | null>((oldest, { capturedAt }) => Math.min(oldest ?? capturedAt, capturedAt), null)
   }
 
   /** Whether it must be bound to a handle. */
