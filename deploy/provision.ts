@@ -2,6 +2,7 @@ import { openBlobStore } from '@longtake/blob'
 import { DEFAULT_PARTITIONS, TOPICS } from '@longtake/contracts'
 import { ensureTopics } from '@longtake/kafka'
 import { azureSettings, createLogger, type Env, integer, kafkaConnection, kafkaSettings, readEnv } from '@longtake/service'
+import { reasons } from './local/run.ts'
 
 const settings = {
   ...kafkaSettings,
@@ -19,10 +20,15 @@ export async function provision(env: Env): Promise<void> {
 }
 
 if (import.meta.main) {
-  await provision(process.env)
-  console.log(
-    `topics ${Object.values(TOPICS)
-      .map(({ name }) => name)
-      .join(', ')} and the container are there`,
-  )
+  try {
+    await provision(process.env)
+    console.log(
+      `topics ${Object.values(TOPICS)
+        .map(({ name }) => name)
+        .join(', ')} and the container are there`,
+    )
+  } catch (error) {
+    console.error(`provision has failed. ${reasons(error)}`)
+    process.exit(1)
+  }
 }

@@ -30,7 +30,8 @@ async function main(): Promise<number> {
   const profile = PROFILES.find((one) => one === given) as Profile | undefined
   if (profile === undefined) throw new SetupError(`there is no profile ${given}: ${USAGE}`)
   if (list) {
-    for (const { name, trials: counts } of SCENARIOS) console.log(`${name.padEnd(50)} ${PROFILES.map((one) => `${one} ${counts[one]}`).join(', ')}`)
+    const width = Math.max(...SCENARIOS.map(({ name }) => name.length))
+    for (const { name, trials: counts } of SCENARIOS) console.log(`${name.padEnd(width)}  ${PROFILES.map((one) => `${one} ${counts[one]}`).join(', ')}`)
     return 0
   }
   const options = { profile, only, trials: readNumber('trials', trials), minutes: readNumber('minutes', minutes) }

@@ -11,6 +11,12 @@ export function untilStopped(): Promise<string> {
   })
 }
 
+/** What failed and, each in a line of its own, why: for whoever can mend it, without the stacks. */
+export function reasons(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}\n  because: ${reasons(error.cause)}`
+}
+
 /** For a script's last `catch`: one line for what the user can mend, everything for what is our fault; exit code 1. */
 export function reportSetupError(error: unknown): never {
   console.error(error instanceof SetupError ? `longtake: ${error.message}` : error)

@@ -1,6 +1,7 @@
 import { TOPICS } from '@longtake/contracts'
 import { createProducer, type KafkaConfig } from '@longtake/kafka'
 import { createLogger, kafkaConnection, kafkaSettings, readEnv, type Env } from '@longtake/service'
+import { reasons } from '../local/run.ts'
 import { readCommand, USAGE, UsageError, type Command } from './arguments.ts'
 import { select } from './backlog.ts'
 import { describeBacklog, recordLines, size } from './report.ts'
@@ -31,28 +32,22 @@ export async function parked({ replay: isReplay, dryRun, selection, limit }: Com
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
-/** The Kafka of the shared settings; without any the one that `npm start` runs on this machine. */
 function kafkaOf(env: Env): KafkaConfig {
-  const local = `127.0.0.1:${env['LONGTAKE_LOCAL_KAFKA_PORT'] || '19092'}`
-  const config = readEnv({ ...env, KAFKA_BROKERS: env['KAFKA_BROKERS'] || local }, kafkaSettings)
+  const config = readEnv(env, kafkaSettings)
   return kafkaConnection({ ...config, instance: String(process.pid) }, 'parked', createLogger({ service: 'parked', level: 'silent' }))
 }
 
+/** Of the shared settings; without any it speaks to the Kafka that `npm start` runs on this machine. */
 async function main(args: readonly string[], env: Env): Promise<void> {
-  const kafka = kafkaOf(env)
+  const local = `127.0.0.1:${env['LONGTAKE_LOCAL_KAFKA_PORT'] || '19092'}`
   try {
-    console.log(await parked(readCommand(args), kafka))
+    console.log(await parked(readCommand(args), kafkaOf({ ...env, KAFKA_BROKERS: env['KAFKA_BROKERS'] || local })))
   } catch (error) {
     process.exitCode = 1
     if (error instanceof UsageError) return console.error(`parked: ${error.message}\n\n${USAGE}`)
-    console.error(`parked: ${messages(error)}`)
-    if (!env['KAFKA_BROKERS']) console.error(`Kafka was looked for at ${kafka.brokers.join()}: run \`npm start\` in another terminal, or set KAFKA_BROKERS.`)
+    console.error(`parked: ${reasons(error)}`)
+    if (!env['KAFKA_BROKERS']) console.error(`Kafka was looked for at ${local}: run \`npm start\` in another terminal, or set KAFKA_BROKERS.`)
   }
-}
-
-function messages(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined ? error.message : `${error.message}\n  because: ${messages(error.cause)}`
 }
 
 if (import.meta.main) await main(process.argv.slice(2), process.env)

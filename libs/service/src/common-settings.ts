@@ -42,6 +42,7 @@ export const azureSettings = {
   azureAccountUrl: url('LONGTAKE_AZURE_ACCOUNT_URL', {
     help: 'storage account spoken to by managed identity, as https://name.blob.core.windows.net',
     default: undefined,
+    insteadOf: 'AZURE_STORAGE_CONNECTION_STRING',
   }),
   azureContainer: text('LONGTAKE_AZURE_CONTAINER', { help: 'container of all recordings', default: 'recordings' }),
 }

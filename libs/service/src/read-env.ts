@@ -16,10 +16,12 @@ export function readEnv<const S extends Settings>(env: Env, settings: S): Config
   const config: Record<string, unknown> = {}
   const known = new Set(Object.values(settings).map(({ name }) => name))
   for (const [key, setting] of Object.entries(settings)) {
-    const raw = env[setting.name]?.trim() ?? ''
+    const raw = valueOf(env, setting.name)
     const near = nearName(env, setting.name, known)
     if (near !== undefined) {
       faults.push(near)
+    } else if (setting.insteadOf !== undefined && (raw !== '') === (valueOf(env, setting.insteadOf) !== '')) {
+      faults.push(`set either ${setting.insteadOf} or ${setting.name}${raw === '' ? '' : ', not both'} (${setting.help})`)
     } else if (raw !== '') {
       try {
         config[key] = setting.parse(raw)
@@ -39,6 +41,9 @@ export function readEnv<const S extends Settings>(env: Env, settings: S): Config
   throw new LongtakeError('INVALID_CONFIG', `${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
 }
 
+/** Empty if unset. */
+const valueOf = (env: Env, name: string): string => env[name]?.trim() ?? ''
+
 /** What `readEnv` would say of names near to these, for who sets them in an environment that it hands on. */
 export function nearNames(env: Env, names: readonly string[]): string[] {
   const known = new Set(names)
@@ -46,7 +51,7 @@ export function nearNames(env: Env, names: readonly string[]): string[] {
 }
 
 function nearName(env: Env, name: string, known: ReadonlySet<string>): string | undefined {
-  if (!name.startsWith('LONGTAKE_') || (env[name]?.trim() ?? '') !== '') return undefined
+  if (!name.startsWith('LONGTAKE_') || valueOf(env, name) !== '') return undefined
   const near = Object.keys(env).find((other) => !known.has(other) && other.startsWith('LONGTAKE') && env[other] !== '' && isNear(other, name))
   return near === undefined ? undefined : `${near} is no setting: is ${name} meant?`
 }

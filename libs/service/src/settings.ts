@@ -7,6 +7,8 @@ export interface Setting<T> {
   readonly secret: boolean
   /** What it is when unset; a setting without one is required. */
   readonly fallback?: { readonly value: T }
+  /** Name of another setting: of the two exactly one must be set. */
+  readonly insteadOf?: string
   parse(raw: string): T
 }
 
@@ -18,10 +20,12 @@ interface Options<D> {
   help: string
   /** Makes the setting optional. `undefined` is a possible default. */
   default?: D
+  insteadOf?: string
 }
 
 function setting<T, D>(name: string, options: Options<D>, parse: (raw: string) => T, secret = false): Setting<T | D> {
-  const base = { name, help: options.help, secret, parse }
+  const { help, insteadOf } = options
+  const base = { name, help, secret, parse, ...(insteadOf === undefined ? {} : { insteadOf }) }
   return 'default' in options ? { ...base, fallback: { value: options.default as D } } : base
 }
 

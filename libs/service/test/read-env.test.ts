@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { test } from 'node:test'
 import { LongtakeError } from '@longtake/contracts'
-import { bytes, duration, flag, integer, list, nearNames, oneOf, port, ratio, readEnv, secret, type Setting, text, url } from '../src/index.ts'
+import { azureSettings, bytes, duration, flag, integer, list, nearNames, oneOf, port, ratio, readEnv, secret, type Setting, text, url } from '../src/index.ts'
 
 const help = 'what it is for'
 const read = <T>(setting: Setting<T>, raw: string | undefined): T => readEnv({ [setting.name]: raw }, { it: setting }).it
@@ -69,6 +69,17 @@ test('all faults are told at once, with what to do', () => {
       '  LONGTAKE_SPOL_DIR is no setting: is LONGTAKE_SPOOL_DIR meant?',
     ].join('\n'),
   )
+})
+
+test('of two that stand for each other exactly one must be set, which is told among the other faults', () => {
+  const settings = { brokers: list('KAFKA_BROKERS', { help: 'host:port' }), ...azureSettings }
+  const [string, account] = [{ AZURE_STORAGE_CONNECTION_STRING: 'a' }, { LONGTAKE_AZURE_ACCOUNT_URL: 'https://b' }]
+  const brokers = { KAFKA_BROKERS: 'h:1' }
+  assert.match(faults(() => readEnv({}, settings)), /^2 settings are wrong:\n {2}KAFKA_BROKERS is not set .*\n {2}set either AZURE_STORAGE_CONNECTION_STRING or LONGTAKE_AZURE_ACCOUNT_URL \(/)
+  assert.match(faults(() => readEnv({ ...brokers, ...string, ...account }, settings)), /^One setting is wrong:\n {2}set either .*, not both \(/)
+  assert.match(faults(() => readEnv({ ...brokers, LONGTAKE_AZURE_ACOUNT_URL: 'https://b' }, settings)), /^One setting is wrong:\n {2}LONGTAKE_AZURE_ACOUNT_URL is no setting/)
+  assert.equal(readEnv({ ...brokers, ...string }, settings).azureConnectionString?.reveal(), 'a')
+  assert.equal(readEnv({ ...brokers, ...account }, settings).azureAccountUrl, 'https://b')
 })
 
 test('defaults count only for what is unset or empty', () => {
