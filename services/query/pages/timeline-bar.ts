@@ -1,5 +1,6 @@
 import type { PublicSession } from '@longtake/contracts'
 import { clock } from './access.ts'
+import { causeWords } from './missing-words.ts'
 
 type Gap = PublicSession['tracks'][string]['parts'][number]['gaps'][number]
 /** A gap on the file's own timeline. */
@@ -64,5 +65,5 @@ const KINDS: Record<Gap['kind'], string> = {
 export function gapWords({ from, to, startMs, endMs, kind, state, cause }: Gap): string {
   const chunks = from === to ? `chunk ${from}` : `chunks ${from}–${to}`
   const when = startMs === null ? chunks : `${clock(startMs)}–${endMs === null ? '…' : clock(endMs)}`
-  return `${when}: ${KINDS[kind]}${cause === null ? '' : ` (${cause})`}${state === 'open' ? ', may still come' : ''}`
+  return `${when}: ${KINDS[kind]}${cause === null ? '' : ` (${causeWords(cause)})`}${state === 'open' ? ', may still come' : ''}`
 }

@@ -1,6 +1,7 @@
 import type { PublicSession } from '@longtake/contracts'
 import { clock, size } from './access.ts'
 import { isFarBehind, livePositionMs } from './live-edge.ts'
+import { uncertainWords } from './missing-words.ts'
 import { gapWords, TimelineBar } from './timeline-bar.ts'
 
 type Track = PublicSession['tracks'][string]
@@ -86,7 +87,7 @@ export class TrackPlayer {
     this.#live.setAttribute('aria-pressed', String(this.#follows))
     const waits = this.#isLive && this.#follows && this.#video.ended ? ' · waiting for more' : ''
     this.#facts.textContent = file === undefined ? 'Nothing to see yet: the first seconds are on their way' : `${clock(track.durationMs)} · ${size(track.bytes)}${waits}`
-    this.#showGaps(gaps.map(gapWords))
+    this.#showMissing([...gaps.map(gapWords), ...uncertainWords(track.parts, this.#isLive)])
     this.#showFiles(track.files.length)
   }
 
@@ -265,11 +266,11 @@ export class TrackPlayer {
     this.#show()
   }
 
-  #showGaps(gaps: string[]): void {
+  #showMissing(missing: string[]): void {
     // Built anew only when it changed: what one reads or hears stays.
-    if (gaps.join('\n') === [...this.#gaps.children].map(({ textContent }) => textContent).join('\n')) return
+    if (missing.join('\n') === [...this.#gaps.children].map(({ textContent }) => textContent).join('\n')) return
     this.#gaps.replaceChildren(
-      ...gaps.map((text) => {
+      ...missing.map((text) => {
         const item = document.createElement('li')
         item.textContent = text
         return item

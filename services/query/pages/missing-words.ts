@@ -1,0 +1,37 @@
+import type { PublicSession } from '@longtake/contracts'
+
+type Part = PublicSession['tracks'][string]['parts'][number]
+
+/** In words for whoever watches. */
+const CAUSES: Readonly<Record<string, string>> = {
+  quota: 'the recording computer had no space left',
+  'spool-cleared': 'the data of this site was cleared on the recording computer',
+  corrupt: 'it was damaged on the recording computer',
+  crash: 'the page or the computer crashed',
+  'too-large': 'it was too large to be sent',
+  unwritable: 'the server could not write it',
+  ended: 'the session was ended before it came',
+  abandoned: 'the recorder did not come back',
+  'page-closed': 'the page was closed or reloaded',
+  paused: 'paused',
+  slept: 'the computer slept',
+  frozen: 'the page stood still',
+  muted: 'the source was muted',
+  'device-lost': 'the source was gone',
+  'recorder-failed': 'the browser failed to record',
+  'between-parts': 'the recorder began anew',
+}
+
+/** A cause that a later recorder or server names stands as it came. */
+export const causeWords = (cause: string): string => CAUSES[cause] ?? cause
+
+/** What is no gap, since nobody knows whether it was: how far parts would have gone on whose recorder died. */
+export function uncertainWords(parts: readonly Pick<Part, 'closed' | 'clean' | 'gaps'>[], isLive: boolean): string[] {
+  return parts.flatMap(({ closed, clean }, index) => {
+    if (clean || (isLive && !closed)) return []
+    const next = parts[index + 1]
+    if (next === undefined) return ['The end may be missing: the recorder went away without closing the recording']
+    // Otherwise the gap in front of the next part says it.
+    return next.gaps.some(({ kind }) => kind === 'not-recorded') ? [] : ['A moment may be missing where the recorder began anew']
+  })
+}

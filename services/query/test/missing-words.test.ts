@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LOST_CAUSES } from '@longtake/contracts'
+import { causeWords, uncertainWords } from '../pages/missing-words.ts'
+
+test('causes are told in words, and one that is not known as it came', () => {
+  assert.equal(causeWords('page-closed'), 'the page was closed or reloaded')
+  assert.equal(causeWords('struck-by-lightning'), 'struck-by-lightning')
+  // An answer to a resend, which never becomes the cause of a confirmed gap.
+  for (const cause of LOST_CAUSES.filter((one) => one !== 'already-acknowledged')) assert.match(causeWords(cause), / /)
+})
+
+test('a part that was not closed cleanly may lack its end, which is said where no gap behind it says so', () => {
+  const part = { closed: true, clean: true, gaps: [] }
+  const crashed = { ...part, clean: false }
+  const later = { ...part, gaps: [{ from: 0, to: 0, startMs: 1000, endMs: 5000, kind: 'not-recorded' as const, state: 'confirmed' as const, cause: 'crash' }] }
+  const end = 'The end may be missing: the recorder went away without closing the recording'
+  assert.deepEqual(uncertainWords([part, crashed], true), [end])
+  assert.deepEqual(uncertainWords([{ ...crashed, closed: false }], false), [end])
+  assert.deepEqual(uncertainWords([{ ...crashed, closed: false }], true), [], 'it is still recorded')
+  assert.deepEqual(uncertainWords([crashed, part], false), ['A moment may be missing where the recorder began anew'])
+  assert.deepEqual(uncertainWords([crashed, later], false), [])
+  assert.deepEqual(uncertainWords([], false), [])
+})
