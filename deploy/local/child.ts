@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { SetupError } from './setup-error.ts'
 import { guard } from './watchdog.ts'
 
 export interface Exit {
@@ -105,6 +106,8 @@ export async function waitUntilReady({ child, timeoutMs, logFile, check }: Ready
   for (;;) {
     const exit = child.exit()
     if (exit) {
+      const refusal = refusalOf(logFile)
+      if (refusal !== undefined) throw new SetupError(refusal)
       throw new Error(`${child.name} ended while starting (${exit.signal ?? `exit code ${exit.code}`}).${lastLines(logFile)}`)
     }
     try {
@@ -117,6 +120,12 @@ export async function waitUntilReady({ child, timeoutMs, logFile, check }: Ready
     }
     await delay(100)
   }
+}
+
+/** What a service says as its last words when its settings are wrong: those are the user's to mend. */
+function refusalOf(logFile: string | undefined): string | undefined {
+  if (logFile === undefined) return undefined
+  return /^\S+ cannot start\. [^]*/m.exec(readFileSync(logFile, 'utf8').trimEnd())?.[0]
 }
 
 function lastLines(file: string | undefined): string {

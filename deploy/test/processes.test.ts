@@ -42,6 +42,11 @@ test('a service that cannot start is quoted', async (t) => {
   await assert.rejects(processes.start('demo'), /demo ended while starting \(exit code 1\)[\s\S]*its setting is wrong/)
 })
 
+test('a service that refuses its settings is quoted as something the user can mend', async (t) => {
+  const processes = await makeProcesses(t, { fault: 'settings' })
+  await assert.rejects(processes.start('demo'), { name: 'SetupError', message: 'demo cannot start. One setting is wrong:\n  DEMO_KEY must have at least 16 characters' })
+})
+
 test('a service that dies by itself is started again, and its lines keep coming', async (t) => {
   const lines: string[] = []
   let onRestart: (exit: Exit) => void = () => undefined
