@@ -1,8 +1,19 @@
-/** @throws what `late` makes, when `work` takes longer than `ms` milliseconds; what becomes of it then nobody hears */
+/** A timer that is so late fires in a page that stood still, or whose device slept. */
+const LATE_MS = 5000
+
+/**
+ * A page that stood still waits once more: the answer may have come meanwhile, and be read only after the timer.
+ * @throws what `late` makes, when `work` takes longer than `ms` milliseconds; what becomes of it then nobody hears
+ */
 export async function inTime<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
+  const begunAt = performance.now()
   const patience = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(late()), ms)
+    const isOver = (): void => reject(late())
+    timer = setTimeout(() => {
+      if (performance.now() - begunAt - ms >= LATE_MS) timer = setTimeout(isOver, ms)
+      else isOver()
+    }, ms)
   })
   try {
     return await Promise.race([work, patience])

@@ -173,6 +173,22 @@ test('a store that a later page takes away just as it is back is opened once mor
   assert.deepEqual((await left(session)).here, [0, 1, 2, 3])
 })
 
+test('a device that slept in the middle of a write does not take its store for silent', async () => {
+  const { spool, session } = await spoolWith(0)
+  const release = await holdStore()
+  const adding = spool.addChunk(chunk(1))
+  await until(() => deadlines.some(({ at }) => at === now + STORE_PATIENCE_MS))
+  const deadline = deadlines.find(({ at }) => at === now + STORE_PATIENCE_MS)!
+  now += 3_600_000
+  deadline.at = Infinity
+  deadline.task()
+  release()
+  await adding
+  assert.equal(spool.overflows, false)
+  await spool.close()
+  assert.deepEqual(await left(session), { here: [0, 1], lost: [] })
+})
+
 test('a read that never ends is given up in time, and takes nothing else with it', async () => {
   const { spool } = await spoolWith(0, 1)
   spoilReads((store, seq) => store === 'payloads' && seq === 0, null)
