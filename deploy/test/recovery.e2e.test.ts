@@ -14,6 +14,8 @@ import { judge, startRecording, stopRecording, systemOverLine, untilCells } from
 import { call, createSession, finalized, untilStatus } from './sessions.ts'
 
 const CUT_MS = 20_000
+/** A gap of less than a second is not told of. */
+const GAP_MS = 1500
 
 test('what a browser has kept arrives, whatever becomes of its network, its page and itself', async (t) => {
   await using scene = await systemOverLine()
@@ -55,6 +57,7 @@ async function goesOnAfterReload(t: TestContext, { system, line, context }: Plac
   const kept = await keptChunks(page)
   assert.ok(kept.length >= 6, `${kept.length} chunks wait in the spool`)
   line.mend()
+  await delay(GAP_MS)
   await page.click('#continue')
   await page.waitForSelector(`#state[data-session="${session}"]`)
   await page.waitForSelector('#recovery[data-state=uploaded]', { timeout: 60_000 })
@@ -113,6 +116,8 @@ async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places,
   const recovery = new Eavesdropper(page, started.recorder)
   await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
   await page.waitForSelector('#recovery[data-state=uploaded]', { timeout: 60_000 })
+  await page.waitForSelector('#continue')
+  await page.waitForSelector(`#watch[href*="${started.session}"]`)
   // Else the backend ends a session of whose parts' ends nobody has heard yet.
   await untilStatus(system, started.session, (status) => partsOf(status).every(({ closed }) => closed))
   await call(system, `/v1/sessions/${started.session}/finish`, { method: 'POST' })

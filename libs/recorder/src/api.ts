@@ -180,6 +180,8 @@ export interface PendingRecording {
   ingestUrl: string
   /** When that recorder started: milliseconds since the epoch by this device's clock. */
   startedAt: number
+  /** Whether `stop` had been called. If not, the recording was interrupted and may go on. */
+  stopped: boolean
 }
 
 export interface RecoveryAccess extends Omit<RecorderOptions['ingest'], 'url'> {

@@ -57,7 +57,7 @@ test('what nobody opens now stays for another time', async () => {
     asked.push(pending)
     return null
   })
-  assert.deepEqual(asked, [{ session, client: 'c', ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt: 5 }])
+  assert.deepEqual(asked, [{ session, client: 'c', ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt: 5, stopped: false }])
   assert.equal(report?.outcome, 'skipped')
   assert.equal(await isLeft(session), true)
 })

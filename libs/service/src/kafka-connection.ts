@@ -18,7 +18,7 @@ export interface KafkaConnection {
 
 /** The connection that the shared Kafka settings describe; `service` and instance name it to the brokers. */
 export function kafkaConnection(config: KafkaSettings & { instance: string }, service: string, log: Logger): KafkaConnection {
-  return { brokers: config.kafkaBrokers, clientId: `${service}-${config.instance}`, ssl: config.kafkaTls, ...login(config), log }
+  return { brokers: config.kafkaBrokers, clientId: config.instance === service ? service : `${service}-${config.instance}`, ssl: config.kafkaTls, ...login(config), log }
 }
 
 function login({ kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPassword }: KafkaSettings): Pick<KafkaConnection, 'sasl'> {

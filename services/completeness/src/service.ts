@@ -46,7 +46,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
       const log = logger.child({ partition })
       const eventsEnd = (await groupProgress(kafka, group, [topics.events])).find((of) => of.partition === partition)?.end ?? 0n
       const { sessions, loadedTo, loadedAt } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal })
-      log.info({ sessions: sessions.size }, 'sessions loaded')
+      log[sessions.size === 0 ? 'debug' : 'info']({ sessions: sessions.size }, 'sessions loaded')
       const publisher = new Publisher({ writer: randomUUID(), producer, partition, topics, logger: log })
       const handler = new SessionsPartition({ assigned, sessions, loadedTo, loadedAt, eventsEnd, publisher, parker, topics, logger: log, now: Date.now })
       const entry = { handler, sessions, publisher }

@@ -31,6 +31,7 @@ const notes = new Notes(element('notes', HTMLUListElement))
 const checks = new Checks(element('checks', HTMLUListElement))
 const watch = element('watch', HTMLAnchorElement)
 const watchLine = element('watch-line', HTMLParagraphElement)
+const leave = element('leave', HTMLSpanElement)
 const preview = element('preview', HTMLVideoElement)
 const table = new ProgressTable(element('tracks', HTMLTableSectionElement))
 let endCurrent = (): void => undefined
@@ -49,6 +50,7 @@ function show(name: PageState, words: string, mood: Mood = ''): void {
   goOn.disabled = start.disabled
   goOn.hidden = busy || interruptedSession() === null
   stop.disabled = name !== 'recording'
+  leave.hidden = name === 'stopped'
 }
 
 function planned(): Record<string, PlannedTrack> {
@@ -110,11 +112,25 @@ async function record(access: string, streams: Record<string, MediaStream>, inte
     },
     tracks: Object.fromEntries(Object.entries(streams).map(([name, stream]) => [name, { stream, ...bitratesOf(name) }])),
   })
-  watch.href = `${session.watch.url}#token=${session.watch.token}`
-  watchLine.hidden = false
+  offerToWatch(session)
   state.dataset['session'] = session.id
   rememberSession(session.id)
   return recorder
+}
+
+function offerToWatch({ watch: { url, token } }: CreateSessionResponse): void {
+  watch.href = `${url}#token=${token}`
+  watchLine.hidden = false
+}
+
+/** A browser that was killed has forgotten what its tabs recorded: what it had left tells. */
+async function recover(access: string): Promise<void> {
+  const interrupted = await recoverEarlier(access)
+  if (interrupted === null || state.dataset['state'] !== 'idle') return
+  if (interruptedSession() === null) rememberSession(interrupted)
+  invite()
+  const session = await openSession(access, interrupted)
+  if (state.dataset['state'] === 'idle') offerToWatch(session)
 }
 
 function follow(recorder: Recorder, streams: Record<string, MediaStream>): void {
@@ -218,4 +234,4 @@ addEventListener('hashchange', () => {
   if (stop.disabled) location.reload()
 })
 look()
-if (key !== null) void recoverEarlier(key)
+if (key !== null) recover(key).catch(reportError)

@@ -3,8 +3,11 @@ import { recoverPending, type RecoveryOptions, type RecoveryProgress, type Recov
 import { ApiError, element } from './access.ts'
 import { openSession } from './session-access.ts'
 
-/** Uploads what earlier pages left on this computer, and says so in a line of the page. */
-export async function recoverEarlier(key: string): Promise<void> {
+/**
+ * Uploads what earlier pages left on this computer, and says so in a line of the page.
+ * @returns the session of the last recording that is uploaded and was not stopped, but interrupted; null if there is none
+ */
+export async function recoverEarlier(key: string): Promise<string | null> {
   const line = new RecoveryLine(element('recovery', HTMLParagraphElement))
   try {
     const reports = await recoverPending({
@@ -13,8 +16,11 @@ export async function recoverEarlier(key: string): Promise<void> {
       onError: (error) => line.failed(error.message),
     })
     line.ended(reports)
+    const interrupted = reports.filter(({ outcome, stopped }) => outcome === 'uploaded' && !stopped)
+    return interrupted.toSorted((a, b) => a.startedAt - b.startedAt).at(-1)?.session ?? null
   } catch (error) {
     line.failed(error instanceof Error ? error.message : String(error))
+    return null
   }
 }
 

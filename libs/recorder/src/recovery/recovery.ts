@@ -36,7 +36,7 @@ export async function recoverPending(options: RecoveryOptions): Promise<Recovery
 /** Of one recorder. */
 class Recovery {
   readonly #client: ClientRecord
-  readonly #pending: PendingRecording
+  #pending: PendingRecording
   readonly #options: RecoveryOptions
   readonly #emitter = new Emitter<{ error: RecorderError; progress: RecoveryProgress }>()
   readonly #session = new UploadSession()
@@ -47,8 +47,8 @@ class Recovery {
   constructor(client: ClientRecord, options: RecoveryOptions) {
     this.#client = client
     this.#options = options
-    const { session, ingestUrl, startedAt } = client
-    this.#pending = { session, client: client.client, ingestUrl, startedAt }
+    const { session, ingestUrl, startedAt, stopped } = client
+    this.#pending = { session, client: client.client, ingestUrl, startedAt, stopped }
     if (options.onError !== undefined) this.#emitter.on('error', (error) => options.onError?.(error, this.#pending))
     this.#emitter.on('progress', (progress) => options.onProgress?.(progress))
     if (options.signal?.aborted === true) this.#stopped.resolve('stopped')
@@ -98,6 +98,7 @@ class Recovery {
   }
 
   async #upload(record: ClientRecord, access: RecoveryAccess): Promise<RecoveryOutcome> {
+    this.#pending = { ...this.#pending, stopped: record.stopped }
     const resumed = await Spool.resume(record, await importSpoolKey(access.spoolKey))
     if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key that was given for session ${this.#pending.session} does not open what was kept of it`)
     const { spool, parts, chunks } = resumed
