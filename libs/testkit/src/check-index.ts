@@ -36,7 +36,8 @@ export function endOfFrames(file: FinishedFile): { earliest: number; latest: num
     const frames = file.frames.filter(({ track }) => track === number)
     const last = frames.at(-1)
     if (last === undefined) continue
-    const distance = last.timeMs - (frames.at(-2)?.timeMs ?? last.timeMs)
+    // A camera on a busy machine gives several frames of one time.
+    const distance = last.timeMs - (frames.findLast(({ timeMs }) => timeMs < last.timeMs)?.timeMs ?? last.timeMs)
     const lasts = Math.max(last.durationMs, defaultDuration / 1e6, Math.min(distance, LONGEST_LAST_FRAME_MS))
     earliest = Math.max(earliest, last.timeMs)
     latest = Math.max(latest, last.timeMs + lasts)

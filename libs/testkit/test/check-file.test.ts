@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { concat } from '../src/bytes.ts'
+import { endOfFrames } from '../src/check-index.ts'
 import { findCluster, readHead } from '../src/ebml.ts'
 import { elementSize, uint } from '../src/elements.ts'
 import { findFfprobe } from '../src/ffmpeg.ts'
 import { assertContent, Findings } from '../src/findings.ts'
-import { readFinishedFile } from '../src/finished-file.ts'
+import { readFinishedFile, type FinishedFile } from '../src/finished-file.ts'
 import { mux, type CueToWrite, type FileToWrite } from './muxer.ts'
 import { codes, fixtureCase, judge, syntheticCase } from './good-file.ts'
 
@@ -97,6 +98,12 @@ test('found: a track described otherwise than recorded', () => {
 test('found: a SeekHead that points elsewhere', () => {
   const seekPosition = Buffer.from(good).indexOf(Buffer.of(0x53, 0xac, 0x84))
   assert.deepEqual(codes(judge(syntheticCase(), patched(seekPosition + 3, Uint8Array.of(0, 0, 0, 1)))), ['seek-position'])
+})
+
+test('several frames of one time at the end last as long as the one before them', () => {
+  const frames = [0, 499, 998, 998].map((timeMs) => ({ track: 1, timeMs, durationMs: 0 }))
+  const file = { tracks: [{ number: 1, defaultDuration: 0 }], frames } as unknown as FinishedFile
+  assert.deepEqual(endOfFrames(file), { earliest: 998, latest: 1497 })
 })
 
 test('cues may be thinned evenly where not all fit in front', () => {
