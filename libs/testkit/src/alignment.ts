@@ -123,13 +123,18 @@ function explain(expected: readonly Item[], actual: readonly Item[], missing: re
   result.missing.push(...stillMissing.filter((e) => !changed.has(e)))
 }
 
-/** The time by which a part's frames are shifted in the file, as most of them tell; null when none is there. */
-export function shiftOf(source: readonly Item[], actual: readonly Item[], places: Map<string, number[]>): number | null {
+/**
+ * The time by which a part's frames are shifted in the file, as most of them tell; null when none is there. A few frames
+ * alone may be there several times, as silence is: then the shift nearest to the one that the part's start tells.
+ */
+export function shiftOf(source: readonly Item[], actual: readonly Item[], places: Map<string, number[]>, toldMs: number): number | null {
   const votes = new Map<number, number>()
   const step = Math.max(1, Math.floor(source.length / 4000))
   for (let index = 0; index < source.length; index += step) {
     const item = source[index] as Item
-    for (const place of (places.get(item.identity) ?? []).slice(0, 8)) {
+    const all = places.get(item.identity) ?? []
+    const near = partitionPoint(all, (place) => (actual[place] as Item).timeMs < item.timeMs + toldMs)
+    for (const place of new Set([...all.slice(0, 8), ...all.slice(Math.max(0, near - 4), near + 4)])) {
       const shift = Math.round((actual[place] as Item).timeMs - item.timeMs)
       votes.set(shift, (votes.get(shift) ?? 0) + 1)
     }
@@ -138,7 +143,7 @@ export function shiftOf(source: readonly Item[], actual: readonly Item[], places
   let most = 0
   for (const [shift, own] of votes) {
     const count = own + 0.5 * ((votes.get(shift - 1) ?? 0) + (votes.get(shift + 1) ?? 0))
-    if (count > most) {
+    if (count > most || (count === most && best !== null && Math.abs(shift - toldMs) < Math.abs(best - toldMs))) {
       best = shift
       most = count
     }
@@ -167,11 +172,16 @@ function range([from, to]: [number, number]): number[] {
 }
 
 function firstAtLeast(sorted: readonly number[], value: number): number {
+  return partitionPoint(sorted, (one) => one < value)
+}
+
+/** How many of the first ones it holds for; it holds for none behind them. */
+function partitionPoint(sorted: readonly number[], holds: (one: number) => boolean): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((sorted[middle] as number) < value) low = middle + 1
+    if (holds(sorted[middle] as number)) low = middle + 1
     else high = middle
   }
   return low

@@ -4,6 +4,7 @@ import { isMp4 } from './check-recording.ts'
 import { Findings, type Finding } from './findings.ts'
 import { readFinishedFile } from './finished-file.ts'
 import { lengthOf, type PartLedger } from './ledger.ts'
+import { readRecordedPart } from './recorder-output.ts'
 
 /** What is known to be true of a session, from the side of those who recorded it. */
 export interface SessionTruth {
@@ -59,13 +60,18 @@ export function checkManifest(manifest: Manifest, truth: SessionTruth, files?: T
       checkStoredRanges(ledger, part, findings)
       checkPartGaps(ledger, manifest.gaps.filter((gap) => gap.track === track && gap.part === part.part), true, findings)
       const holders = told.files.filter((file) => file.parts.includes(part.part)).length
-      if (holders !== 1) findings.add('document', `part ${part.part} is in ${holders} files of track ${track}`, { part: part.part })
+      if (holders > 1 || (holders === 0 && hasMedia(ledger.acknowledged))) findings.add('document', `part ${part.part} is in ${holders} files of track ${track}`, { part: part.part })
     }
     for (const { blob, snapshot } of told.files) if (snapshot === '') findings.add('document', `${blob} is not sealed`)
     checkFiles(track, told.files, files?.[track], findings)
   }
   checkSessionStatus(manifest.status, truth, manifest.gaps, findings)
   return findings.all
+}
+
+/** A recorder that died before its first whole frame left nothing that could be in a file. */
+function hasMedia(chunks: ReadonlyMap<number, Uint8Array>): boolean {
+  return isMp4(chunks.get(0)) || readRecordedPart(chunks).frames.length > 0
 }
 
 function checkPartNames({ parts }: SessionTruth, told: readonly string[], findings: Findings): void {

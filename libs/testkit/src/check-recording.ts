@@ -81,7 +81,8 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   checkIndex(file, findings)
   checkTracks(file, parts, findings)
   const places = placesByIdentity(file.frames)
-  const placed = parts.map((part) => ({ ...part, shift: shiftOf(part.recorded.frames, file.frames, places) }))
+  const beginning = Date.parse(parts[0]?.startedAt ?? '')
+  const placed = parts.map((part) => ({ ...part, shift: shiftOf(part.recorded.frames, file.frames, places, Date.parse(part.startedAt) - beginning) }))
   const ordered = inFileOrder(placed, places, findings)
   const expected = ordered.flatMap(({ part, recorded, shift }) =>
     recorded.frames.map((source): ExpectedFrame => ({ identity: source.identity, timeMs: source.timeMs + (shift ?? Number.NaN), source, part })),
@@ -123,7 +124,8 @@ function checkVerbatim(file: Uint8Array, parts: readonly ReadPart[], growing: bo
 
 /** That every kind of track in the file is described as the recorder described it. */
 function checkTracks(file: FinishedFile, parts: readonly ReadPart[], findings: Findings): void {
-  const head = parts.find(({ recorded }) => recorded.tracks !== null)?.recorded.tracks ?? []
+  // One that has no frame may be in no file.
+  const head = parts.find(({ recorded }) => recorded.tracks !== null && recorded.frames.length > 0)?.recorded.tracks ?? []
   if (file.docType === 'webm' && file.tracks.some(({ codec }) => !webmCodecs.has(codec))) {
     findings.add('ebml-header', `DocType is webm, the codecs are ${file.tracks.map(({ codec }) => codec).join(', ')}`)
   }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { assertContent, checkManifest, checkSession, checkStatus, concat, downloadSession, type TrackFiles } from '../src/index.ts'
-import { at, P1, rightSession, type Told } from './right-session.ts'
+import { assertContent, checkManifest, checkSession, checkStatus, concat, downloadSession, loadRecording, type TrackFiles } from '../src/index.ts'
+import { at, ledger, P1, P3, rightSession, type Told } from './right-session.ts'
 
 const webcam = <T>(of: { tracks: Record<string, T> }): T => of.tracks['webcam'] as T
 const firstOf = <T>(items: readonly T[]): T => items[0] as T
@@ -21,6 +21,20 @@ test('a right session leaves the checker content, with and without its manifest'
 test('a file that lies beside another one in time, as of two recorders, is no fault of the timeline', () => {
   const told = rightSession()
   webcam(told.status).timeline = [{ mediaMs: 0, offsetMs: 9_000 }, { mediaMs: 5_000, offsetMs: 8_000 }]
+  assertContent(all(told).findings)
+})
+
+test('a part of which there is no whole frame may be in no file', () => {
+  const told = rightSession()
+  const header = (loadRecording('firefox-webcam-vp8').chunks[0] ?? new Uint8Array(0)).subarray(0, 392)
+  const headerOnly = ledger(P3, [header], 4_000)
+  headerOnly.closed = { chunks: 1, clean: false }
+  told.truth.parts.push(headerOnly)
+  const facts = { part: P3, startedAt: at(4_000) }
+  webcam(told.status).parts.push({ ...facts, chunks: 1, stored: 1, closed: true, clean: false, rejected: null, gaps: [] })
+  webcam(told.manifest).parts.push({ ...facts, mimeType: 'video/webm', chunks: 1, bytes: header.length, stored: [[0, 0]], closed: { chunks: 1, clean: false } })
+  told.status.status = 'complete-with-gaps'
+  told.manifest.status = 'complete-with-gaps'
   assertContent(all(told).findings)
 })
 

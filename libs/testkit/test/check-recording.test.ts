@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { concat } from '../src/bytes.ts'
 import { assertContent } from '../src/findings.ts'
 import { checkRecording } from '../src/check-recording.ts'
 import { readRecordedPart } from '../src/recorder-output.ts'
 import { loadRecording, recordingNames } from '../src/recordings.ts'
 import type { FrameToWrite } from './muxer.ts'
 import { mux } from './muxer.ts'
-import { chunkMap, codes, fixtureCase, judge, part, syntheticCase, twoPartCase, type Case } from './good-file.ts'
+import { chunkMap, codes, fixtureCase, judge, part, syntheticCase, toWrite, twoPartCase, type Case } from './good-file.ts'
 
 /** Counted by ffprobe in the recorders' output: audio, video keyframes, other video frames. */
 const counts: Record<string, [number, number, number]> = {
@@ -37,6 +38,14 @@ for (const name of webmNames) {
 }
 
 test('two parts in one file, with their tracks numbered differently', () => assertContent(judge(twoPartCase()).findings))
+
+test('a part of two frames, which another part begins with, too, is found where it was recorded', () => {
+  const all = concat(loadRecording('chrome-webcam-vp9-opus').chunks)
+  const first = part('p1', [all])
+  const length = Array.from({ length: 8_000 }, (_, i) => i).find((bytes) => readRecordedPart(chunkMap([all.subarray(0, bytes)])).frames.length === 2)
+  const second = part('p2', [all.subarray(0, length)], 40_000)
+  assertContent(judge({ parts: [first, second], file: toWrite([{ checked: first, shiftMs: 0 }, { checked: second, shiftMs: 40_000 }]) }).findings)
+})
 
 /** What is bent → what must be found, exactly. `frames` are the frames to write, bent in place. */
 const bentFrames: Record<string, [(frames: FrameToWrite[]) => void, string[]]> = {

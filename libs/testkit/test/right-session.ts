@@ -5,6 +5,7 @@ import { mux } from './muxer.ts'
 
 export const P1 = '00000000-0000-4000-8000-000000000001'
 export const P2 = '00000000-0000-4000-8000-000000000002'
+export const P3 = '00000000-0000-4000-8000-000000000003'
 export const at = (ms: number): string => new Date(FIRST_START + ms).toISOString()
 
 export function ledger(id: string, chunks: readonly Uint8Array[], startsMs: number, track = 'webcam'): PartLedger {
