@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { CreateSessionResponse } from '@longtake/contracts'
-import { assertContent, checkSession, describeSummary, downloadSession } from '@longtake/testkit'
 import type { Browser, Page } from 'playwright-core'
 import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import { TcpLine } from '../e2e/tcp-line.ts'
-import { freePort } from '../local/ports.ts'
 import type { System } from '../local/system.ts'
-import { createSession, disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
+import { judge, systemOverLine, untilCells } from './record-page.ts'
+import { createSession, finalized, untilStatus } from './sessions.ts'
 
 interface Places {
   t: TestContext
@@ -19,9 +18,8 @@ interface Places {
 }
 
 test('what happens to the sources, the line and the page of a recording', { concurrency: true }, async (t) => {
-  const gateway = await freePort()
-  await using line = await TcpLine.to(gateway)
-  await using system = await disposableSystem({ services: RECORDING_SERVICES, ports: { gateway }, env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` } })
+  await using scene = await systemOverLine()
+  const { system, line, gateway } = scene
   const browser = await launchChromium()
   t.after(() => browser.close())
   // They mostly wait, so they wait together.
@@ -122,7 +120,7 @@ async function changesSources({ t, system, browser, gateway }: Places): Promise<
     'screen device-lost', 'screen paused', 'screen resumed', 'screen source-changed',
     'webcam device-lost', 'webcam muted', 'webcam paused', 'webcam resumed', 'webcam unmuted',
   ])
-  const status = await untilStatus(system, session.id, finalized)
+  const status = await judge(t, system, session.id, recorder)
   assert.equal(status.status, 'complete')
   const { webcam, screen } = status.tracks
   assert.ok(webcam !== undefined && screen !== undefined)
@@ -133,9 +131,6 @@ async function changesSources({ t, system, browser, gateway }: Places): Promise<
   const causes = (track: typeof webcam): string[] => track.parts.flatMap(({ gaps }) => gaps.map(({ kind, cause }) => `${kind} ${cause}`))
   assert.deepEqual(causes(screen), ['not-recorded device-lost', 'not-recorded paused'])
   assert.ok(causes(webcam).includes('not-recorded paused'))
-  const verdict = checkSession({ session: session.id, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session.id, system.apiKey)) })
-  assertContent(verdict.findings)
-  t.diagnostic(describeSummary(verdict.summary))
   t.diagnostic(`webcam: ${webcam.files.length} files, gaps ${causes(webcam).join(', ')}`)
   await page.close()
 }
@@ -158,11 +153,11 @@ async function saysHowItStands({ t, system, browser, line }: Places & { line: Tc
   })()`)
   await page.click('#start')
   await page.waitForSelector('#state[data-situation=recording][data-connection=connected]')
-  await page.waitForFunction("Number(document.querySelector('[data-cell=acknowledged]')?.dataset.chunks) >= 2")
+  await untilCells(page, 'acknowledged', 2)
   line.cut()
   await page.waitForSelector('#state[data-situation=offline]')
   // What waits for less than a quarter of a minute is sent before anyone could read that.
-  await page.waitForFunction("Number(document.querySelector('[data-cell=waiting]')?.dataset.chunks) >= 16", undefined, { timeout: 60_000 })
+  await untilCells(page, 'waiting', 16)
   line.mend()
   await page.waitForSelector('#state[data-situation=recording][data-connection=connected]', { timeout: 60_000 })
   await page.click('#stop')
@@ -211,11 +206,9 @@ async function lowersBitrate({ t, system, browser, gateway }: Places): Promise<v
   thin.mend()
   assert.deepEqual(await page.evaluate("window.reports.filter((report) => report.startsWith('bitrate'))"), ['bitrate-lowered: pictures get 70 % of their intended bits'])
   await page.evaluate('window.recorder.stop()')
-  const ended = await untilStatus(system, session.id, finalized)
+  const ended = await judge(t, system, session.id, recorder)
   assert.equal(ended.status, 'complete')
   assert.equal(ended.tracks['webcam']?.parts.length, 2)
-  const verdict = checkSession({ session: session.id, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session.id, system.apiKey)) })
-  assertContent(verdict.findings)
   await page.close()
 }
 

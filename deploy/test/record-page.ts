@@ -8,14 +8,14 @@ import { freePort } from '../local/ports.ts'
 import type { System } from '../local/system.ts'
 import { disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
 
-/** A system whose gateway is reached over a line that may be cut. */
-export async function systemOverLine(): Promise<{ system: System; line: TcpLine } & AsyncDisposable> {
+/** A system whose gateway is reached over a line that may be cut; by its own port it is reached all the same. */
+export async function systemOverLine(): Promise<{ system: System; line: TcpLine; gateway: number } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const gateway = await freePort()
   const line = stack.use(await TcpLine.to(gateway))
   const system = stack.use(await disposableSystem({ services: RECORDING_SERVICES, ports: { gateway }, env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` } }))
   const scene = stack.move()
-  return { system, line, [Symbol.asyncDispose]: () => scene.disposeAsync() }
+  return { system, line, gateway, [Symbol.asyncDispose]: () => scene.disposeAsync() }
 }
 
 /** Presses Start on the record page; resolves when it has a session. */

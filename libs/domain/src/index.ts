@@ -1,6 +1,6 @@
 export { CONNECTION_STALE_MS, liveConnections } from './clients.ts'
 export { isEqual } from './equal.ts'
-export { judge, type Judgement, statusOf } from './judge.ts'
+export { areSameGaps, judge, type Judgement, statusOf } from './judge.ts'
 export { isSealable, type Seal, toManifest } from './manifest.ts'
 export { holesOf, isSettled, isWhole, knownChunks, type KnownPart, partsOf, type PlacedPart, unseenParts } from './parts.ts'
 export { type RecordingUrls, startOffsetMs, toPublicSession } from './public.ts'

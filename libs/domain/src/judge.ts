@@ -32,7 +32,7 @@ export function judge(state: SessionState, now: number, writtenTo: number = now)
   const { completedAs: _before, ...facts } = state
   const completedAs = completedAsOf(state, status)
   let version = state.version
-  if (isCompleted(status) && completedAs === undefined && !(status === state.status && saysTheSame(gaps, state.gaps))) {
+  if (isCompleted(status) && completedAs === undefined && !(status === state.status && areSameGaps(gaps, state.gaps))) {
     version += 1
     events.push({ type: 'session-completed', session: state.session, at: instantOf(now), version, status })
   }
@@ -69,5 +69,6 @@ function dismiss(state: SessionState, now: number): Judgement {
   return { state: { ...state, clients: [] }, events: [], requests }
 }
 
-const saysTheSame = (a: readonly GapState[], b: readonly GapState[]): boolean =>
+/** Whether these are the same gaps, since whenever they have been known. */
+export const areSameGaps = (a: readonly GapState[], b: readonly GapState[]): boolean =>
   a === b || isEqual(a.map((gap) => ({ ...gap, since: '' })), b.map((gap) => ({ ...gap, since: '' })))

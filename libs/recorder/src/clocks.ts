@@ -6,6 +6,9 @@ export interface Moment {
   steady: number
 }
 
+/** What comes so late, by a timer, was not kept by a busy moment: the page stood still, or the device slept. */
+export const LATE_MS = 5000
+
 /** By so much clocks part only when one is set, or stands: they drift a few seconds in a day. */
 export const APART_MS = 5000
 

@@ -1,5 +1,4 @@
-/** A timer that is so late fires in a page that stood still, or whose device slept. */
-const LATE_MS = 5000
+import { LATE_MS } from './clocks.ts'
 
 /**
  * A page that stood still waits once more: the answer may have come meanwhile, and be read only after the timer.

@@ -77,6 +77,15 @@ async function holdStore(): Promise<() => void> {
   }
 }
 
+/** Chunk 1 has waited for a store in vain. @returns lets the store answer again */
+async function silenceStore(spool: Spool): Promise<() => void> {
+  const release = await holdStore()
+  const first = spool.addChunk(chunk(1))
+  await waits(STORE_PATIENCE_MS)
+  await first
+  return release
+}
+
 /** A request that ends as `error`, or never. */
 function request(error: DOMException | null): IDBRequest {
   const fake = Object.assign(Object.create(IDBRequest.prototype) as IDBRequest, {
@@ -98,10 +107,7 @@ const isReadable = (spool: Spool, seq: number): Promise<boolean> => spool.readCh
 
 test('a write that never ends holds up one chunk for a while, the next ones not at all, and the store is used again when it is back', async () => {
   const { spool, session } = await spoolWith(0)
-  const release = await holdStore()
-  const first = spool.addChunk(chunk(1))
-  await waits(STORE_PATIENCE_MS)
-  await first
+  const release = await silenceStore(spool)
   await spool.addChunk(chunk(2))
   for (const seq of [1, 2]) assert.ok(await isReadable(spool, seq), 'it is in memory')
   await assert.rejects(spool.readChunk(PART, 0), { code: 'spool-failed' }, 'and nobody says what became of the others')
@@ -117,10 +123,7 @@ test('a write that never ends holds up one chunk for a while, the next ones not 
 
 test('a store that stays away is tried again now and then, and nobody waits for it', async () => {
   const { spool, session } = await spoolWith(0)
-  const release = await holdStore()
-  const first = spool.addChunk(chunk(1))
-  await waits(STORE_PATIENCE_MS)
-  await first
+  const release = await silenceStore(spool)
   for (let seq = 2; seq < 5; seq++) {
     now += STORE_REST_MS
     await spool.addChunk(chunk(seq))
@@ -153,10 +156,7 @@ test('a store that is taken away and does not open again costs one wait, and mem
 
 test('a store that a later page takes away just as it is back is opened once more', async () => {
   const { spool, session } = await spoolWith(0)
-  const release = await holdStore()
-  const first = spool.addChunk(chunk(1))
-  await waits(STORE_PATIENCE_MS)
-  await first
+  const release = await silenceStore(spool)
   now += STORE_REST_MS
   const opening = mock.method(IDBFactory.prototype, 'open')
   await spool.addChunk(chunk(2))

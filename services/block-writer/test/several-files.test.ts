@@ -17,19 +17,26 @@ function record(world: World, part: TestPart, chunks: readonly Uint8Array[], lac
   world.closePart(part, chunks.length)
 }
 
+/** Its owner dies right after the next commit of a file, of which it hears nothing. */
+function mortalWorld(): { world: World; killAfterCommit: () => void } {
+  let armed = false
+  const world: World = new World({
+    faults: {
+      at(moment, change) {
+        if (!armed || moment !== 'after' || change !== 'commit blocks') return
+        armed = false
+        world.crash()
+        throw new Error('killed')
+      },
+    },
+  })
+  return { world, killAfterCommit: () => void (armed = true) }
+}
+
 for (const files of [2, 3]) {
   test(`killed between the first commits of ${files} files that were planned together: the next owner makes the others`, async () => {
-    let armed = true
-    const world: World = new World({
-      faults: {
-        at(moment, change) {
-          if (!armed || moment !== 'after' || change !== 'commit blocks') return
-          armed = false
-          world.crash()
-          throw new Error('killed')
-        },
-      },
-    })
+    const { world, killAfterCommit } = mortalWorld()
+    killAfterCommit()
     world.own()
     const parts = [{ part: from(0), chunks: both }, { part: from(20_000), chunks: video }, { part: from(40_000), chunks: audio }].slice(0, files)
     for (const { part, chunks } of parts) record(world, part, chunks)
@@ -45,23 +52,13 @@ for (const files of [2, 3]) {
 }
 
 test('killed when a part had just moved into another file: of what is told of the track nothing lacks that part, not for a moment', async () => {
-  let armed = false
-  const world: World = new World({
-    faults: {
-      at(moment, change) {
-        if (!armed || moment !== 'after' || change !== 'commit blocks') return
-        armed = false
-        world.crash()
-        throw new Error('killed')
-      },
-    },
-  })
+  const { world, killAfterCommit } = mortalWorld()
   world.own()
   const part = from(20_000)
   record(world, from(0), both)
   record(world, part, video, [0])
   await world.pass(20_000)
-  armed = true
+  killAfterCommit()
   world.chunk(part, 0, video[0]!)
   await world.pass(40_000)
   assert.ok(!world.owned)

@@ -1,5 +1,5 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { contentOf, evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
+import { areSameGaps, contentOf, evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
 
 interface Known {
@@ -136,12 +136,9 @@ function distinguished(state: SessionState, other: SessionState): SessionState {
 }
 
 function isSameRecording(a: SessionState, b: SessionState): boolean {
-  return a.status === b.status && isEqual(content(a), content(b))
+  return a.status === b.status && isEqual(content(a), content(b)) && areSameGaps(a.gaps, b.gaps)
 }
-const content = ({ tracks, gaps }: SessionState): unknown => ({
-  tracks: Object.fromEntries(Object.entries(tracks).map(([track, { files }]) => [track, files.map(contentOf)])),
-  gaps: gaps.map(({ since: _since, ...gap }) => gap),
-})
+const content = ({ tracks }: SessionState): unknown => Object.fromEntries(Object.entries(tracks).map(([track, { files }]) => [track, files.map(contentOf)]))
 
 function isNewer(a: SessionState, b: SessionState): boolean {
   if (a.eventsOffset === b.eventsOffset) return a.revision > b.revision

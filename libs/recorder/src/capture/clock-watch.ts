@@ -1,7 +1,4 @@
-import type { Moment } from '../clocks.ts'
-
-/** A tick that is late by so much was not just a busy moment. */
-export const LATE_MS = 5000
+import { LATE_MS, type Moment } from '../clocks.ts'
 
 export interface Standstill {
   /** `slept`: the whole device; `frozen`: this page alone. */
