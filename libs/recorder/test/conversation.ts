@@ -112,3 +112,4 @@ export function seqs(from: number, to: number): number[] {
 function chunk(part: Part, seq: number, bytes: number): { seq: number; bytes: number; capturedAt: number } {
   return { seq, bytes, capturedAt: part.startedAt + seq * 1000 }
 }
+export const reconnects = (code: number | null, fruitless: number) => ({ do: 'reconnect', code, fruitless }) as const
