@@ -22,13 +22,15 @@ export interface Place {
   readonly events: string
   readonly group: string
   readonly sessionTimeoutMs?: number
+  /** Default: the Azure container that the config names. */
+  readonly store?: BlobStore
 }
 const PLACE: Place = { chunks: TOPICS.chunks.name, events: TOPICS.events.name, group: GROUPS.blockWriter }
 
 export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, place: Place = PLACE): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
   const kafka = kafkaConnection(config, 'block-writer', logger)
-  const store = await openBlobStore(config)
+  const store = place.store ?? (await openBlobStore(config))
   await untilThere(store, logger, stopping)
   const producer = createProducer({ kafka })
   const parker = createParker({ producer, group: place.group })

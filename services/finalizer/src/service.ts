@@ -1,4 +1,4 @@
-import { openBlobStore, watchStorage } from '@longtake/blob'
+import { type BlobStore, openBlobStore, watchStorage } from '@longtake/blob'
 import { GROUPS, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
@@ -9,6 +9,8 @@ export interface Wiring {
   topics: { events: string; status: string }
   group: string
   pauses: Pauses
+  /** Default: the Azure container that the config names. */
+  store?: BlobStore
 }
 const WIRING: Wiring = {
   topics: { events: TOPICS.events.name, status: TOPICS.status.name },
@@ -20,7 +22,7 @@ const WIRING: Wiring = {
 export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, wiring: Wiring = WIRING): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
   const { topics, group, pauses } = wiring
-  const store = await openBlobStore(config)
+  const store = wiring.store ?? (await openBlobStore(config))
   const kafka = kafkaConnection(config, 'finalizer', logger)
   const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
   const parker = createParker({ producer, group })

@@ -15,8 +15,11 @@ export interface RunningGateway extends AsyncDisposable {
   readonly port: number
 }
 
-/** @param limits other ones for tests */
-export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, limits: Limits = LIMITS): Promise<RunningGateway> {
+/**
+ * @param limits other ones for tests
+ * @param listen another way for clients to connect, for tests and simulations
+ */
+export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, limits: Limits = LIMITS, listen = startServer): Promise<RunningGateway> {
   const { logger, health, fail, stopping } = deps
   await using stack = new AsyncDisposableStack()
   const kafka = kafkaConnection(config, 'gateway', logger)
@@ -31,7 +34,7 @@ export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, 
   const requests = stack.use(readTable({ kafka, topic: TOPICS.resends.name, from: 'latest', onRecord, onFatal: fail }))
   await unlessStopped(requests.caughtUp, stopping)
 
-  const server = await startServer({ ...config, gateway, tokens: createTokens(config), limits, logger })
+  const server = await listen({ ...config, gateway, tokens: createTokens(config), limits, logger })
   stack.defer(async () => {
     server.stopListening()
     await gateway.drain(config.shutdownTimeoutMs * 0.5)
