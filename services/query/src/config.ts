@@ -1,4 +1,4 @@
-import { azureSettings, duration, kafkaSettings, port, readEnv, secret, serviceSettings, tokenSettings, url, type ConfigOf, type Env } from '@longtake/service'
+import { azureSettings, duration, kafkaSettings, list, port, readEnv, secret, serviceSettings, tokenSettings, url, type ConfigOf, type Env } from '@longtake/service'
 
 const settings = {
   ...serviceSettings('query', { healthPort: 9106 }),
@@ -14,6 +14,14 @@ const settings = {
     help: 'how recorders reach the gateway, as wss://ingest.example.org',
     default: 'ws://127.0.0.1:8081',
     protocols: ['ws', 'wss'],
+  }),
+  corsOrigins: list('LONGTAKE_QUERY_CORS_ORIGINS', {
+    help: 'origins whose pages may call the API, as https://exams.example.org,https://review.example.org',
+    default: [],
+  }),
+  frameAncestors: list('LONGTAKE_QUERY_FRAME_ANCESTORS', {
+    help: 'origins whose pages may show ours in a frame, as https://exams.example.org',
+    default: [],
   }),
   apiKey: secret('LONGTAKE_API_KEY', { help: 'what backends show as their bearer token, to administrate sessions', minLength: 16 }),
   spoolSecret: secret('LONGTAKE_SPOOL_SECRET', {

@@ -1,7 +1,13 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { RecordingUrls } from '@longtake/domain'
-import type { Logger, Readiness } from '@longtake/service'
+import type { Logger } from '@longtake/service'
+import type { FastifyInstance, RawServerDefault } from 'fastify'
 import type { Authority } from './auth.ts'
 import type { Announcer, Recordings, Sessions, TokenIssuer } from './ports.ts'
+import type { BrowserPolicy } from './security.ts'
+
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, Logger, TypeBoxTypeProvider>
 
 export interface Addresses extends RecordingUrls {
   ingest(session: string): string
@@ -19,7 +25,6 @@ export interface AppDeps {
   /** By session; see spool-key.ts. */
   spoolKey: (session: string) => string
   addresses: Addresses
-  readiness: () => Readiness
-  metrics: () => Promise<string>
+  browserPolicy: BrowserPolicy
   now: () => Date
 }

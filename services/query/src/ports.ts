@@ -1,6 +1,5 @@
 import type { Manifest, RecordingEvent, Declaration, SessionState } from '@longtake/contracts'
-import type { TrackVersion } from './range.ts'
-import type { Piece } from './track-stream.ts'
+import type { Piece, PromisedVersion } from './track-stream.ts'
 
 /** The folded states of all sessions, as completeness published them. */
 export interface Sessions {
@@ -28,10 +27,9 @@ export interface Announcer {
   declare(declaration: Declaration): Promise<void>
 }
 
-export interface RecordingProperties extends TrackVersion {
+/** `headerBytes` is the whole length of a blob whose metadata do not name it. */
+export interface RecordingProperties extends PromisedVersion {
   bytes: number
-  /** In front of the media: what every commit rewrites. Behind them a growing file only grows. All of a blob that does not say. */
-  headerBytes: number
   lastModified: Date
 }
 
@@ -41,8 +39,6 @@ export interface Recordings {
   properties(blob: string): Promise<RecordingProperties | undefined>
   readPiece(blob: string, offset: number, count: number, signal: AbortSignal): Promise<Piece>
   manifest(blob: string): Promise<Manifest | undefined>
-  /** A small immutable blob as a stream, with its length. */
-  open(blob: string, signal: AbortSignal): Promise<{ bytes: number; content: AsyncIterable<Uint8Array> } | undefined>
 }
 
 export interface TokenIssuer {

@@ -1,4 +1,6 @@
-import { LongtakeError, type ErrorCode, type Problem } from '@longtake/contracts'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { LongtakeError, type ErrorCode, Problem } from '@longtake/contracts'
 import { KafkaError } from '@longtake/kafka'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 
@@ -10,7 +12,9 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   MANIFEST_NOT_FOUND: 404,
   RENDITION_NOT_FOUND: 404,
   NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
   SESSION_DELETED: 410,
+  PRECONDITION_FAILED: 412,
   RANGE_NOT_SATISFIABLE: 416,
   INVALID_REQUEST: 400,
   INVALID_SHAPE: 400,
@@ -18,17 +22,13 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   MOVED_WHILE_READING: 503,
 }
 
-const TITLES: Record<number, string> = {
-  400: 'Bad request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not found',
-  410: 'Gone',
-  413: 'Too large',
-  415: 'Unsupported media type',
-  416: 'Range not satisfiable',
-  500: 'Internal error',
-  503: 'Unavailable',
+const PROBLEM_JSON = 'application/problem+json'
+const content = { [PROBLEM_JSON]: { schema: Problem } }
+
+/** The errors of every route, as the OpenAPI document states them. */
+export const problems = {
+  '4xx': { description: 'The request is refused; `code` names the reason.', content },
+  '5xx': { description: 'The service failed, or something that it needs does not answer; a retry may help.', content },
 }
 
 type Failure = FastifyError | LongtakeError | KafkaError
@@ -37,11 +37,28 @@ type Failure = FastifyError | LongtakeError | KafkaError
 export function sendProblem(error: Failure, request: FastifyRequest, reply: FastifyReply): void {
   const { status, code, detail } = describe(error)
   if (status >= 500) request.log.error({ error }, 'request failed')
-  const problem: Problem = { type: 'about:blank', title: TITLES[status] ?? 'Error', status, code, ...(detail === undefined ? {} : { detail }) }
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   if (status === 503) reply.header('retry-after', '2')
-  void reply.code(status).type('application/problem+json').send(JSON.stringify(problem))
+  void reply.code(status).type(PROBLEM_JSON).send(JSON.stringify(problemOf(status, code, detail)))
 }
+
+/** Answers what is no HTTP request, too large in its headers, or not complete in time: Fastify never sees it. */
+export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+  const body = JSON.stringify(problemOf(status, 'INVALID_REQUEST'))
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+const problemOf = (status: number, code: ErrorCode, detail?: string): Problem => ({
+  type: 'about:blank',
+  title: STATUS_CODES[status] ?? 'Error',
+  status,
+  code,
+  ...(detail === undefined ? {} : { detail }),
+})
 
 function describe(error: Failure): { status: number; code: ErrorCode; detail?: string } {
   if (error instanceof LongtakeError) {
@@ -52,6 +69,7 @@ function describe(error: Failure): { status: number; code: ErrorCode; detail?: s
     return error.retryable ? { status: 503, code: 'UNAVAILABLE', detail: 'it is not certain that this was recorded: ask again' } : { status: 500, code: 'INTERNAL' }
   }
   const status = error.statusCode ?? 500
+  if (error.code === 'FST_ERR_HANDLER_TIMEOUT') return { status: 503, code: 'UNAVAILABLE', detail: 'the answer took too long; it is not certain whether the request was carried out' }
   // Fastify's own refusals (validation, malformed JSON, unknown content type) speak of the request alone.
   if (status >= 400 && status < 500) return { status, code: 'INVALID_REQUEST', detail: error.message }
   return { status: 500, code: 'INTERNAL' }

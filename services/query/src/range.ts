@@ -1,41 +1,66 @@
-import parseRange from 'range-parser'
+/** One contiguous run of bytes, both ends inclusive, as in Content-Range. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
 
 export type RangePlan =
-  | { kind: 'whole' }
-  /** Inclusive, as in Content-Range. */
-  | { kind: 'part'; start: number; end: number }
-  | { kind: 'unsatisfiable' }
+  | { readonly kind: 'whole' }
+  /** One or more ranges, in the order in which they were requested. */
+  | { readonly kind: 'ranges'; readonly ranges: readonly [ByteRange, ...ByteRange[]] }
+  | { readonly kind: 'unsatisfiable' }
+
+/** Players ask for one or two. More than this is an attack or a fault, and is answered with the whole (RFC 9110 §14.2). */
+const MAX_RANGES = 16
+const RANGE_SPEC = /^(?:(\d+)-(\d*)|-(\d+))$/
 
 /**
- * What of `total` bytes a Range header asks for (RFC 9110, section 14). What is malformed, of another unit or asks for
- * several ranges is answered by the whole, as the RFC allows: players ask for one.
+ * Which bytes of a representation of `total` bytes a Range header selects (RFC 9110 §14.1.2 and §14.2). A header that is
+ * malformed or of another unit is ignored, as the RFC demands; a suffix longer than the representation selects all of it.
+ * Written here because the usual parser calls long suffixes unsatisfiable and accepts lists with an invalid member.
  */
 export function planRange(header: string | undefined, total: number): RangePlan {
-  if (header === undefined) return { kind: 'whole' }
-  const ranges = parseRange(total, header)
-  if (ranges === -1) return isLongSuffix(header, total) ? { kind: 'part', start: 0, end: total - 1 } : { kind: 'unsatisfiable' }
-  if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return { kind: 'whole' }
-  const range = ranges[0]
-  return range === undefined ? { kind: 'whole' } : { kind: 'part', start: range.start, end: range.end }
+  const list = header === undefined ? undefined : /^bytes=(.*)$/is.exec(header)?.[1]
+  if (list === undefined) return { kind: 'whole' }
+  // Empty list members are to be ignored (RFC 9110 §5.6.1.2).
+  const specs = list.split(',', MAX_RANGES * 4).map((spec) => spec.trim()).filter((spec) => spec !== '')
+  if (specs.length === 0 || specs.length > MAX_RANGES) return { kind: 'whole' }
+  const ranges: ByteRange[] = []
+  for (const spec of specs) {
+    const range = resolve(spec, total)
+    if (range === 'invalid') return { kind: 'whole' }
+    if (range !== 'unsatisfiable') addRange(ranges, range)
+  }
+  const [first, ...others] = ranges
+  return first === undefined ? { kind: 'unsatisfiable' } : { kind: 'ranges', ranges: [first, ...others] }
 }
 
-/** A suffix longer than all there is means all of it (RFC 9110, 14.1.2); the parser calls it unsatisfiable. */
-const isLongSuffix = (header: string, total: number): boolean => total > 0 && /^bytes=\s*-0*[1-9]\d*\s*$/.test(header)
-
-/** What a reader was served: the layout of the media bytes, and the commit that wrote the header in front of them. */
-export interface TrackVersion {
-  generation: number
-  commit: number
+function resolve(spec: string, total: number): ByteRange | 'invalid' | 'unsatisfiable' {
+  const match = RANGE_SPEC.exec(spec)
+  if (match === null) return 'invalid'
+  const [, first, last, suffix] = match
+  if (suffix !== undefined) {
+    const length = Math.min(Number(suffix), total)
+    return length === 0 ? 'unsatisfiable' : { start: total - length, end: total - 1 }
+  }
+  const start = Number(first)
+  const end = last === '' ? total - 1 : Math.min(Number(last), total - 1)
+  if (last !== '' && Number(last) < start) return 'invalid'
+  return start >= total ? 'unsatisfiable' : { start, end }
 }
 
-export const etagOf = ({ generation, commit }: TrackVersion): string => `"g${generation}-c${commit}"`
-
-/**
- * Whether a range may go on under this If-Range validator. Behind the fixed header a commit of the same generation only
- * appends, so those bytes are still the ones the client has; within it they must be of the very same commit.
- */
-export function ifRangeHolds(validator: string | undefined, version: TrackVersion, start: number, headerBytes: number): boolean {
-  if (validator === undefined || validator === etagOf(version)) return true
-  const match = /^"g(\d+)-c\d+"$/.exec(validator)
-  return match !== null && Number(match[1]) === version.generation && start >= headerBytes
+/** Overlapping and adjacent ranges are coalesced (RFC 9110 §15.3.7.2), so that no request is answered with more bytes than there are. */
+function addRange(ranges: ByteRange[], added: ByteRange): void {
+  let merged = added
+  let at = ranges.length
+  for (let i = ranges.length - 1; i >= 0; i -= 1) {
+    const { start, end } = ranges[i]!
+    if (start > merged.end + 1 || end + 1 < merged.start) continue
+    merged = { start: Math.min(start, merged.start), end: Math.max(end, merged.end) }
+    ranges.splice(i, 1)
+    at = i
+    // The wider range may touch ranges that were passed already.
+    i = ranges.length
+  }
+  ranges.splice(at, 0, merged)
 }

@@ -12,7 +12,7 @@ import { spoolKeyOf } from './spool-key.ts'
 import { storedRecordings } from './stored-recordings.ts'
 
 /** Serves once it has read all statuses there are. */
-export async function start(config: Config, { logger, health, metrics, fail, stopping }: ServiceDeps): Promise<AsyncDisposable> {
+export async function start(config: Config, { logger, health, fail, stopping }: ServiceDeps): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const kafka = kafkaConnection(config, 'query', logger)
   const producer = stack.use(createProducer({ kafka, deliveryTimeoutMs: 10_000 }))
@@ -57,8 +57,7 @@ export async function start(config: Config, { logger, health, metrics, fail, sto
     },
     spoolKey: (session) => spoolKeyOf(config.spoolSecret ?? config.tokenSecret, session),
     addresses: publicAddresses(config),
-    readiness: () => health.readiness(),
-    metrics,
+    browserPolicy: { corsOrigins: config.corsOrigins, frameAncestors: config.frameAncestors, connectOrigins: [new URL(config.gatewayPublicUrl).origin] },
     now: () => new Date(),
   })
   stack.defer(() => app.close())

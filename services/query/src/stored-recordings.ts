@@ -1,7 +1,7 @@
 import { LongtakeError, ManifestShape, decodeJson } from '@longtake/contracts'
 import type { BlobProperties, BlobStore } from '@longtake/blob'
 import type { Recordings } from './ports.ts'
-import type { TrackVersion } from './range.ts'
+import type { TrackVersion } from './track-stream.ts'
 
 /** Reads what block-writer, finalizer and remuxer have written. */
 export function storedRecordings(store: BlobStore): Recordings {
@@ -21,10 +21,6 @@ export function storedRecordings(store: BlobStore): Recordings {
     async manifest(blob) {
       const read = await store.readAll(blob)
       return read === null ? undefined : ManifestShape.parse(decodeJson(read.bytes))
-    },
-    async open(blob, signal) {
-      const read = await store.readRange(blob, { offset: 0, signal })
-      return read.outcome === 'read' ? { bytes: read.bodyBytes, content: read.body } : undefined
     },
   }
 }

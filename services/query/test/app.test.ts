@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { connect, type AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { KafkaError } from '@longtake/kafka'
 import { sessionState, testApp, webcamFile } from './fakes.ts'
@@ -101,17 +103,136 @@ test('a track is served whole, in part, by its head, and not behind its end', as
   assert.equal(behind.statusCode, 416)
   assert.equal(behind.headers['content-range'], 'bytes */100000')
   const head = await app.inject({ method: 'HEAD', url, headers: { range: 'bytes=0-99' } })
-  assert.equal(head.statusCode, 206)
-  assert.equal(head.headers['content-length'], '100')
+  assert.equal(head.statusCode, 200, 'Range is defined for GET alone')
+  assert.equal(head.headers['content-length'], '100000')
+  assert.equal(head.headers.etag, whole.headers.etag)
   assert.equal(head.rawPayload.length, 0)
-  const stale = await app.inject({ url, headers: { range: 'bytes=0-99', 'if-range': '"g1-c3"' } })
-  assert.equal(stale.statusCode, 200)
-  const inHeader = await app.inject({ url, headers: { range: 'bytes=69999-70009', 'if-range': '"g1-c3"' } })
-  assert.equal(inHeader.statusCode, 200, 'the header may be larger than usual')
-  const behindHeader = await app.inject({ url, headers: { range: 'bytes=70000-70009', 'if-range': '"g1-c3"' } })
-  assert.equal(behindHeader.statusCode, 206)
   const fresh = await app.inject({ url, headers: { 'if-none-match': whole.headers.etag as string } })
   assert.equal(fresh.statusCode, 304)
+})
+
+test('If-Range of another commit, of a weak tag or of a date gets the whole, wherever the range lies', async () => {
+  const { app, put, admin } = await testApp({ recordings })
+  put(recorded())
+  const url = '/v1/sessions/s1/tracks/webcam'
+  const statusOf = async (ifRange: string): Promise<number> => (await app.inject({ url, headers: { ...admin, range: 'bytes=80000-80009', 'if-range': ifRange } })).statusCode
+  assert.equal(await statusOf('"g1-c4"'), 206)
+  for (const validator of ['"g1-c3"', 'W/"g1-c4"', 'Sun, 01 Mar 2026 10:00:09 GMT']) assert.equal(await statusOf(validator), 200, validator)
+})
+
+test('several ranges are answered as multipart/byteranges', async () => {
+  const { app, put, admin } = await testApp({ recordings })
+  put(recorded())
+  const { statusCode, headers, rawPayload } = await app.inject({ url: '/v1/sessions/s1/tracks/webcam', headers: { ...admin, range: 'bytes=0-0,99998-' } })
+  assert.equal(statusCode, 206)
+  assert.equal(headers['content-range'], undefined)
+  assert.equal(headers['content-length'], String(rawPayload.length))
+  const boundary = /^multipart\/byteranges; boundary=(.+)$/.exec(String(headers['content-type']))?.[1]
+  const part = (range: string, start: number, end: number): Buffer =>
+    Buffer.concat([Buffer.from(`--${boundary}\r\nContent-Type: video/webm\r\nContent-Range: bytes ${range}/100000\r\n\r\n`), body.subarray(start, end), Buffer.from('\r\n')])
+  assert.deepEqual(rawPayload, Buffer.concat([part('0-0', 0, 1), part('99998-99999', 99_998, 100_000), Buffer.from(`--${boundary}--\r\n`)]))
+})
+
+test('preconditions: 304 for a tag that the client has, 412 for one that it relied on', async () => {
+  const { app, put, admin } = await testApp({ recordings })
+  put(recorded())
+  const ask = (headers: Record<string, string>) => app.inject({ url: '/v1/sessions/s1/tracks/webcam', headers: { ...admin, ...headers } })
+  for (const ifNoneMatch of ['"g1-c4"', 'W/"g1-c4"', '*']) {
+    const response = await ask({ 'if-none-match': ifNoneMatch })
+    assert.deepEqual([response.statusCode, response.headers.etag, response.rawPayload.length], [304, '"g1-c4"', 0])
+  }
+  const failed = await ask({ 'if-match': '"g1-c3"' })
+  assert.deepEqual([failed.statusCode, failed.json().code], [412, 'PRECONDITION_FAILED'])
+})
+
+test('a commit between looking and reading: tag, length and bytes of the answer are all of the newer one', async () => {
+  let commit = 4
+  const { app, put, admin } = await testApp({
+    recordings: {
+      properties: async () => ({ bytes: commit * 1000, generation: 1, commit, headerBytes: 100, lastModified: new Date('2026-03-01T10:00:09Z') }),
+      readPiece: async (_blob, _offset, count) => {
+        if (commit === 4) commit = 5
+        const version = { generation: 1, commit }
+        async function* bytes() {
+          yield Buffer.alloc(count, version.commit)
+        }
+        return { bytes: bytes(), version }
+      },
+    },
+  })
+  put(recorded())
+  const response = await app.inject({ url: '/v1/sessions/s1/tracks/webcam', headers: admin })
+  assert.deepEqual([response.statusCode, response.headers.etag, response.headers['content-length']], [200, '"g1-c5"', '5000'])
+  assert.deepEqual(response.rawPayload, Buffer.alloc(5000, 5))
+})
+
+test('renditions are served by range like tracks, and each version has a tag of its own', async () => {
+  const { app, put, admin } = await testApp({ recordings })
+  const rendition = (version: number, kind: 'poster' | 'mp4') => ({ track: 'webcam', kind, version, blob: `b${version}`, bytes: body.length, mimeType: kind === 'mp4' ? 'video/mp4' : 'image/jpeg', reason: null })
+  const state = recorded()
+  put({ ...state, renditions: [rendition(1, 'poster'), rendition(2, 'poster'), rendition(1, 'mp4')] })
+  for (const [kind, etag, mimeType] of [['poster', '"v2"', 'image/jpeg'], ['mp4', '"v1"', 'video/mp4']] as const) {
+    const response = await app.inject({ url: `/v1/sessions/s1/tracks/webcam/${kind}`, headers: { ...admin, range: 'bytes=0-1' } })
+    assert.deepEqual([response.statusCode, response.headers.etag, response.headers['content-type'], response.headers['content-range']], [206, etag, mimeType, 'bytes 0-1/100000'], kind)
+  }
+})
+
+test('every refusal is a problem document: bad addresses, methods and bodies as well', async () => {
+  const { app, put, admin } = await testApp()
+  put(recorded())
+  const json = { ...admin, 'content-type': 'application/json' }
+  const cases = [
+    [await app.inject({ url: '/v1/sessions/%zz', headers: admin }), 400],
+    [await app.inject({ url: `/v1/sessions/${'a'.repeat(300)}`, headers: admin }), 414],
+    [await app.inject({ url: `/v1/sessions/${'a'.repeat(65)}`, headers: admin }), 400],
+    [await app.inject({ method: 'PUT', url: '/v1/sessions/s1', headers: admin }), 405],
+    [await app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: json }), 400],
+    [await app.inject({ method: 'POST', url: '/v1/sessions', headers: json, payload: '{"id"' }), 400],
+    [await app.inject({ method: 'POST', url: '/v1/sessions', headers: { ...admin, 'content-type': 'text/csv' }, payload: 'a' }), 415],
+    [await app.inject({ method: 'POST', url: '/v1/sessions', headers: json, payload: JSON.stringify({ metadata: { a: 'x'.repeat(70_000) } }) }), 413],
+  ] as const
+  for (const [response, status] of cases) {
+    assert.equal(response.statusCode, status, response.body)
+    assert.match(String(response.headers['content-type']), /^application\/problem\+json/)
+    assert.equal(response.json().status, status)
+  }
+  assert.equal(cases[3][0].headers.allow, 'DELETE, GET, HEAD')
+})
+
+test('what is no HTTP request gets a problem document, too', async () => {
+  const { app } = await testApp()
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  socket.write('nonsense\r\n\r\n')
+  const answer = await text(socket)
+  await app.close()
+  assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\nContent-Type: application\/problem\+json\r\n/)
+  assert.equal(JSON.parse(answer.split('\r\n\r\n')[1]!).code, 'INVALID_REQUEST')
+})
+
+test('browsers: no framing and no other origin unless configured, no inline code, media embeddable anywhere', async () => {
+  const closed = await testApp()
+  const { headers } = await closed.app.inject({ url: '/healthz', headers: { origin: 'https://exams.example.org' } })
+  assert.match(String(headers['content-security-policy']), /default-src 'self';.*connect-src 'self' wss:\/\/ingest\.example\.org;.*frame-ancestors 'none'/)
+  assert.doesNotMatch(String(headers['content-security-policy']), /unsafe/)
+  assert.deepEqual(
+    [headers['x-frame-options'], headers['x-content-type-options'], headers['referrer-policy'], headers['cross-origin-resource-policy'], headers['access-control-allow-origin']],
+    ['DENY', 'nosniff', 'no-referrer', 'cross-origin', undefined],
+  )
+  const origin = 'https://exams.example.org'
+  const open = await testApp({ corsOrigins: [origin], frameAncestors: [origin] })
+  const allowed = await open.app.inject({ url: '/healthz', headers: { origin } })
+  assert.match(String(allowed.headers['content-security-policy']), /frame-ancestors https:\/\/exams\.example\.org/)
+  assert.deepEqual([allowed.headers['x-frame-options'], allowed.headers['access-control-allow-origin']], [undefined, origin])
+  assert.equal((await open.app.inject({ url: '/healthz', headers: { origin: 'https://evil.example' } })).headers['access-control-allow-origin'], undefined)
+  const preflight = await open.app.inject({ method: 'OPTIONS', url: '/v1/sessions/s1', headers: { origin, 'access-control-request-method': 'DELETE', 'access-control-request-headers': 'authorization' } })
+  assert.deepEqual([preflight.statusCode, preflight.headers['access-control-allow-headers']], [204, 'authorization'])
+})
+
+test('metrics and readiness are not on the public port', async () => {
+  const { app } = await testApp()
+  for (const url of ['/metrics', '/readyz']) assert.equal((await app.inject({ url })).statusCode, 404, url)
+  assert.equal((await app.inject({ url: '/healthz' })).statusCode, 200)
 })
 
 test('what is not there is said, by one documented code each', async () => {

@@ -14,7 +14,15 @@ export const API_KEY = 'a-local-key-of-tests'
 export const NOW = Date.parse('2026-03-01T10:00:00Z')
 
 /** The app over a real session table, with announcements kept and folded by `fold`. */
-export async function testApp(options: { recordings?: Partial<Recordings>; fold?: (event: RecordingEvent) => SessionState | undefined; log?: (line: string) => void } = {}) {
+export async function testApp(
+  options: {
+    recordings?: Partial<Recordings>
+    fold?: (event: RecordingEvent) => SessionState | undefined
+    log?: (line: string) => void
+    corsOrigins?: string[]
+    frameAncestors?: string[]
+  } = {},
+) {
   const announced: (RecordingEvent | Declaration)[] = []
   const sessions = new SessionTable(async () => undefined)
   const put = (state: SessionState): void => {
@@ -37,12 +45,11 @@ export async function testApp(options: { recordings?: Partial<Recordings>; fold?
       },
       declare: async (declaration) => void announced.push(declaration),
     },
-    recordings: { properties: absent, readPiece: () => Promise.reject(new Error('not given')), manifest: absent, open: absent, ...options.recordings },
+    recordings: { properties: absent, readPiece: () => Promise.reject(new Error('not given')), manifest: absent, ...options.recordings },
     spoolKey: (session) => spoolKeyOf(new Secret('a-secret-of-tests-32-characters-long'), session),
     tokens: { issue: (session, scope) => sign(session, scope) },
     addresses: publicAddresses({ publicUrl: 'https://recordings.example.org', gatewayPublicUrl: 'wss://ingest.example.org' }),
-    readiness: () => ({ ready: true, checks: {} }),
-    metrics: async () => '# nothing\n',
+    browserPolicy: { corsOrigins: options.corsOrigins ?? [], frameAncestors: options.frameAncestors ?? [], connectOrigins: ['wss://ingest.example.org'] },
     now: () => new Date(NOW),
   }
   return { app: await buildApp(deps), announced, put, sign, admin: { authorization: `Bearer ${API_KEY}` } }

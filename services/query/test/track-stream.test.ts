@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { PIECE_BYTES, streamTrack, type ReadPiece } from '../src/track-stream.ts'
+import { openTrack, PIECE_BYTES, type ReadPiece } from '../src/track-stream.ts'
 
 const content = Buffer.alloc(PIECE_BYTES * 2 + 1000, 'abcdefghij')
+
+const promised = { generation: 1, commit: 1, headerBytes: 100 }
 
 function reader(generationAt: (offset: number) => number = () => 1): { read: ReadPiece; offsets: number[] } {
   const offsets: number[] = []
@@ -23,7 +25,7 @@ test('a range is read in pieces and comes out whole', async () => {
   const { read, offsets } = reader()
   const start = 17
   const end = content.length - 3
-  const got = await buffer(streamTrack(read, { start, end, generation: 1 }))
+  const got = await buffer(await openTrack(read, [{ start, end }], promised))
   assert.ok(got.equals(content.subarray(start, end + 1)))
   assert.deepEqual(offsets, [17, 17 + PIECE_BYTES, 17 + 2 * PIECE_BYTES])
 })
@@ -31,7 +33,7 @@ test('a range is read in pieces and comes out whole', async () => {
 test('moved bytes end the response with an error before any of them is sent', async () => {
   const { read } = reader((offset) => (offset === 0 ? 1 : 2))
   let sent = 0
-  const stream = streamTrack(read, { start: 0, end: content.length - 1, generation: 1 })
+  const stream = await openTrack(read, [{ start: 0, end: content.length - 1 }], promised)
   await assert.rejects(
     async () => {
       for await (const chunk of stream) sent += (chunk as Buffer).length
@@ -41,21 +43,38 @@ test('moved bytes end the response with an error before any of them is sent', as
   assert.equal(sent, PIECE_BYTES)
 })
 
-test('a reader who goes away aborts the read under way', async () => {
-  const aborted = new Promise<void>((resolve) => {
-    const stream = streamTrack(
-      (_offset, _count, signal) =>
-        new Promise((_, reject) => {
-          signal.addEventListener('abort', () => {
-            resolve()
-            reject(new Error('aborted'))
-          })
-          setImmediate(() => stream.destroy())
-        }),
-      { start: 0, end: 10, generation: 1 },
-    )
-    stream.on('error', () => undefined)
-    stream.resume()
+test('text between ranges is sent in its place', async () => {
+  const { read } = reader()
+  const got = await buffer(await openTrack(read, [Buffer.from('<'), { start: 5, end: 6 }, Buffer.from('|'), { start: 0, end: 0 }, Buffer.from('>')], promised))
+  assert.equal(got.toString(), '<fg|a>')
+})
+
+test('a header of another commit than was promised is never sent; media behind it are, as they only grow', async () => {
+  const at = (commit: number): ReadPiece => async (offset, count) => ({
+    bytes: (async function* () {
+      yield content.subarray(offset, offset + count)
+    })(),
+    version: { generation: 1, commit },
   })
-  await aborted
+  await assert.rejects(openTrack(at(2), [{ start: 99, end: 200 }], promised), { code: 'MOVED_WHILE_READING' })
+  assert.equal((await buffer(await openTrack(at(2), [{ start: 100, end: 200 }], promised))).length, 101)
+})
+
+test('a reader who goes away aborts the read under way', async () => {
+  const aborted = Promise.withResolvers<void>()
+  const { read } = reader()
+  const hanging: ReadPiece = (offset, count, signal) => {
+    if (offset === 0) return read(offset, count, signal)
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        aborted.resolve()
+        reject(new Error('aborted'))
+      })
+      setImmediate(() => stream.destroy())
+    })
+  }
+  const stream = await openTrack(hanging, [{ start: 0, end: PIECE_BYTES * 2 }], promised)
+  stream.on('error', () => undefined)
+  stream.resume()
+  await aborted.promise
 })

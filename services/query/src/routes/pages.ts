@@ -13,9 +13,6 @@ const hidden = { schema: { hide: true } }
 export const pageRoutes: FastifyPluginAsync = async (app) => {
   if (!existsSync(BUILT_PAGES)) throw new LongtakeError('INVALID_CONFIG', `the pages are not built: run node services/query/pages/build.ts (${BUILT_PAGES})`)
   await app.register(fastifyStatic, { root: BUILT_PAGES, prefix: '/pages/', index: false, decorateReply: true })
-  app.addHook('onSend', async (_, reply) => {
-    void reply.header('referrer-policy', 'no-referrer').header('x-content-type-options', 'nosniff')
-  })
   app.get('/', hidden, async (_, reply) => reply.redirect('/record'))
   app.get('/record', hidden, async (_, reply) => reply.sendFile('record.html'))
   app.get('/watch/:session', hidden, async (_, reply) => reply.sendFile('watch.html'))

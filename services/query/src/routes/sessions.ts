@@ -1,23 +1,30 @@
 import { randomUUID } from 'node:crypto'
-import { CreateSessionRequest, CreateSessionResponse, type Graces, LongtakeError, Manifest, Problem, PublicSession, SessionId, SessionList, withDefaultGraces } from '@longtake/contracts'
+import { CreateSessionRequest, CreateSessionResponse, type Graces, LongtakeError, Manifest, PublicSession, SessionId, SessionList, withDefaultGraces } from '@longtake/contracts'
 import { toPublicSession } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
 import { assertNotDeleted, knownSession, presentSession } from '../existing.ts'
+import { problems } from '../problem.ts'
 import { pageOf } from '../session-list.ts'
 
-const problems = { '4xx': Problem, '5xx': Problem }
 const Params = Type.Object({ id: SessionId })
 const WatchQuery = Type.Object({ token: Type.Optional(Type.String()) })
 const admin = [{ apiKey: [] }]
 const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
+
+/** Waits for Kafka and storage are shorter; this bounds what they add up to. */
+const HANDLER_MS = 60_000
 
 export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, spoolKey, recordings, addresses, now }) => {
   const access = async (session: string): Promise<CreateSessionResponse> => ({
     id: session,
     ingest: { url: addresses.ingest(session), token: await tokens.issue(session, 'ingest'), spoolKey: spoolKey(session) },
     watch: { url: addresses.watch(session), token: await tokens.issue(session, 'watch') },
+  })
+
+  app.addHook('onRoute', (route) => {
+    route.handlerTimeout = HANDLER_MS
   })
 
   app.post(
