@@ -7,6 +7,7 @@ import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import { probe } from '../e2e/ffprobe.ts'
 import type { System } from '../local/system.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { disposableSystem, finalized, untilStatus } from './sessions.ts'
 
 const TRACKS = ['screen', 'webcam'] as const
@@ -63,7 +64,7 @@ test('a real browser records webcam, microphone and screen; both play while reco
 
 /** Waits until the page's own clock shows that the recording has lasted so long. */
 async function recordedFor(page: Page, clock: string): Promise<void> {
-  await page.waitForFunction(`document.querySelector('#elapsed').textContent >= ${JSON.stringify(clock)}`, undefined, { timeout: 60_000 })
+  await untilPage(page, `document.querySelector('#elapsed').textContent >= ${JSON.stringify(clock)}`)
 }
 
 function listenForProblems(page: Page): string[] {

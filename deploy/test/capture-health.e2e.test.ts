@@ -6,6 +6,7 @@ import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { judge, systemOverLine, untilCells } from './record-page.ts'
 import { createSession, finalized, untilStatus } from './sessions.ts'
 
@@ -202,7 +203,7 @@ async function lowersBitrate({ t, system, browser, gateway }: Places): Promise<v
     window.reports = []
     window.recorder.on('report', ({ event, detail }) => window.reports.push(event + ': ' + detail))
   })()`)
-  await page.waitForFunction("window.reports.some((report) => report.startsWith('bitrate-lowered'))", undefined, { timeout: 90_000 })
+  await untilPage(page, "window.reports.some((report) => report.startsWith('bitrate-lowered'))", 90_000)
   thin.mend()
   assert.deepEqual(await page.evaluate("window.reports.filter((report) => report.startsWith('bitrate'))"), ['bitrate-lowered: pictures get 70 % of their intended bits'])
   await page.evaluate('window.recorder.stop()')

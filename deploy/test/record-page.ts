@@ -6,6 +6,7 @@ import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import { TcpLine } from '../e2e/tcp-line.ts'
 import { freePort } from '../local/ports.ts'
 import type { System } from '../local/system.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
 
 /** A system whose gateway is reached over a line that may be cut; by its own port it is reached all the same. */
@@ -36,7 +37,7 @@ export async function stopRecording(page: Page): Promise<void> {
 /** Until this column of each track has at least (at most) so many chunks. */
 export async function untilCells(page: Page, cell: 'acknowledged' | 'waiting', chunks: number, comparison: '>=' | '<=' = '>='): Promise<void> {
   const all = `[...document.querySelectorAll('[data-cell=${cell}]')]`
-  await page.waitForFunction(`${all}.length > 0 && ${all}.every((cell) => Number(cell.dataset.chunks) ${comparison} ${chunks})`, undefined, { timeout: 60_000 })
+  await untilPage(page, `${all}.length > 0 && ${all}.every((cell) => Number(cell.dataset.chunks) ${comparison} ${chunks})`)
 }
 
 /** Waits for the final version and lets the checker compare it with what went over the line. */

@@ -6,6 +6,7 @@ import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { judge, startRecording, stopRecording, systemOverLine, untilCells } from './record-page.ts'
 import { call, createSession } from './sessions.ts'
 
@@ -112,13 +113,13 @@ async function endsWhenDeleted({ system, browser }: Places): Promise<void> {
     window.codes = []
     window.recorder.on('error', ({ code }) => window.codes.push(code))
   })()`)
-  await page.waitForFunction('window.recorder.progress.webcam?.acknowledged.chunks >= 1')
+  await untilPage(page, 'window.recorder.progress.webcam?.acknowledged.chunks >= 1')
   await fetch(`${system.queryUrl}/v1/sessions/${session.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${system.apiKey}` } })
-  await page.waitForFunction("window.recorder.state.phase === 'failed'")
+  await untilPage(page, "window.recorder.state.phase === 'failed'")
   const end = await page.evaluate("window.recorder.stop().then(() => 'stopped', ({ code }) => code)")
   assert.equal(end, 'deleted')
   assert.deepEqual(await page.evaluate('window.codes'), ['refused', 'deleted'])
-  await page.waitForFunction(`(${COUNT_SPOOLED})().then(({ clients }) => clients === 0)`)
+  await untilPage(page, `(${COUNT_SPOOLED})().then(({ clients }) => clients === 0)`)
   assert.deepEqual(await spooled(page), { clients: 0, parts: 0, chunks: 0, payloads: 0 })
   await page.close()
 }
@@ -151,7 +152,7 @@ async function openLibrary(system: System, browser: Browser): Promise<{ page: Pa
 
 async function untilCaughtUp(page: Page): Promise<void> {
   await page.waitForSelector('#state[data-connection=connected]', { timeout: 60_000 })
-  await page.waitForFunction("[...document.querySelectorAll('[data-cell=waiting]')].every((cell) => cell.dataset.chunks === '0')", undefined, { timeout: 60_000 })
+  await untilPage(page, "[...document.querySelectorAll('[data-cell=waiting]')].every((cell) => cell.dataset.chunks === '0')")
 }
 
 // Runs in the page, hence as text: this project's types are those of Node.

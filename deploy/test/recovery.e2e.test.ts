@@ -10,6 +10,7 @@ import { launchChromium, launchMortalChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
 import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { judge, startRecording, stopRecording, systemOverLine, untilCells } from './record-page.ts'
 import { call, createSession, finalized, untilStatus } from './sessions.ts'
 
@@ -79,7 +80,7 @@ async function leavesTheLivingAlone({ system, context }: Places): Promise<void> 
   const [first, second] = [await context.newPage(), await context.newPage()]
   for (const page of [first, second]) await page.goto(`${system.queryUrl}/record`)
   await first.evaluate(startScript(ingest))
-  await first.waitForFunction('window.recorder.progress.webcam?.acknowledged.chunks >= 1')
+  await untilPage(first, 'window.recorder.progress.webcam?.acknowledged.chunks >= 1')
   const seen = await second.evaluate<{ reports: object[]; refusal: string }>(`(async () => {
     const { recoverPending } = await import('/pages/recorder/index.js')
     const [reports, refusal] = await Promise.all([

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { launchChromium } from '../e2e/chromium.ts'
+import { untilPage } from '../e2e/until-page.ts'
 import { disposableSystem } from './sessions.ts'
 
 test('who watches a recording that goes on sees it grow, keeps the place sought, and may go live again', async (t) => {
@@ -43,5 +44,5 @@ test('who watches a recording that goes on sees it grow, keeps the place sought,
 
 /** `holds` speaks of the `<video>` that is shown; it runs in the page, hence text. */
 async function untilVideo(page: Page, holds: string): Promise<void> {
-  await page.waitForFunction(`(() => { const video = document.querySelector('video'); return video !== null && ${holds} })()`, undefined, { timeout: 60_000 })
+  await untilPage(page, `(() => { const video = document.querySelector('video'); return video !== null && ${holds} })()`)
 }
