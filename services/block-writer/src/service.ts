@@ -13,6 +13,8 @@ import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
 const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 /** A file with so many blocks takes no further part: Azure's limit is 50,000. */
 const FULL_AT_BLOCKS = 40_000
+/** What is committed at once of a longer catch-up: a few blocks. */
+const WORK_BYTES = 16 * 1024 * 1024
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
 const STUCK_MS = 30_000
 
@@ -102,6 +104,7 @@ function handlerSettings(config: Config): HandlerSettings {
     policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes },
     limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES, fullAtBlocks: FULL_AT_BLOCKS },
     commitLimits: { ...COMMIT_LIMITS, maxBlockBytes: blockBytes, headerBytes },
+    workBytes: WORK_BYTES,
     retryMs: 250,
     maxRetryMs: 15_000,
     maxTrackBytes: 4 * blockBytes,

@@ -7,9 +7,6 @@ import { Superseded, type Committed } from './track-storage.ts'
 import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
 
-/** So much is read of pending blobs, or decoded, before it is committed. */
-const WORK_BYTES = 16 * 1024 * 1024
-
 /** Brings a track from storage and to it, and says in recordings.events what storage has. */
 export class TrackCommits {
   readonly #session: string
@@ -55,16 +52,20 @@ export class TrackCommits {
   }
 
   async #workOff(track: Track, nextOffset: bigint): Promise<void> {
-    for (let before: string[] = []; ; ) {
-      const wanted = orUnwritable(() => track.work(WORK_BYTES))
-      if (wanted.length === 0 || track.freshBytes >= WORK_BYTES) {
-        for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
-      }
-      if (wanted.length === 0) return
-      if (wanted.join() === before.join()) throw new Unwritable(`work does not go on with ${wanted.join()}`)
-      before = wanted
-      for (const name of wanted) track.loaded.provide(name, await this.#deps.storage.readPending(name))
+    const { storage, settings } = this.#deps
+    const work = track.work()
+    let given: Uint8Array | undefined
+    for (;;) {
+      const step = orUnwritable(() => work.next(given))
+      if (step.done === true) break
+      given = step.value.kind === 'load' ? await storage.readPending(step.value.blob) : undefined
+      if (step.value.kind === 'pause' && track.freshBytes >= settings.workBytes) await this.#commitFiles(track, nextOffset)
     }
+    await this.#commitFiles(track, nextOffset)
+  }
+
+  async #commitFiles(track: Track, nextOffset: bigint): Promise<void> {
+    for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
   }
 
   /** Says of a chunk that is parked where it is, so that nobody calls it lost. */

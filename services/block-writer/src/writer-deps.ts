@@ -10,6 +10,8 @@ export interface WriterSettings {
   readonly policy: CommitPolicy
   readonly limits: TrackLimits
   readonly commitLimits: CommitLimits
+  /** So many bytes of media, made of pending chunks, are committed before more of those are loaded. */
+  readonly workBytes: number
   /** First and longest wait after a failure, ms. */
   readonly retryMs: number
   readonly maxRetryMs: number

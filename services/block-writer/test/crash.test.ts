@@ -22,6 +22,8 @@ type Death = { moment: 'before' | 'after'; change: number }
 async function play(death: Death | null, apart: boolean): Promise<Scenario & { changes: number }> {
   let changes = 0
   const world: World = new World({
+    // Every pause of the work is a commit, so that deaths fall between any two of its steps.
+    settings: { workBytes: 0 },
     faults: {
       at(moment) {
         if (moment === 'before') changes++

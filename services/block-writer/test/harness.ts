@@ -40,6 +40,7 @@ export const SETTINGS: HandlerSettings = {
   policy: COMMIT_POLICY,
   limits: { holeWaitMs: 5_000, holeWaitBytes: 2 * 1024 * 1024, fullAtBlocks: 40_000 },
   commitLimits: COMMIT_LIMITS,
+  workBytes: 16 * 1024 * 1024,
   retryMs: 10,
   maxRetryMs: 1_000,
   maxTrackBytes: 64 * 1024 * 1024,

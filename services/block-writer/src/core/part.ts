@@ -4,7 +4,7 @@ import { mapTracks, packHeader, sniff, StreamReader, type PartHeader, type Reade
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { moved, type Piece } from './piece.ts'
-import { bytesOf, rawLength, type LoadedBlobs, type RawPiece } from './raw.ts'
+import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
 import { Run, type Decoders } from './run.ts'
 import { VerbatimDecoder } from './verbatim.ts'
 
@@ -138,20 +138,29 @@ export class Part {
   }
 
   /** Finds out what the part is, from its first bytes. Needs chunk 0; does nothing once it is known. */
-  recognise(loaded: LoadedBlobs): void {
+  *recognise(): Work {
     const first = this.runs[0]
-    if (first === undefined || first.from !== 0 || this.rejected !== null || this.place !== null) return
-    if (this.container === 'mp4' || this.header !== null) return
-    const start: RawPiece[] = []
+    if (first === undefined || first.from !== 0 || this.place !== null) return
+    const start: Uint8Array[] = []
     let length = 0
     for (const piece of first.raw) {
       if (length > MAX_HEADER_BYTES) break
-      start.push(piece)
+      // No more is loaded than is needed.
+      if (piece.bytes === null && length > 0) this.#recogniseFrom(start, length)
+      if (this.#isRecognised) return
+      start.push(yield* bytesOf(piece))
       length += rawLength(piece)
     }
-    const pieces = start.map((piece) => bytesOf(piece, loaded, 'at once'))
-    if (!pieces.every((bytes) => bytes !== null)) return
-    const bytes = Buffer.concat(pieces)
+    this.#recogniseFrom(start, length)
+  }
+
+  get #isRecognised(): boolean {
+    return this.rejected !== null || this.container === 'mp4' || this.header !== null
+  }
+
+  #recogniseFrom(start: readonly Uint8Array[], length: number): void {
+    if (this.#isRecognised) return
+    const bytes = Buffer.concat(start)
     const kind = sniff(bytes)
     if (kind === 'need-more') return
     if (kind === 'unknown') return this.#reject('neither WebM, Matroska nor MP4')
@@ -186,23 +195,31 @@ export class Part {
     }, [])
   }
 
-  /** Decodes and joins as far as bytes are here; `fileHeader` is that of the file's first part. */
-  work(fileHeader: PartHeader | null, loaded: LoadedBlobs): void {
+  /** Decodes and joins all that can be; `fileHeader` is that of the file's first part. */
+  *work(fileHeader: PartHeader | null): Work {
     if (this.place === null) return
-    const decoders = this.#decoders(fileHeader, this.place.offsetMs)
+    yield* pausing(this.#workRuns(this.#decoders(fileHeader)), () => this.#flush())
+    this.#flush()
+  }
+
+  *#workRuns(decoders: Decoders): Work {
     for (let i = 0; i < this.runs.length; i++) {
       const run = this.runs[i]!
       run.begin(decoders)
-      while (run.decode(decoders, loaded)) {
+      for (;;) {
+        yield* run.decode(decoders)
         const next = this.runs[i + 1]
         if (next === undefined || next.from !== run.to + 1) break
-        if (next.decoded && next.waiting && !next.decode(decoders, loaded)) break
-        if (!run.decoded) run.raw.push(...next.raw)
-        else if (!run.join(next, decoders, loaded)) break
+        if (next.decoded) yield* next.decode(decoders)
+        if (run.decoded) yield* run.join(next, decoders)
+        else for (const piece of next.raw) run.raw.push(piece)
         run.to = next.to
         this.runs.splice(i + 1, 1)
       }
     }
+  }
+
+  #flush(): void {
     for (const run of this.runs) {
       run.flush()
       if (run.changed) this.dirty = true
@@ -242,17 +259,19 @@ export class Part {
     return this.runs.flatMap((run) => [...run.before, ...run.after])
   }
 
-  #decoders(fileHeader: PartHeader | null, offsetMs: number): Decoders {
+  #decoders(fileHeader: PartHeader | null): Decoders {
     if (this.container === 'mp4') {
       return { atStart: () => new VerbatimDecoder(), behindHole: () => null, resume: () => new VerbatimDecoder() }
     }
     const header = this.header!
     const reference = fileHeader ?? header
-    const place: Placement = { tracks: reference.tracks, trackMap: mapTracks(reference, header) ?? new Map(), offsetMs }
+    const trackMap = mapTracks(reference, header) ?? new Map<number, number>()
+    // The part may be moved while work pauses.
+    const place = (): Placement => ({ tracks: reference.tracks, trackMap, offsetMs: this.place!.offsetMs })
     return {
-      atStart: () => WebmDecoder.atStart(header, place),
-      behindHole: () => WebmDecoder.behindHole(header, knownState(header), place),
-      resume: (saved, tail, whole) => WebmDecoder.resume(saved.state!, tail, header, knownState(header), place, whole),
+      atStart: () => WebmDecoder.atStart(header, place()),
+      behindHole: () => WebmDecoder.behindHole(header, knownState(header), place()),
+      resume: (saved, tail, whole) => WebmDecoder.resume(saved.state!, tail, header, knownState(header), place(), whole),
     }
   }
 

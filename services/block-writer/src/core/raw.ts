@@ -9,51 +9,40 @@ export interface RawPiece {
   readonly bytes: Uint8Array | null
 }
 
-/** Bytes that must be read from storage before work can go on, by blob name. */
-export class LoadedBlobs {
-  readonly #bytes = new Map<string, Uint8Array>()
-  readonly #wanted = new Map<string, number>()
+/**
+ * What work asks of its caller. `load`: the bytes of this pending blob, which the step that asks uses at once. `pause`:
+ * everything is consistent, so what was made until now may be committed before more is loaded.
+ */
+export type WorkStep = { readonly kind: 'load'; readonly blob: string } | { readonly kind: 'pause' }
 
-  /** The bytes, or null, and then they are wanted; a length of 0 means, whatever else is. */
-  get(blob: string, length: number): Uint8Array | null {
-    const bytes = this.#bytes.get(blob)
-    if (bytes === undefined) this.#wanted.set(blob, length)
-    return bytes ?? null
-  }
+/**
+ * Work that stops wherever it needs a blob and goes on there with its bytes. Bytes are never kept for later, so memory is
+ * bounded by one blob whatever its size; and every load is used up by the step behind it, so work ends.
+ */
+export type Work<T = void> = Generator<WorkStep, T, Uint8Array | undefined>
 
-  provide(blob: string, bytes: Uint8Array): void {
-    this.#wanted.delete(blob)
-    this.#bytes.set(blob, bytes)
-  }
+export const PAUSE: WorkStep = { kind: 'pause' }
 
-  /** Names wanted since the last call, the first always and more up to `maxBytes`; then nothing is wanted any more. */
-  takeWanted(maxBytes: number): string[] {
-    const names: string[] = []
-    let sum = 0
-    for (const [name, length] of this.#wanted) {
-      if (names.length > 0 && sum + length > maxBytes) break
-      names.push(name)
-      sum += length
-    }
-    this.#wanted.clear()
-    return names
-  }
+export function* load(blob: string): Work<Uint8Array> {
+  const bytes = yield { kind: 'load', blob }
+  if (bytes === undefined) throw new Error(`work goes on without the bytes of ${blob}`)
+  return bytes
+}
 
-  /** Forgets what was provided: who needs it in several pieces wants them all at once. */
-  clear(): void {
-    this.#bytes.clear()
-    this.#wanted.clear()
+/** Calls `beforePause` whenever `work` pauses. */
+export function* pausing(work: Work, beforePause: () => void): Work {
+  for (let step = work.next(); step.done !== true; ) {
+    if (step.value.kind === 'pause') beforePause()
+    step = work.next(yield step.value)
   }
 }
 
 export const rawLength = (piece: RawPiece): number => piece.lengths.reduce((sum, length) => sum + length, 0)
 export const lastSeq = (piece: RawPiece): number => piece.from + piece.lengths.length - 1
 
-/** A piece's bytes, or null, and then they are wanted: soon, or `at once` with all others that are. */
-export function bytesOf(piece: RawPiece, loaded: LoadedBlobs, when: 'soon' | 'at once' = 'soon'): Uint8Array | null {
-  if (piece.bytes !== null) return piece.bytes
-  // A piece has its bytes or a blob that holds them: see its makers.
-  return loaded.get(piece.blob!, when === 'soon' ? rawLength(piece) : 0)
+/** A piece's bytes, from its blob where they are not here. A piece has its bytes or a blob that holds them: see its makers. */
+export function* bytesOf(piece: RawPiece): Work<Uint8Array> {
+  return piece.bytes ?? (yield* load(piece.blob!))
 }
 
 /** The chunks of a piece, each with its bytes. */

@@ -1,7 +1,7 @@
 import { unionRanges, type Ranges } from '@longtake/domain'
 import type { Decoded, DecoderState } from './decoder.ts'
 import type { Piece } from './piece.ts'
-import { bytesOf, chunksOf, lastSeq, rawLength, type LoadedBlobs, type RawPiece } from './raw.ts'
+import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
 
 /** What a run needs of a decoder; `WebmDecoder` and `VerbatimDecoder` are the two. */
 export interface Decoder {
@@ -90,56 +90,46 @@ export class Run {
     if (this.from === 0) this.wholeFrom = 0
   }
 
-  /** Makes the saved decoder work again; false while its tail is not loaded. */
-  wake(decoders: Decoders, loaded: LoadedBlobs): boolean {
-    if (this.decoder !== null) return true
-    if (this.saved === null) return false
-    const { tail } = this.saved
-    const bytes = tail.bytes ?? loaded.get(tail.blob!, 0)
-    if (bytes === null) return false
-    this.decoder = decoders.resume(this.saved, bytes, this.wholeFrom !== null)
-    this.saved = null
-    return true
-  }
-
-  /** Feeds what waits, as far as its bytes are loaded. True when nothing waits any more. */
-  decode(decoders: Decoders, loaded: LoadedBlobs): boolean {
-    if (!this.waiting) return true
-    if (!this.wake(decoders, loaded)) return false
-    while (this.unfed.length > 0) {
+  /** Feeds what waits. Does nothing while nothing waits, so also where nothing can be decoded. */
+  *decode(decoders: Decoders): Work {
+    while (this.waiting) {
+      // A pause may store what waits, and the tail.
+      if (this.#mustLoad(this.unfed[0]!)) yield PAUSE
+      yield* this.#wake(decoders)
       const piece = this.unfed[0]!
-      const bytes = bytesOf(piece, loaded)
-      if (bytes === null) {
-        // What comes behind it will be needed, too.
-        for (const next of this.unfed.slice(1)) bytesOf(next, loaded)
-        return false
-      }
+      const bytes = yield* bytesOf(piece)
       this.unfed.shift()
       this.#feed(piece, bytes, Infinity)
     }
-    return true
   }
 
   /**
-   * Goes on into the run right behind this one, which then is no more. False while bytes for that are not loaded.
-   * Both must have nothing waiting.
+   * Goes on into the run right behind this one, which then is no more. Both must have nothing waiting. `next` shrinks from
+   * its left with every piece that is used up, so that a commit in between finds two neighbours that are still to be joined.
    */
-  join(next: Run, decoders: Decoders, loaded: LoadedBlobs): boolean {
+  *join(next: Run, decoders: Decoders): Work {
     this.changed = true
     if (next.wholeFrom === null) {
       // Nothing of it is final: all of its bytes are here as they came.
-      const pieces = [...next.raw, ...next.unfed]
-      for (const piece of pieces) this.append(piece)
-      return true
+      for (const piece of [...next.raw, ...next.unfed]) this.append(piece)
+      return
     }
-    const pieces = next.raw.map((piece) => ({ piece, bytes: bytesOf(piece, loaded, 'at once') }))
-    if (!this.wake(decoders, loaded) || pieces.some(({ bytes }) => bytes === null)) return false
-    let rest = next.wholeFrom
-    for (const { piece, bytes } of pieces) {
-      const used = Math.min(rest, bytes!.length)
-      if (used > 0) this.#feed(piece, bytes!.subarray(0, used), used)
-      rest -= used
+    // What could be decoded without what is before it is decoded anew.
+    next.before = []
+    for (let [piece] = next.raw; piece !== undefined && next.wholeFrom > 0; [piece] = next.raw) {
+      if (this.#mustLoad(piece)) yield PAUSE
+      yield* this.#wake(decoders)
+      piece = next.raw[0]!
+      const bytes = yield* bytesOf(piece)
+      const used = Math.min(next.wholeFrom, bytes.length)
+      this.#feed(piece, bytes.subarray(0, used), used)
+      next.raw.shift()
+      next.wholeFrom -= used
+      if (used < bytes.length) break
+      this.to = lastSeq(piece)
+      next.from = this.to + 1
     }
+    yield* this.#wake(decoders)
     const here = this.decoder!
     // A search holds a Cluster's head until the first frame proves it: that keyframe. Any other element that has not ended
     // here reaches into what the next run took for a Cluster.
@@ -149,14 +139,12 @@ export class Run {
       this.wholeFrom = here.consumedOffset + here.tailLength
       this.wholeSeq = next.wholeSeq
     }
-    this.after.push(...next.after)
+    for (const piece of next.after) this.after.push(piece)
     this.damaged = unionRanges(this.damaged, next.damaged)
     this.decoder = next.decoder
     this.saved = next.saved
     this.unfed = next.unfed
     this.tailFrom = next.tailFrom
-    this.to = next.to
-    return true
   }
 
   /** Ends the open cluster, so that all that was decoded is in pieces. */
@@ -170,6 +158,21 @@ export class Run {
     if (this.decoder === null) return this.saved
     const { state, tail } = this.decoder.state()
     return { state, tail: { length: tail.length, bytes: tail, blob: null } }
+  }
+
+  /** Whether anything must be read from storage to feed this piece. */
+  #mustLoad(piece: RawPiece): boolean {
+    return piece.bytes === null || (this.decoder === null && this.saved !== null && this.saved.tail.bytes === null)
+  }
+
+  /** Makes the saved decoder work again. */
+  *#wake(decoders: Decoders): Work {
+    if (this.decoder !== null) return
+    // Only a run that was begun has something to feed.
+    const { tail } = this.saved!
+    const bytes = tail.bytes ?? (yield* load(tail.blob!))
+    this.decoder = decoders.resume(this.saved!, bytes, this.wholeFrom !== null)
+    this.saved = null
   }
 
   #feed(piece: RawPiece, bytes: Uint8Array, limit: number): void {

@@ -3,7 +3,7 @@ import { compatible } from '@longtake/webm'
 import { TrackFile } from './file.ts'
 import { Part, type Taken } from './part.ts'
 import { freshLength } from './piece.ts'
-import { LoadedBlobs } from './raw.ts'
+import { pausing, type Work } from './raw.ts'
 import { makeRoom, placeInFile, type FoundPlace } from './timeline.ts'
 
 export type TrackDeclaration = DeclarationOf<'part-opened'> | DeclarationOf<'part-closed'> | DeclarationOf<'chunks-lost'>
@@ -31,7 +31,6 @@ export class Track {
   readonly files: TrackFile[] = []
   readonly #parts = new Map<string, Part>()
   readonly #limits: TrackLimits
-  readonly loaded = new LoadedBlobs()
   #heldBytes = 0
 
   constructor(session: string, name: string, limits: TrackLimits) {
@@ -103,22 +102,20 @@ export class Track {
     }
   }
 
-  /**
-   * Recognises, decodes, joins and places all that can be. Returns names of pending blobs whose bytes it needs to go on:
-   * give them to `loaded.provide` and call again. Until then everything is consistent and can be committed.
-   */
-  work(maxLoadBytes: number): string[] {
-    for (const file of this.files) for (const part of file.parts) part.work(file.header, this.loaded)
+  /** Recognises, decodes, joins and places all that can be. While it pauses, everything is consistent and can be committed. */
+  *work(): Work {
+    yield* pausing(this.#workParts(), () => this.#makeRoomInAll())
+    this.#makeRoomInAll()
+  }
+
+  *#workParts(): Work {
+    for (const file of this.files) for (const part of file.parts) yield* part.work(file.header)
     for (const part of this.unplaced) {
       part.joinRaw()
-      part.recognise(this.loaded)
+      yield* part.recognise()
       if (part.placeable) this.#place(part)
-      part.work(this.#fileOf(part)?.header ?? null, this.loaded)
+      yield* part.work(this.#fileOf(part)?.header ?? null)
     }
-    for (const file of this.files) this.#makeRoom(file)
-    const wanted = this.loaded.takeWanted(maxLoadBytes)
-    this.loaded.clear()
-    return wanted
   }
 
   /** Files with something to commit; file 0 last, since it keeps parts until the file that got them is committed. */
@@ -190,6 +187,10 @@ export class Track {
     const found = placeInFile(file.spans, Date.parse(file.startedAt!), span)
     const bytes = file.committed.reduce((sum, { length }) => sum + length, 0)
     return found !== null && found.shiftMs > 0 && bytes > MAX_SHIFTED_BYTES ? null : found
+  }
+
+  #makeRoomInAll(): void {
+    for (const file of this.files) this.#makeRoom(file)
   }
 
   /** Late data may be longer than the room that was left for it: what stands behind moves on. */
