@@ -3,6 +3,8 @@
 // it is on disk. Changes that wait at the same time share one save (lokijs queues them).
 'use strict'
 const { promisify } = require('node:util')
+const { buffer } = require('node:stream/consumers')
+const FileStore = require('azurite/dist/src/common/persistence/FSExtentStore.js').default
 const ExtentStore = require('azurite/dist/src/common/persistence/LokiExtentMetadataStore.js').default
 const BlobStore = require('azurite/dist/src/blob/persistence/LokiBlobMetadataStore.js').default
 
@@ -58,4 +60,21 @@ for (const name of CHANGES) {
     for (const db of extentDatabases) await save(db)
     await save(store.db)
   })
+}
+
+// Azurite 3.37 streams a request's body into the file while the client still sends it, and does not survive clients that
+// go away. A body that is aborted while it waits for one of the 50 write slots emits no event any more, so its slot is
+// never released: after 50 of them no write is ever answered again. One that is aborted while it is written closes the
+// file's descriptor below writes that are still under way; the number is reused, and they may end up in another file.
+// A body that is received completely before it is queued can do neither.
+const { appendExtent } = FileStore.prototype
+if (typeof appendExtent !== 'function') throw new Error('This version of Azurite has no appendExtent: adapt azurite-durable.cjs.')
+FileStore.prototype.appendExtent = async function appendWhole(data, contextId) {
+  return appendExtent.call(this, Buffer.isBuffer(data) ? data : await received(data), contextId)
+}
+
+function received(body) {
+  // `buffer` would wait for ever for the end of a stream that was destroyed before.
+  if (body.destroyed && !body.readableEnded) return Promise.reject(new Error('the client has closed the connection'))
+  return buffer(body)
 }
