@@ -68,6 +68,21 @@ test('a long run keeps only what is incomplete', () => {
     tracker.started(offset)
     tracker.done(offset)
   }
-  assert.equal(tracker.waiting, 0)
+  assert.equal(tracker.incomplete, 0)
   assert.equal(tracker.committable, 100_000n)
+  assert.ok(tracker.size < 2_000)
+})
+
+test('any number of complete records behind one that stays incomplete costs no memory', () => {
+  const tracker = new OffsetTracker(0n)
+  tracker.started(0n)
+  for (let offset = 1n; offset <= 200_000n; offset += 1n) {
+    tracker.started(offset)
+    tracker.done(offset)
+    assert.ok(tracker.size < 2_000)
+  }
+  assert.equal(tracker.committable, 0n)
+  assert.equal(tracker.incomplete, 1)
+  tracker.done(0n)
+  assert.equal(tracker.committable, 200_001n)
 })

@@ -1,12 +1,16 @@
+/** A shorter list is not worth tidying. */
+const MIN_TIDIED = 1024
+
 /**
  * Which offset of one partition may be committed, when records are handed out in order and completed in any. Never
- * past a record that is not complete. Pure.
+ * past a record that is not complete. Remembers only records that are not complete, however many behind them are: one
+ * that stays incomplete for hours costs no memory. Pure.
  */
 export class OffsetTracker {
-  /** Handed out and not complete, rising; complete ones are dropped as soon as they are at the head. */
-  #open: bigint[] = []
+  readonly #open = new Set<bigint>()
+  /** All of `#open`, rising, among complete ones that are dropped from time to time; none before `#head` is incomplete. */
+  #order: bigint[] = []
   #head = 0
-  readonly #done = new Set<bigint>()
   #reached: bigint
 
   /** @param start the first offset that will be handed out or skipped: what is committed now */
@@ -17,8 +21,10 @@ export class OffsetTracker {
   /** A record is handed out. Offsets rise, but not always by one: compaction leaves holes. */
   started(offset: bigint): void {
     if (offset < this.#reached) throw new RangeError(`offset ${offset} was handed out or skipped before`)
-    this.#open.push(offset)
+    this.#open.add(offset)
+    this.#order.push(offset)
     this.#reached = offset + 1n
+    this.#tidy()
   }
 
   /** There is no record between the last one handed out and `next`. */
@@ -28,36 +34,31 @@ export class OffsetTracker {
 
   /** A record is complete. False for one that was not handed out, or is complete already. */
   done(offset: bigint): boolean {
-    if (!this.#isOpen(offset) || this.#done.has(offset)) return false
-    this.#done.add(offset)
-    while (this.#head < this.#open.length && this.#done.delete(this.#open[this.#head]!)) this.#head += 1
-    if (this.#head > 1024 && this.#head * 2 > this.#open.length) {
-      this.#open = this.#open.slice(this.#head)
-      this.#head = 0
-    }
+    if (!this.#open.delete(offset)) return false
+    while (this.#head < this.#order.length && !this.#open.has(this.#order[this.#head]!)) this.#head += 1
+    this.#tidy()
     return true
   }
 
   /** The offset to commit: that of the first incomplete record, or where reading goes on. */
   get committable(): bigint {
-    return this.#open[this.#head] ?? this.#reached
+    return this.#order[this.#head] ?? this.#reached
   }
 
-  /** Records handed out whose completion, or that of one before them, is awaited. */
-  get waiting(): number {
-    return this.#open.length - this.#head
+  /** Records handed out that are not complete. */
+  get incomplete(): number {
+    return this.#open.size
   }
 
-  #isOpen(offset: bigint): boolean {
-    let low = this.#head
-    let high = this.#open.length - 1
-    while (low <= high) {
-      const middle = (low + high) >>> 1
-      const found = this.#open[middle]!
-      if (found === offset) return true
-      if (found < offset) low = middle + 1
-      else high = middle - 1
-    }
-    return false
+  /** Offsets held in memory; at most about twice as many as are incomplete. */
+  get size(): number {
+    return this.#order.length
+  }
+
+  /** As each call drops at least as many as it keeps, the work per record is constant. */
+  #tidy(): void {
+    if (this.#order.length < MIN_TIDIED || this.#order.length < 2 * this.#open.size) return
+    this.#order = this.#order.filter((offset) => this.#open.has(offset))
+    this.#head = 0
   }
 }
