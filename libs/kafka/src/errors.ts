@@ -11,6 +11,8 @@ export const KAFKA_ERROR_CODES = {
   KAFKA_PARTITION_COUNTS: { retryable: false, means: 'co-partitioned topics have different partition counts, or a count has changed' },
   KAFKA_TOPICS_DIFFER: { retryable: false, means: 'topics exist with other settings than Longtake needs; the message lists all of them' },
   KAFKA_OFFSET_OUT_OF_RANGE: { retryable: false, means: 'the log no longer holds the next offset: records were lost or the topic was made anew; a human decides' },
+  KAFKA_LOG_TRUNCATED: { retryable: false, means: 'a new leader lacks records that were read already: acknowledged ones may be lost; a human decides' },
+  KAFKA_UNEXPECTED_ANSWER: { retryable: true, means: 'the answer of a broker does not fit what was asked, and is not used' },
   KAFKA_FENCED: { retryable: false, means: 'the group gave the partition to another member' },
 } as const satisfies Record<string, { retryable: boolean; means: string }>
 

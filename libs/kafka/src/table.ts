@@ -1,9 +1,10 @@
 import { Cluster } from './cluster.ts'
 import { KafkaError } from './errors.ts'
-import { Fetcher, type FetchTarget, type FetcherOptions } from './fetch/fetcher.ts'
+import { Fetcher, type FetchedRecords, type FetchTarget, type FetcherOptions } from './fetch/fetcher.ts'
 import type { KafkaConfig } from './kafkajs.ts'
 import { awaitTopics, listOffsets, type PartitionOffset } from './offsets.ts'
 import type { KafkaRecord } from './record.ts'
+import { isCompacted } from './topics.ts'
 
 export interface TableOptions {
   kafka: KafkaConfig
@@ -132,6 +133,7 @@ interface TableStreamOptions {
 class TableStream implements FetchTarget {
   readonly topic: string
   readonly partition: number
+  readonly compacted: boolean
   nextOffset: bigint
   readonly #options: TableStreamOptions
   #queuedBytes = 0
@@ -144,6 +146,8 @@ class TableStream implements FetchTarget {
   constructor(options: TableStreamOptions) {
     this.topic = options.topic
     this.partition = options.partition
+    // A table of a topic that is not ours is taken to hold the latest value of each key.
+    this.compacted = isCompacted(options.topic) ?? true
     this.nextOffset = options.start
     this.#seen = options.start
     this.#options = options
@@ -158,8 +162,7 @@ class TableStream implements FetchTarget {
     return this.#stopped === undefined && this.#queuedBytes < QUEUED_BYTES && (end === undefined || this.nextOffset < end)
   }
 
-  accept({ records }: { records: KafkaRecord[] }): void {
-    const behind = this.nextOffset
+  accept({ records, nextOffset: behind }: FetchedRecords): void {
     const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
     this.#queuedBytes += bytes
     this.#work = this.#work.then(() => this.#hand(records, behind)).finally(() => {

@@ -58,6 +58,12 @@ export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {},
   }
 }
 
+/** Whether compaction leaves holes in the topic; undefined for one that is not ours. */
+export function isCompacted(topic: string): boolean | undefined {
+  const spec = Object.values<TopicSpec>(TOPICS).find(({ name }) => name === topic)
+  return spec === undefined ? undefined : spec.cleanup === 'compact'
+}
+
 /** What another process has just created, not every broker knows at once: asked again for a while. */
 async function describe(admin: Admin, names: string[]) {
   const deadline = performance.now() + KNOWN_AFTER_MS

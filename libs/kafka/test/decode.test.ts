@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeBatches, decodeFetchResponse } from '../src/fetch/decode.ts'
+import { decodeBatches, decodeFetchResponse, NO_EPOCH, type FetchQuestion } from '../src/fetch/decode.ts'
 import { requireKafkajs } from '../src/kafkajs-patches.ts'
 
 const { RecordBatch } = requireKafkajs('kafkajs/src/protocol/recordBatch/v0') as { RecordBatch: (options: object) => Promise<{ buffer: Buffer }> }
@@ -14,8 +14,8 @@ async function batch(baseOffset: number, length: number, deltas: number[] = Arra
   return Buffer.from(buffer)
 }
 const fetched = (batches: Buffer) => ({ topic: 't', partition: 3, errorCode: 0, highWatermark: 99n, batches })
-const read = async (batches: Buffer, from: bigint) => {
-  const { records, nextOffset } = await decodeBatches(fetched(batches), from)
+const read = async (batches: Buffer, from: bigint, asked: Partial<FetchQuestion> = {}) => {
+  const { records, nextOffset } = await decodeBatches(fetched(batches), { fetchOffset: from, compacted: false, lastEpoch: NO_EPOCH, leaderEpoch: NO_EPOCH, ...asked })
   return { offsets: records.map(({ offset }) => offset), nextOffset, records }
 }
 
@@ -30,8 +30,56 @@ test('what lies before the wanted offset in its batch is left out', async () => 
 })
 
 test('compaction may take the last records of a batch, or all of them: reading moves on', async () => {
-  const { offsets, nextOffset } = await read(Buffer.concat([await batch(5, 4, [0]), await batch(9, 3, [])]), 5n)
+  const { offsets, nextOffset } = await read(Buffer.concat([await batch(5, 4, [0]), await batch(9, 3, [])]), 5n, { compacted: true })
   assert.deepEqual({ offsets, nextOffset }, { offsets: [5n], nextOffset: 12n })
+})
+
+test('a hole is a fault where nothing is compacted, wherever it is', async () => {
+  const holes: [string, Buffer][] = [
+    ['before the first batch', await batch(6, 2)],
+    ['between two batches', Buffer.concat([await batch(5, 2), await batch(8, 1)])],
+    ['in a batch', await batch(5, 3, [0, 2])],
+    ['at the end of a batch', await batch(5, 3, [0, 1])],
+    ['a whole batch without records', await batch(5, 3, [])],
+  ]
+  for (const [where, batches] of holes) {
+    await assert.rejects(read(batches, 5n), { code: 'KAFKA_UNEXPECTED_ANSWER' }, where)
+    await read(batches, 5n, { compacted: true })
+  }
+})
+
+test('what is not the continuation of the position is a fault, compacted or not', async () => {
+  const wrong: [string, Buffer][] = [
+    ['all of it lies before the position', await batch(2, 3)],
+    ['the same batch twice', Buffer.concat([await batch(5, 2), await batch(5, 2)])],
+    ['batches out of order', Buffer.concat([await batch(7, 2), await batch(5, 2)])],
+    ['batches that overlap', Buffer.concat([await batch(5, 3), await batch(7, 2)])],
+    ['records out of order', await batch(5, 3, [0, 2, 1])],
+    ['a record twice', await batch(5, 2, [0, 0])],
+    ['a record beyond its batch', await batch(5, 2, [0, 1, 2])],
+  ]
+  for (const compacted of [false, true]) for (const [what, batches] of wrong) await assert.rejects(read(batches, 5n, { compacted }), { code: 'KAFKA_UNEXPECTED_ANSWER' }, what)
+})
+
+test('a length that no batch has is a fault, not an end', async () => {
+  const batches = await batch(5, 1)
+  for (const length of [-12, 0, 48]) {
+    batches.writeInt32BE(length, 8)
+    await assert.rejects(read(batches, 5n), { code: 'KAFKA_UNEXPECTED_ANSWER' })
+  }
+})
+
+test('a batch of an earlier leader epoch than the last one, or of a later one than its leader has, is a fault', async () => {
+  const ofEpoch = async (baseOffset: number, epoch: number): Promise<Buffer> => {
+    const batches = await batch(baseOffset, 1)
+    batches.writeInt32BE(epoch, 12)
+    return batches
+  }
+  const rising = Buffer.concat([await ofEpoch(5, 2), await ofEpoch(6, 4)])
+  assert.equal((await read(rising, 5n, { lastEpoch: 2, leaderEpoch: 4 })).nextOffset, 7n)
+  await assert.rejects(read(rising, 5n, { lastEpoch: 3 }), { code: 'KAFKA_UNEXPECTED_ANSWER' })
+  await assert.rejects(read(rising, 5n, { leaderEpoch: 3 }), { code: 'KAFKA_UNEXPECTED_ANSWER' })
+  await assert.rejects(read(Buffer.concat([await ofEpoch(5, 4), await ofEpoch(6, 2)]), 5n), { code: 'KAFKA_UNEXPECTED_ANSWER' })
 })
 
 test('a batch cut off at the end of the answer is read by the next fetch', async () => {

@@ -16,11 +16,17 @@ const history = fc
     return fc.record({ start: fc.constant(start), offsets: fc.constant(offsets), behind: fc.constant(next), completing: fc.shuffledSubarray(offsets) })
   })
 
+/** Hands out a record behind a hole that compaction has left. */
+function handOut(tracker: OffsetTracker, offset: bigint): void {
+  tracker.skippedTo(offset)
+  tracker.started(offset)
+}
+
 test('what may be committed is the first incomplete record, whatever the order of completion', () => {
   fc.assert(
     fc.property(history, ({ start, offsets, behind, completing }) => {
       const tracker = new OffsetTracker(start)
-      for (const offset of offsets) tracker.started(offset)
+      for (const offset of offsets) handOut(tracker, offset)
       tracker.skippedTo(behind)
       const done = new Set<bigint>()
       let last = tracker.committable
@@ -41,7 +47,7 @@ test('handing out and completing may be mixed', () => {
       const tracker = new OffsetTracker(start)
       const open: bigint[] = []
       offsets.forEach((offset, index) => {
-        tracker.started(offset)
+        handOut(tracker, offset)
         open.push(offset)
         const [finished] = open.splice((lags[index] ?? 0) % open.length, 1)
         tracker.done(finished!)
@@ -53,13 +59,21 @@ test('handing out and completing may be mixed', () => {
 
 test('what was not handed out, or is complete already, changes nothing', () => {
   const tracker = new OffsetTracker(10n)
-  tracker.started(10n)
-  tracker.started(13n)
+  handOut(tracker, 10n)
+  handOut(tracker, 13n)
   for (const foreign of [9n, 11n, 14n]) assert.equal(tracker.done(foreign), false)
   assert.equal(tracker.done(10n), true)
   assert.equal(tracker.done(10n), false)
   assert.equal(tracker.committable, 13n)
-  assert.throws(() => tracker.started(12n), RangeError)
+})
+
+test('an offset that was passed already, or lies beyond the next one, is refused and changes nothing', () => {
+  const tracker = new OffsetTracker(10n)
+  tracker.started(10n)
+  for (const offset of [9n, 10n, 12n]) assert.throws(() => tracker.started(offset), RangeError)
+  assert.throws(() => tracker.skippedTo(10n), RangeError)
+  tracker.done(10n)
+  assert.equal(tracker.committable, 11n)
 })
 
 test('a long run keeps only what is incomplete', () => {

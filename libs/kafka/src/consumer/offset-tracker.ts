@@ -3,8 +3,8 @@ const MIN_TIDIED = 1024
 
 /**
  * Which offset of one partition may be committed, when records are handed out in order and completed in any. Never
- * past a record that is not complete. Remembers only records that are not complete, however many behind them are: one
- * that stays incomplete for hours costs no memory. Pure.
+ * past a record that is not complete, and never over one that was neither handed out nor explicitly skipped. Remembers only
+ * records that are not complete, however many behind them are: one that stays incomplete for hours costs no memory. Pure.
  */
 export class OffsetTracker {
   readonly #open = new Set<bigint>()
@@ -18,18 +18,24 @@ export class OffsetTracker {
     this.#reached = start
   }
 
-  /** A record is handed out. Offsets rise, but not always by one: compaction leaves holes. */
+  /** The offset that must be handed out, or skipped, next. */
+  get reached(): bigint {
+    return this.#reached
+  }
+
+  /** A record is handed out: the next one, or {@link skippedTo} it came first. RangeError otherwise. */
   started(offset: bigint): void {
-    if (offset < this.#reached) throw new RangeError(`offset ${offset} was handed out or skipped before`)
+    if (offset !== this.#reached) throw new RangeError(`offset ${offset} is handed out where ${this.#reached} is next`)
     this.#open.add(offset)
     this.#order.push(offset)
     this.#reached = offset + 1n
     this.#tidy()
   }
 
-  /** There is no record between the last one handed out and `next`. */
+  /** The log is known to hold no record between the last one handed out and `next`. RangeError when that was passed already. */
   skippedTo(next: bigint): void {
-    if (next > this.#reached) this.#reached = next
+    if (next < this.#reached) throw new RangeError(`offset ${next} is skipped to where ${this.#reached} is next`)
+    this.#reached = next
   }
 
   /** A record is complete. False for one that was not handed out, or is complete already. */

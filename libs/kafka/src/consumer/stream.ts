@@ -1,10 +1,11 @@
 import { backoffMs, pause } from '../backoff.ts'
 import type { KafkaError } from '../errors.ts'
-import type { Fetcher, FetchTarget } from '../fetch/fetcher.ts'
+import type { FetchedRecords, Fetcher, FetchTarget } from '../fetch/fetcher.ts'
 import type { Log } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import type { PartitionOffset } from '../offsets.ts'
 import type { KafkaRecord } from '../record.ts'
+import { isCompacted } from '../topics.ts'
 import { withRecordTrace } from '../trace.ts'
 import { OffsetTracker } from './offset-tracker.ts'
 
@@ -22,10 +23,14 @@ export interface StreamOptions {
   failed(error: KafkaError): void
 }
 
+/** With so many records handed out and not completed no further ones are fetched, so that memory stays bounded. */
+const MAX_INCOMPLETE_RECORDS = 500_000
+
 /** One topic of a held partition: hands its records out one at a time and knows what may be committed. */
 export class Stream implements FetchTarget {
   readonly topic: string
   readonly partition: number
+  readonly compacted: boolean
   readonly tracker: OffsetTracker
   /** Resolves when no handler call of this stream runs any more. */
   readonly ended: Promise<void>
@@ -42,6 +47,7 @@ export class Stream implements FetchTarget {
   constructor(options: StreamOptions) {
     this.topic = options.topic
     this.partition = options.partition
+    this.compacted = isCompacted(options.topic) ?? false
     this.#options = options
     this.nextOffset = options.start
     this.#committed = options.start
@@ -65,17 +71,21 @@ export class Stream implements FetchTarget {
   }
 
   wants(): boolean {
-    return this.#options.wants(this.queuedBytes)
+    return this.tracker.incomplete < MAX_INCOMPLETE_RECORDS && this.#options.wants(this.queuedBytes)
   }
 
-  accept({ records, highWatermark }: { records: KafkaRecord[]; highWatermark: bigint }): void {
+  /** What lies between two offsets; that all of it is there, or was compacted away, the fetcher has checked. */
+  accept({ records, fetchOffset, nextOffset, highWatermark }: FetchedRecords): void {
+    const { reached } = this.tracker
+    if (fetchOffset !== reached) throw new RangeError(`records of ${this.topic}/${this.partition} from ${fetchOffset} on came where ${reached} is next`)
     this.#highWatermark = highWatermark
     for (const record of records) {
+      this.tracker.skippedTo(record.offset)
       this.tracker.started(record.offset)
       this.#queue.push(record)
       this.queuedBytes += record.value.length
     }
-    this.tracker.skippedTo(this.nextOffset)
+    this.tracker.skippedTo(nextOffset)
     this.wake()
   }
 

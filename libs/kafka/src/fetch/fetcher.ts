@@ -1,22 +1,13 @@
 import { backoffMs, pause } from '../backoff.ts'
-import { isStaleMetadata, type Cluster } from '../cluster.ts'
+import { isStaleMetadata } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
-import { createErrorFromCode } from '../kafkajs.ts'
-import type { KafkaRecord } from '../record.ts'
-import { decodeBatches, decodeFetchResponse, type FetchedPartition } from './decode.ts'
+import { createErrorFromCode, type ApiName, type Instead, type Log } from '../kafkajs.ts'
+import { instruments } from '../metrics.ts'
+import { decodeBatches, decodeFetchResponse, NO_EPOCH, type FetchedPartition, type FetchQuestion } from './decode.ts'
+import { FetchState, type FetchTarget } from './fetch-state.ts'
+import { epochEnds } from './leader-epoch.ts'
 
-/** One partition that is being read. */
-export interface FetchTarget {
-  readonly topic: string
-  readonly partition: number
-  /** Where the next fetch begins; the fetcher moves it on. */
-  nextOffset: bigint
-  /** False as long as enough is queued. */
-  wants(): boolean
-  accept(fetched: { records: KafkaRecord[]; highWatermark: bigint }): void
-  /** The partition is fetched no more. */
-  failed(error: KafkaError): void
-}
+export type { FetchedRecords, FetchTarget } from './fetch-state.ts'
 
 export interface FetcherOptions {
   /** How long the broker may hold an empty answer back. Default 250. */
@@ -27,12 +18,15 @@ export interface FetcherOptions {
   maxBytesPerPartition?: number
 }
 
-interface Entry {
-  readonly target: FetchTarget
-  failures: number
-  retryAt: number
-  /** The error that it has met at every try since. */
-  failing: { since: number; error: unknown } | null
+/** What the fetcher needs of a {@link import('../cluster.ts').Cluster}. */
+export interface FetchCluster {
+  readonly log: Log
+  want(topics: Iterable<string>): void
+  leader(topic: string, partition: number): number | undefined
+  /** Without it, or where it is undefined, leaders are not fenced, and positions not validated. */
+  leaderEpoch?(topic: string, partition: number): number | undefined
+  refresh(): Promise<void>
+  raw<T>(nodeId: number, api: ApiName, args: object, instead?: Instead<T>): Promise<T>
 }
 
 /** A broker that restarts, or a leader that moves, takes less. */
@@ -40,15 +34,16 @@ const STALLED_MS = 10_000
 
 const LATEST_BACKOFF_MS = 2000
 const METADATA_AGE_MS = 300_000
+const partitionBackoffMs = (failures: number): number => backoffMs(failures, 50, LATEST_BACKOFF_MS)
 
 /**
- * Reads any set of partitions, with one request at a time under way to each leader. A partition's error concerns that
- * partition alone. It commits nothing and belongs to no group.
+ * Reads any set of partitions, with one request at a time under way to each leader, and each partition in one of them at most.
+ * A partition's error concerns that partition alone. It commits nothing and belongs to no group.
  */
 export class Fetcher {
-  readonly #cluster: Cluster
+  readonly #cluster: FetchCluster
   readonly #options: Required<FetcherOptions>
-  readonly #entries = new Set<Entry>()
+  readonly #states = new Set<FetchState>()
   readonly #loops = new Map<number | undefined, Promise<void>>()
   readonly #closing = new AbortController()
   #wakers: (() => void)[] = []
@@ -57,18 +52,18 @@ export class Fetcher {
   /** Since when each leader, or anyone who knows a leader, has left us without an answer. */
   readonly #silentSince = new Map<number | undefined, number>()
 
-  constructor(cluster: Cluster, options: FetcherOptions = {}) {
+  constructor(cluster: FetchCluster, options: FetcherOptions = {}) {
     this.#cluster = cluster
     this.#options = { maxWaitMs: 250, maxBytes: 16 << 20, maxBytesPerPartition: 2 << 20, ...options }
   }
 
   /** Starts reading; the returned function stops it. An answer under way is dropped. */
   add(target: FetchTarget): () => void {
-    const entry: Entry = { target, failures: 0, retryAt: 0, failing: null }
+    const state = new FetchState(target)
     this.#cluster.want([target.topic])
-    this.#entries.add(entry)
+    this.#states.add(state)
     this.wake()
-    return () => this.#entries.delete(entry)
+    return () => this.#states.delete(state)
   }
 
   /**
@@ -79,7 +74,7 @@ export class Fetcher {
     const now = performance.now()
     const silentMs = Math.max(0, ...[...this.#silentSince.values()].map((since) => now - since))
     if (silentMs > afterMs) return `Kafka has not answered for ${Math.round(silentMs / 1000)} s`
-    for (const { target, failing } of this.#entries) {
+    for (const { target, failing } of this.#states) {
       if (failing === null || now - failing.since <= afterMs || !target.wants()) continue
       const { since, error } = failing
       return `${keyOf(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${error instanceof Error ? error.message : String(error)}`
@@ -89,7 +84,7 @@ export class Fetcher {
 
   /** To be called when a target wants again. */
   wake(): void {
-    for (const entry of this.#entries) this.#ensureLoop(this.#leader(entry))
+    for (const state of this.#states) this.#ensureLoop(this.#leader(state))
     const wakers = this.#wakers
     this.#wakers = []
     for (const waker of wakers) waker()
@@ -97,13 +92,17 @@ export class Fetcher {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    this.#entries.clear()
+    this.#states.clear()
     this.wake()
     await Promise.all(this.#loops.values())
   }
 
-  #leader({ target }: Entry): number | undefined {
+  #leader({ target }: FetchState): number | undefined {
     return this.#cluster.leader(target.topic, target.partition)
+  }
+
+  #leaderEpoch({ target }: FetchState): number {
+    return this.#cluster.leaderEpoch?.(target.topic, target.partition) ?? NO_EPOCH
   }
 
   #ensureLoop(nodeId: number | undefined): void {
@@ -112,7 +111,7 @@ export class Fetcher {
       this.#loops.delete(nodeId)
       this.#silentSince.delete(nodeId)
       // Someone may have come, or moved, while it ended.
-      if (!this.#closing.signal.aborted) for (const entry of this.#entries) this.#ensureLoop(this.#leader(entry))
+      if (!this.#closing.signal.aborted) for (const state of this.#states) this.#ensureLoop(this.#leader(state))
     })
     this.#loops.set(nodeId, loop)
   }
@@ -123,7 +122,7 @@ export class Fetcher {
     for (let failures = 1; !this.#closing.signal.aborted && this.#ledBy(undefined).length > 0; failures += 1) {
       try {
         await this.#cluster.refresh()
-        for (const entry of this.#entries) this.#ensureLoop(this.#leader(entry))
+        for (const state of this.#states) this.#ensureLoop(this.#leader(state))
         if (this.#ledBy(undefined).length === 0) return
       } catch (error) {
         this.#warn(failures, error, 'no metadata; asking again')
@@ -132,8 +131,8 @@ export class Fetcher {
     }
   }
 
-  #ledBy(nodeId: number | undefined): Entry[] {
-    return [...this.#entries].filter((entry) => this.#leader(entry) === nodeId)
+  #ledBy(nodeId: number | undefined): FetchState[] {
+    return [...this.#states].filter((state) => this.#leader(state) === nodeId)
   }
 
   async #read(nodeId: number): Promise<void> {
@@ -142,7 +141,8 @@ export class Fetcher {
       const led = this.#ledBy(nodeId)
       if (led.length === 0) return
       const now = performance.now()
-      const wanting = led.filter(({ target, retryAt }) => retryAt <= now && target.wants())
+      // One that moved here while another broker has been asked for it waits for that answer.
+      const wanting = led.filter(({ target, retryAt, inFlight }) => !inFlight && retryAt <= now && target.wants())
       if (wanting.length === 0) {
         // Nothing is asked of it.
         this.#silentSince.delete(nodeId)
@@ -155,8 +155,11 @@ export class Fetcher {
         if (now - this.#metadataAt > METADATA_AGE_MS) {
           this.#metadataAt = now
           await this.#cluster.refresh()
+          continue
         }
-        await this.#fetch(nodeId, wanting)
+        const unknown = wanting.filter((state) => state.needsValidation(this.#leaderEpoch(state)))
+        if (unknown.length > 0) await this.#ask(nodeId, unknown, (asked) => this.#validate(nodeId, asked))
+        else await this.#ask(nodeId, wanting, (asked) => this.#fetch(nodeId, asked))
         failures = 0
         this.#silentSince.delete(nodeId)
       } catch (error) {
@@ -168,58 +171,130 @@ export class Fetcher {
     }
   }
 
-  async #fetch(nodeId: number, wanting: Entry[]): Promise<void> {
+  /** Asks a leader for each of the partitions, which are in flight until all answers are used or dropped. */
+  async #ask(nodeId: number, states: readonly FetchState[], send: (asked: readonly Asked[]) => Promise<boolean>): Promise<void> {
     // Answers are filled in the request's order up to their size, so the first place goes round.
     this.#rotation += 1
-    const turned = wanting.map((_, index) => wanting[(index + this.#rotation) % wanting.length]!)
-    const asked = new Map(turned.map((entry) => [keyOf(entry.target), { entry, fetchOffset: entry.target.nextOffset }]))
+    const asked = new Map<string, Asked>()
+    states.forEach((_, index) => {
+      const state = states[(index + this.#rotation) % states.length]!
+      const key = keyOf(state.target)
+      // Answers are told apart by topic and partition.
+      if (!asked.has(key)) asked.set(key, { state, question: state.ask(this.#leaderEpoch(state)) })
+    })
+    let isStale = false
+    try {
+      isStale = await send([...asked.values()])
+    } finally {
+      for (const { state, question } of asked.values()) state.close(question)
+      // Those that have moved meanwhile were kept waiting by us.
+      if ([...asked.values()].some(({ state }) => this.#leader(state) !== nodeId)) this.wake()
+    }
+    if (isStale) await this.#refreshQuietly()
+  }
+
+  /** True when the metadata is to be asked for again. */
+  async #fetch(nodeId: number, asked: readonly Asked[]): Promise<boolean> {
     const { maxWaitMs, maxBytes, maxBytesPerPartition } = this.#options
-    const topics = [...Map.groupBy(turned, ({ target }) => target.topic)].map(([topic, entries]) => ({
+    const topics = [...Map.groupBy(asked, ({ state }) => state.target.topic)].map(([topic, of]) => ({
       topic,
-      partitions: entries.map(({ target }) => ({ partition: target.partition, fetchOffset: String(target.nextOffset), maxBytes: maxBytesPerPartition })),
+      partitions: of.map(({ state, question }) => ({
+        partition: state.target.partition,
+        currentLeaderEpoch: question.leaderEpoch,
+        fetchOffset: String(question.fetchOffset),
+        maxBytes: maxBytesPerPartition,
+      })),
     }))
     const args = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes, isolationLevel: READ_UNCOMMITTED, topics }
     const { errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, { decode: decodeFetchResponse })
     if (errorCode !== 0) throw createErrorFromCode(errorCode)
-    let stale = false
+    const waiting = new Map(asked.map((each) => [keyOf(each.state.target), each]))
+    // Grouped by topic, the request begins with the first topic's partitions.
+    const first = asked[0] === undefined ? '' : keyOf(asked[0].state.target)
+    let isStale = false
     for (const fetched of partitions) {
-      const question = asked.get(keyOf(fetched))
-      if (question === undefined || !this.#entries.has(question.entry)) continue
-      stale = (await this.#deliver(question.entry, question.fetchOffset, fetched)) || stale
+      const key = keyOf(fetched)
+      const one = waiting.get(key)
+      waiting.delete(key)
+      if (one === undefined) this.#reportUnexpected(new KafkaError('KAFKA_UNEXPECTED_ANSWER', `broker ${nodeId} answered for ${key}, which it was not asked for, or twice`), key)
+      else isStale = (await this.#deliver(one, fetched, key === first)) || isStale
     }
-    if (stale) await this.#refreshQuietly()
+    for (const [key, one] of waiting) {
+      isStale = this.#failed(one, new KafkaError('KAFKA_UNEXPECTED_ANSWER', `broker ${nodeId} left ${key} out of its answer`)) || isStale
+    }
+    return isStale
+  }
+
+  async #deliver(asked: Asked, fetched: FetchedPartition, isFirst: boolean): Promise<boolean> {
+    const { state, question } = asked
+    try {
+      if (fetched.errorCode !== 0) throw createErrorFromCode(fetched.errorCode)
+      const decoded = await decodeBatches(fetched, question)
+      if (isFirst && fetched.batches.length > 0 && decoded.nextOffset === question.fetchOffset) {
+        throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `${keyOf(state.target)} came first in its request, but its first batch is not whole`)
+      }
+      if (this.#isCurrent(asked)) state.advance(question, decoded, fetched.highWatermark)
+      return false
+    } catch (error) {
+      return this.#failed(asked, error)
+    }
+  }
+
+  /** Asks a new leader whether it has all that was read before; one that does not stops the partition. */
+  async #validate(nodeId: number, asked: readonly Asked[]): Promise<boolean> {
+    const questions = asked.map(({ state: { target }, question }) => ({
+      topic: target.topic,
+      partition: target.partition,
+      currentLeaderEpoch: question.leaderEpoch,
+      leaderEpoch: question.lastEpoch,
+    }))
+    const ends = await epochEnds((args) => this.#cluster.raw(nodeId, 'OffsetForLeaderEpoch', args), questions)
+    let isStale = false
+    asked.forEach((one, index) => {
+      const end = ends[index]!
+      if (end instanceof KafkaError) isStale = this.#failed(one, end) || isStale
+      else if (end.errorCode !== 0) isStale = this.#failed(one, createErrorFromCode(end.errorCode)) || isStale
+      else if (this.#isCurrent(one) && !one.state.validated(one.question, end)) {
+        const { fetchOffset, lastEpoch, leaderEpoch } = one.question
+        const found = `its leader of epoch ${leaderEpoch} has epoch ${end.leaderEpoch} up to ${end.endOffset}`
+        this.#stop(one.state, new KafkaError('KAFKA_LOG_TRUNCATED', `${keyOf(one.state.target)} was read up to ${fetchOffset} in epoch ${lastEpoch}, but ${found}: records that were acknowledged may be lost`))
+      }
+    })
+    return isStale
+  }
+
+  /** False for an answer to what nobody asks any more. */
+  #isCurrent({ state, question }: Asked): boolean {
+    return this.#states.has(state) && state.isOpen(question)
   }
 
   /** True when the metadata is to be asked for again. */
-  async #deliver(entry: Entry, fetchOffset: bigint, fetched: FetchedPartition): Promise<boolean> {
-    const { target } = entry
-    try {
-      if (fetched.errorCode !== 0) throw createErrorFromCode(fetched.errorCode)
-      const { records, nextOffset } = await decodeBatches(fetched, fetchOffset)
-      if (!this.#entries.has(entry)) return false
-      entry.failures = 0
-      entry.failing = null
-      target.nextOffset = nextOffset
-      target.accept({ records, highWatermark: fetched.highWatermark })
+  #failed(asked: Asked, error: unknown): boolean {
+    if (!this.#isCurrent(asked)) return false
+    const { state, question } = asked
+    const key = keyOf(state.target)
+    const isOutOfRange = (error as { type?: string }).type === 'OFFSET_OUT_OF_RANGE'
+    if (isOutOfRange && state.outOfRange()) {
+      this.#stop(state, new KafkaError('KAFKA_OFFSET_OUT_OF_RANGE', `${key} no longer holds offset ${question.fetchOffset}: records were lost unread, or the topic was made anew`, { cause: error }))
       return false
-    } catch (error) {
-      if ((error as { type?: string }).type === 'OFFSET_OUT_OF_RANGE') {
-        this.#entries.delete(entry)
-        target.failed(new KafkaError('KAFKA_OFFSET_OUT_OF_RANGE', `${keyOf(target)} no longer holds offset ${fetchOffset}: records were lost unread, or the topic was made anew`, { cause: error }))
-        return false
-      }
-      entry.failures += 1
-      entry.failing = { since: entry.failing?.since ?? performance.now(), error }
-      entry.retryAt = performance.now() + backoffMs(entry.failures, 50, LATEST_BACKOFF_MS)
-      this.#warn(entry.failures, error, `fetching ${keyOf(target)} failed; trying again`)
-      return isStaleMetadata(error)
     }
+    state.failed(error, performance.now(), partitionBackoffMs)
+    const isUnexpected = error instanceof KafkaError && error.code === 'KAFKA_UNEXPECTED_ANSWER'
+    if (isUnexpected) this.#reportUnexpected(error, key, state.failures)
+    else this.#warn(state.failures, error, `fetching ${key} failed; trying again`)
+    // It may come from a deposed leader, which knows less than its successor.
+    return isOutOfRange || isUnexpected || isStaleMetadata(error)
+  }
+
+  #stop(state: FetchState, error: KafkaError): void {
+    this.#states.delete(state)
+    state.target.failed(error)
   }
 
   async #refreshQuietly(): Promise<void> {
     try {
       await this.#cluster.refresh()
-      for (const entry of this.#entries) this.#ensureLoop(this.#leader(entry))
+      for (const state of this.#states) this.#ensureLoop(this.#leader(state))
     } catch (error) {
       this.#cluster.log.debug({ error }, 'no metadata')
     }
@@ -238,6 +313,17 @@ export class Fetcher {
   #warn(failures: number, error: unknown, message: string): void {
     if (failures % 10 === 3) this.#cluster.log.warn({ error, failures }, message)
   }
+
+  /** Never passed over: it means that a broker, or this client, is wrong about what was asked. */
+  #reportUnexpected(error: KafkaError, partition: string, failures = 1): void {
+    instruments().unexpectedAnswers.add(1)
+    if (failures === 1) this.#cluster.log.error({ partition, error }, 'answer of a broker rejected, fetching again')
+  }
+}
+
+interface Asked {
+  readonly state: FetchState
+  readonly question: FetchQuestion
 }
 
 const READ_UNCOMMITTED = 0
