@@ -1,11 +1,10 @@
-import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { createHash } from 'node:crypto'
-import type { BlobDownloadResponseParsed, BlockBlobClient, ContainerClient } from '@azure/storage-blob'
+import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob'
 import { LongtakeError } from '@longtake/contracts'
-import { oneTry, type RetryPolicy, withRetries } from './attempts.ts'
+import { Attempts, type RequestKind, type RetryPolicy } from './attempts.ts'
 import { resumingBody } from './azure-body.ts'
 import { azureCode, isHeld, isTransient, statusOf, toBlobError } from './azure-errors.ts'
+import { conditionsOf, headersOf, isConflict, isMissing, md5Of, present, propertiesOf, streamOf } from './azure-messages.ts'
 import { checkBlock, checkBlockList, checkContentType, checkMetadata, checkRange } from './checks.ts'
 import type {
   BlobProperties,
@@ -23,23 +22,34 @@ import type {
 } from './store.ts'
 import { type BlobTelemetry, blobTelemetry, type Operation } from './telemetry.ts'
 
-/** The port over one container of an Azure storage account. `container` must not retry by itself. */
+/** Uploads above this share the lane of blocks; below it they are what a commit waits for, as its checkpoint. */
+const SMALL_PUT_BYTES = 256 * 1024
+
+/**
+ * The port over one container of an Azure storage account. `container` must not retry by itself. Each store has a
+ * congestion window and a retry budget of its own, so a process opens one.
+ */
 export class AzureBlobStore implements BlobStore {
   readonly #container: ContainerClient
   readonly #policy: RetryPolicy
   readonly #listPageSize: number
+  readonly #attempts: Attempts
   readonly #telemetry: BlobTelemetry = blobTelemetry()
 
   constructor(container: ContainerClient, policy: RetryPolicy, listPageSize: number) {
     this.#container = container
     this.#policy = policy
     this.#listPageSize = listPageSize
+    this.#attempts = new Attempts(policy)
+    this.#telemetry.watch(this.#attempts.queue)
   }
 
   async stageBlock(blob: string, blockId: string, bytes: Uint8Array, call: Call = {}): Promise<void> {
     checkBlock(blockId, bytes)
-    const run = (abortSignal: AbortSignal) => this.#blob(blob).stageBlock(blockId, bytes, bytes.byteLength, { abortSignal })
-    await this.#retried('stage block', blob, call, run, bytes.byteLength)
+    const transactionalContentMD5 = md5Of(bytes)
+    const run = (abortSignal: AbortSignal) =>
+      this.#blob(blob).stageBlock(blockId, bytes, bytes.byteLength, { abortSignal, transactionalContentMD5 })
+    await this.#retried('stage block', blob, { lane: 'upload', bytes: bytes.byteLength, signal: call.signal }, run)
   }
 
   /**
@@ -54,7 +64,7 @@ export class AzureBlobStore implements BlobStore {
       try {
         const run = (abortSignal: AbortSignal) =>
           this.#blob(blob).commitBlockList([...blockIds], { conditions: conditionsOf(options), ...headersOf(options), abortSignal })
-        const { etag } = await oneTry(run, this.#policy.tryTimeoutMs, options.signal)
+        const { etag } = await this.#attempts.once({ lane: 'control', signal: options.signal }, run)
         return { outcome: 'committed', etag: present(etag, 'etag') }
       } catch (error) {
         options.signal?.throwIfAborted()
@@ -98,7 +108,7 @@ export class AzureBlobStore implements BlobStore {
     return this.#telemetry.observe('read', blob, async () => {
       try {
         const end = count === undefined ? undefined : offset + count
-        const response = await this.#withRetries('read', range, download(offset, end, ifMatch))
+        const response = await this.#withRetries('read', { lane: 'read', signal }, download(offset, end, ifMatch))
         const properties = propertiesOf(response)
         const bodyBytes = response.contentLength ?? 0
         if (offset > 0 && offset >= properties.bytes) {
@@ -111,7 +121,7 @@ export class AzureBlobStore implements BlobStore {
           fail: (error) => toBlobError(error, 'read', blob),
           open: async (alreadyRead) => {
             try {
-              return streamOf(await this.#withRetries('read', range, download(offset + alreadyRead, offset + bodyBytes, properties.etag)))
+              return streamOf(await this.#withRetries('read', { lane: 'read', signal }, download(offset + alreadyRead, offset + bodyBytes, properties.etag)))
             } catch (error) {
               signal?.throwIfAborted()
               if (statusOf(error) !== 412) throw toBlobError(error, 'read', blob)
@@ -140,14 +150,18 @@ export class AzureBlobStore implements BlobStore {
   async put(blob: string, bytes: Uint8Array, options: Partial<Condition> & Description & Call): Promise<PutOutcome> {
     checkContentType(options.contentType)
     checkMetadata(options.metadata)
+    const lane = bytes.byteLength > SMALL_PUT_BYTES ? 'upload' : 'control'
+    const blobContentMD5 = md5Of(bytes)
     let ambiguous = false
     return this.#telemetry.observe(
       'put',
       blob,
       async () => {
         try {
-          const { etag } = await this.#withRetries('put', options, (abortSignal) => {
-            const upload = this.#blob(blob).upload(bytes, bytes.byteLength, { conditions: conditionsOf(options), ...headersOf(options), abortSignal })
+          const { blobHTTPHeaders, metadata } = headersOf(options)
+          const { etag } = await this.#withRetries('put', { lane, bytes: bytes.byteLength, signal: options.signal }, (abortSignal) => {
+            const headers = { blobHTTPHeaders: { ...blobHTTPHeaders, blobContentMD5 }, metadata }
+            const upload = this.#blob(blob).upload(bytes, bytes.byteLength, { conditions: conditionsOf(options), ...headers, abortSignal })
             return upload.catch((error: unknown) => {
               ambiguous ||= isTransient(error) || abortSignal.aborted
               throw error
@@ -158,7 +172,7 @@ export class AzureBlobStore implements BlobStore {
           options.signal?.throwIfAborted()
           if (isHeld(error)) return { outcome: 'held' }
           if (!isConflict(error)) throw toBlobError(error, 'put', blob)
-          const etag = ambiguous ? await this.#etagIfSame(blob, bytes, options) : undefined
+          const etag = ambiguous ? await this.#etagIfSame(blob, blobContentMD5, options) : undefined
           return etag === undefined ? { outcome: 'conflict' } : { outcome: 'written', etag }
         }
       },
@@ -167,9 +181,8 @@ export class AzureBlobStore implements BlobStore {
   }
 
   /** After a try whose answer was lost: a conflict with the very same bytes is our own first try. */
-  async #etagIfSame(blob: string, bytes: Uint8Array, call: Call): Promise<string | undefined> {
-    const md5 = createHash('md5').update(bytes).digest()
-    const { contentMD5, etag } = await this.#retried('properties', blob, call, (abortSignal) => this.#blob(blob).getProperties({ abortSignal }))
+  async #etagIfSame(blob: string, md5: Buffer, { signal }: Call): Promise<string | undefined> {
+    const { contentMD5, etag } = await this.#retried('properties', blob, { lane: 'control', signal }, (abortSignal) => this.#blob(blob).getProperties({ abortSignal }))
     return contentMD5 !== undefined && md5.equals(contentMD5) ? etag : undefined
   }
 
@@ -177,7 +190,7 @@ export class AzureBlobStore implements BlobStore {
     checkMetadata(options.metadata)
     return this.#telemetry.observe('snapshot', blob, async () => {
       try {
-        const { snapshot } = await this.#withRetries('snapshot', options, (abortSignal) =>
+        const { snapshot } = await this.#withRetries('snapshot', { lane: 'control', signal: options.signal }, (abortSignal) =>
           this.#blob(blob).createSnapshot({ conditions: { ifMatch: options.ifMatch }, metadata: { ...options.metadata }, abortSignal }),
         )
         return { outcome: 'taken', snapshot: present(snapshot, 'snapshot id') }
@@ -198,7 +211,7 @@ export class AzureBlobStore implements BlobStore {
   async *list(prefix: string, options: { snapshots?: boolean } & Call = {}): AsyncGenerator<ListedBlob> {
     let continuationToken: string | undefined
     do {
-      const page = await this.#retried('list', prefix, options, async (abortSignal) => {
+      const page = await this.#retried('list', prefix, { lane: 'control', signal: options.signal }, async (abortSignal) => {
         const pages = this.#container
           .listBlobsFlat({ prefix, includeMetadata: true, includeSnapshots: options.snapshots ?? false, abortSignal })
           .byPage({ maxPageSize: this.#listPageSize, ...(continuationToken ? { continuationToken } : {}) })
@@ -212,11 +225,17 @@ export class AzureBlobStore implements BlobStore {
   }
 
   async ping(call: Call = {}): Promise<void> {
-    await this.#retried('container', '', call, (abortSignal) => this.#container.getProperties({ abortSignal }))
+    // Not behind what waits: the answer shows whether the storage is there, however much is to be sent.
+    const run = async () =>
+      this.#attempts.outsideQueue(call.signal, (abortSignal) => this.#container.getProperties({ abortSignal })).catch((error: unknown) => {
+        call.signal?.throwIfAborted()
+        throw toBlobError(error, 'container', '')
+      })
+    await this.#telemetry.observe('container', '', run)
   }
 
   async ensureContainer(call: Call = {}): Promise<void> {
-    await this.#retried('container', '', call, (abortSignal) => this.#container.createIfNotExists({ abortSignal }))
+    await this.#retried('container', '', { lane: 'control', signal: call.signal }, (abortSignal) => this.#container.createIfNotExists({ abortSignal }))
   }
 
   #blob(name: string, snapshot?: string): BlockBlobClient {
@@ -224,25 +243,25 @@ export class AzureBlobStore implements BlobStore {
     return snapshot === undefined ? client : client.withSnapshot(snapshot)
   }
 
-  #withRetries<T>(operation: Operation, { signal }: Call, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withRetries(run, this.#policy, { signal, onRetry: (error) => this.#telemetry.retried(operation, error) })
+  #withRetries<T>(operation: Operation, kind: RequestKind, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#attempts.retried(kind, run, (error, reason) => this.#telemetry.retried(operation, error, reason))
   }
 
   /** For calls without outcomes to be expected. */
-  async #retried<T>(operation: Operation, blob: string, call: Call, run: (signal: AbortSignal) => Promise<T>, bytes?: number): Promise<T> {
+  async #retried<T>(operation: Operation, blob: string, kind: RequestKind, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const observed = async () => {
       try {
-        return await this.#withRetries(operation, call, run)
+        return await this.#withRetries(operation, kind, run)
       } catch (error) {
-        call.signal?.throwIfAborted()
+        kind.signal?.throwIfAborted()
         throw toBlobError(error, operation, blob)
       }
     }
-    return this.#telemetry.observe(operation, blob, observed, bytes)
+    return this.#telemetry.observe(operation, blob, observed, kind.bytes)
   }
 
   async #orNull<T>(operation: Operation, blob: string, call: Call, run: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
-    return this.#retried<T | null>(operation, blob, call, async (signal) => {
+    return this.#retried<T | null>(operation, blob, { lane: 'control', signal: call.signal }, async (signal) => {
       try {
         return await run(signal)
       } catch (error) {
@@ -251,51 +270,4 @@ export class AzureBlobStore implements BlobStore {
       }
     })
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return statusOf(error) === 404 && azureCode(error) !== 'ContainerNotFound'
-}
-
-function isConflict(error: unknown): boolean {
-  return statusOf(error) === 412 || azureCode(error) === 'BlobAlreadyExists'
-}
-
-function conditionsOf({ ifMatch, ifNoneMatch }: Partial<Condition>) {
-  return { ...(ifMatch === undefined ? {} : { ifMatch }), ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }) }
-}
-
-function headersOf({ contentType, metadata }: Description) {
-  return { blobHTTPHeaders: { blobContentType: contentType }, metadata: { ...metadata } }
-}
-
-interface AzureProperties {
-  etag?: string | undefined
-  contentLength?: number | undefined
-  contentRange?: string | undefined
-  contentType?: string | undefined
-  lastModified?: Date | undefined
-  metadata?: Record<string, string> | undefined
-}
-
-function propertiesOf(response: AzureProperties): BlobProperties {
-  const total = /\/(\d+)$/.exec(response.contentRange ?? '')?.[1]
-  const etag = present(response.etag, 'etag')
-  return {
-    // Lists give it bare, headers in quotes; conditions want the quotes.
-    etag: etag.startsWith('"') ? etag : `"${etag}"`,
-    bytes: total === undefined ? present(response.contentLength, 'length') : Number(total),
-    contentType: response.contentType ?? 'application/octet-stream',
-    metadata: response.metadata ?? {},
-    lastModified: present(response.lastModified, 'last-modified'),
-  }
-}
-
-function streamOf(response: BlobDownloadResponseParsed): Readable {
-  return present(response.readableStreamBody, 'body') as Readable
-}
-
-function present<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new LongtakeError('BLOB_REFUSED', `the storage answered without ${what}`)
-  return value
 }
