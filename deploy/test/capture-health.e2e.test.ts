@@ -213,9 +213,12 @@ async function lowersBitrate({ t, system, browser, gateway }: Places): Promise<v
   await page.close()
 }
 
-/** A page of the same origin as the library's bundle. */
+/**
+ * A page of the same origin as the library's bundle. It stands for an integrator's own, so our pages' Content Security Policy, which
+ * permits connections to the public gateway only, does not apply.
+ */
 async function openLibrary(system: System, browser: Browser): Promise<Page> {
-  const page = await browser.newPage()
+  const page = await browser.newPage({ bypassCSP: true })
   await page.goto(`${system.queryUrl}/record`)
   return page
 }

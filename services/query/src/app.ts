@@ -12,6 +12,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { trackRoutes } from './routes/tracks.ts'
 import { corsOptions, helmetOptions } from './security.ts'
 import { traceRequests } from './telemetry.ts'
+import { compileValidator } from './validation.ts'
 
 /** A request has this long to arrive whole, and its headers half of it. Answers may take hours: players read slowly. */
 const REQUEST_MS = 30_000
@@ -35,9 +36,9 @@ export async function buildApp(deps: AppDeps) {
     // Both happen before routing, where the error handler does not apply.
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: refuseConnection,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  app.setValidatorCompiler(compileValidator)
   app.setErrorHandler<FastifyError | LongtakeError>((error, request, reply) => sendProblem(error, request, reply))
   app.setNotFoundHandler((request, reply) => sendProblem(new LongtakeError('NOT_FOUND', 'there is nothing at this address'), request, reply))
   traceRequests(app)

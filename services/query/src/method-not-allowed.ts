@@ -1,8 +1,5 @@
 import { LongtakeError } from '@longtake/contracts'
-import type { HTTPMethods } from 'fastify'
 import type { App } from './deps.ts'
-
-const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 
 /**
  * Answers 405 with `Allow` (RFC 9110 §15.5.6) where an address exists and the method does not. Returns the function that adds those
@@ -20,13 +17,15 @@ export function watchMethods(app: App): () => void {
     for (const [url, known] of methods) {
       const allow = [...known].toSorted().join(', ')
       app.route({
-        method: METHODS.filter((name) => !known.has(name)),
+        method: app.supportedMethods.filter((name) => !known.has(name)),
         url,
         schema: { hide: true },
-        handler: (request, reply) => {
+        // Before the body is looked at: some methods demand one.
+        onRequest: async (request, reply) => {
           void reply.header('allow', allow)
           throw new LongtakeError('METHOD_NOT_ALLOWED', `${request.method} is not defined here; use ${allow}`)
         },
+        handler: async () => undefined,
       })
     }
   }

@@ -20,10 +20,14 @@ type Cursor = Pick<SessionSummary, 'createdAt' | 'id'>
 const newestFirst = (a: Cursor, b: Cursor): number => compare(b.createdAt, a.createdAt) || compare(a.id, b.id)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-const encodeCursor = ({ createdAt, id }: Cursor): string => Buffer.from(`${createdAt} ${id}`).toString('base64url')
+const SEPARATOR = '~'
+/** What cursors look like; clients pass them on as they are. */
+export const CURSOR_PATTERN = `^[^${SEPARATOR}]{1,40}${SEPARATOR}[A-Za-z0-9_-]{1,64}$`
+
+const encodeCursor = ({ createdAt, id }: Cursor): string => `${createdAt}${SEPARATOR}${id}`
 
 function decodeCursor(text: string): Cursor {
-  const [createdAt, id, ...rest] = Buffer.from(text, 'base64url').toString('utf8').split(' ')
-  if (createdAt === undefined || id === undefined || rest.length > 0) throw new LongtakeError('INVALID_REQUEST', 'after is not a cursor of this list')
-  return { createdAt, id }
+  if (!new RegExp(CURSOR_PATTERN).test(text)) throw new LongtakeError('INVALID_REQUEST', 'after is not a cursor of this list')
+  const at = text.indexOf(SEPARATOR)
+  return { createdAt: text.slice(0, at), id: text.slice(at + SEPARATOR.length) }
 }

@@ -188,6 +188,8 @@ test('every refusal is a problem document: bad addresses, methods and bodies as 
     [await app.inject({ method: 'PUT', url: '/v1/sessions/s1', headers: admin }), 405],
     [await app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: json }), 400],
     [await app.inject({ method: 'POST', url: '/v1/sessions', headers: json, payload: '{"id"' }), 400],
+    [await app.inject({ method: 'QUERY' as 'POST', url: '/v1/sessions', headers: admin }), 405],
+    [await app.inject({ method: 'POST', url: '/v1/sessions', headers: json, payload: '{"id":5}' }), 400],
     [await app.inject({ method: 'POST', url: '/v1/sessions', headers: { ...admin, 'content-type': 'text/csv' }, payload: 'a' }), 415],
     [await app.inject({ method: 'POST', url: '/v1/sessions', headers: json, payload: JSON.stringify({ metadata: { a: 'x'.repeat(70_000) } }) }), 413],
   ] as const

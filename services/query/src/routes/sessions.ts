@@ -6,10 +6,14 @@ import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
 import { assertNotDeleted, knownSession, presentSession } from '../existing.ts'
 import { problems } from '../problem.ts'
-import { pageOf } from '../session-list.ts'
+import { CURSOR_PATTERN, pageOf } from '../session-list.ts'
 
 const Params = Type.Object({ id: SessionId })
 const WatchQuery = Type.Object({ token: Type.Optional(Type.String()) })
+const ListQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50 })),
+  after: Type.Optional(Type.String({ pattern: CURSOR_PATTERN, description: 'the `next` of the page before' })),
+})
 const admin = [{ apiKey: [] }]
 const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
 
@@ -59,13 +63,14 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
       schema: {
         summary: 'List sessions, newest first',
         security: admin,
-        querystring: Type.Object({ limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }), after: Type.Optional(Type.String({ maxLength: 200 })) }),
+        querystring: ListQuery,
         response: { 200: SessionList, ...problems },
       },
     },
     async (request) => {
       authority.requireAdmin(request)
-      return pageOf(sessions.all(), request.query)
+      const { limit = 50, after } = request.query
+      return pageOf(sessions.all(), after === undefined ? { limit } : { limit, after })
     },
   )
 

@@ -11,7 +11,7 @@ import { sendRecording, trackEtag } from '../send-recording.ts'
 const Params = Type.Object({ id: SessionId, track: TrackName })
 const FileQuery = Type.Object({
   token: Type.Optional(Type.String()),
-  file: Type.Integer({ minimum: 0, default: 0, description: 'which file of the track; nearly always there is one' }),
+  file: Type.Optional(Type.Integer({ minimum: 0, default: 0, description: 'which file of the track; nearly always there is one' })),
   v: Type.Optional(Type.String({ description: 'layout generation: a new address when media bytes moved; anything may follow it, for a new address when the recording has grown' })),
 })
 const binary = { schema: { type: 'string', format: 'binary' } }
@@ -42,7 +42,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     handler: async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      const { blob, mimeType } = playable(await presentSession(sessions, id), track, request.query.file)
+      const { blob, mimeType } = playable(await presentSession(sessions, id), track, request.query.file ?? 0)
       const missing = () => new LongtakeError('TRACK_NOT_FOUND', 'nothing of this track is playable yet')
       return sendRecording(request, reply, recordings, { blob, mimeType, etag: trackEtag, missing })
     },
@@ -64,7 +64,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
     async (request, reply) => {
       const { id, track } = request.params
       await authority.requireWatch(request, id)
-      return sendRendition(request, reply, await presentSession(sessions, id), track, 'mp4', request.query.file)
+      return sendRendition(request, reply, await presentSession(sessions, id), track, 'mp4', request.query.file ?? 0)
     },
   )
 
