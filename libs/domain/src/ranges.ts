@@ -2,7 +2,7 @@ import type { SeqRange } from '@longtake/contracts'
 
 /**
  * Sets of chunk seqs as inclusive ranges: sorted, disjoint, not adjacent ("canonical"). Every function takes and
- * gives canonical sets, changes nothing in place, and costs time in the number of ranges, never in that of chunks.
+ * gives canonical sets, changes nothing in place (but `insertRange`), and costs time in the number of ranges, never in that of chunks.
  */
 export type Ranges = readonly Readonly<SeqRange>[]
 
@@ -20,12 +20,31 @@ export function toRanges(ranges: Iterable<Readonly<SeqRange>>): SeqRange[] {
 
 export const unionRanges = (a: Ranges, b: Ranges): SeqRange[] => toRanges([...a, ...b])
 
-/** The set with one more seq; appending behind its end, the usual case, searches nothing. */
-export function addSeq(ranges: Ranges, seq: number): SeqRange[] {
-  const last = ranges.at(-1)
-  if (last === undefined || seq > last[1] + 1) return [...copy(ranges), [seq, seq]]
-  if (seq === last[1] + 1) return [...copy(ranges.slice(0, -1)), [last[0], seq]]
-  return unionRanges(ranges, [[seq, seq]])
+/**
+ * Adds `from` … `to` to a set that its owner keeps, in place: one search and one splice, so that a stream of single seqs costs the
+ * same however many holes it has. The pairs in it are replaced, never changed.
+ */
+export function insertRange(ranges: SeqRange[], from: number, to: number): void {
+  const first = firstEndingAtOrAfter(ranges, from - 1)
+  let end = first
+  let merged: SeqRange = [from, to]
+  for (; end < ranges.length && ranges[end]![0] <= to + 1; end++) {
+    merged = [Math.min(merged[0], ranges[end]![0]), Math.max(merged[1], ranges[end]![1])]
+  }
+  if (end === first + 1) ranges[first] = merged
+  else ranges.splice(first, end - first, merged)
+}
+
+/** Index of the first range that ends at `seq` or behind it; the number of ranges when none does. */
+export function firstEndingAtOrAfter(ranges: Ranges, seq: number): number {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ranges[middle]![1] < seq) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** What is in `a` and not in `b`. */
@@ -60,16 +79,8 @@ export function intersectRanges(a: Ranges, b: Ranges): SeqRange[] {
 }
 
 export function hasSeq(ranges: Ranges, seq: number): boolean {
-  let low = 0
-  let high = ranges.length - 1
-  while (low <= high) {
-    const middle = (low + high) >> 1
-    const [from, to] = ranges[middle]!
-    if (seq < from) high = middle - 1
-    else if (seq > to) low = middle + 1
-    else return true
-  }
-  return false
+  const range = ranges[firstEndingAtOrAfter(ranges, seq)]
+  return range !== undefined && range[0] <= seq
 }
 
 /** How many seqs the set holds. */
@@ -80,5 +91,3 @@ export const endOf = (ranges: Ranges): number => (ranges.at(-1)?.[1] ?? -1) + 1
 
 /** The set 0 … count-1. */
 export const firstSeqs = (count: number): SeqRange[] => (count > 0 ? [[0, count - 1]] : [])
-
-const copy = (ranges: Ranges): SeqRange[] => ranges.map(([from, to]) => [from, to])

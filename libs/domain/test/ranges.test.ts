@@ -1,12 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addSeq, countOf, endOf, firstSeqs, hasSeq, intersectRanges, subtractRanges, toRanges, unionRanges, type Ranges } from '../src/index.ts'
+import {
+  countOf,
+  endOf,
+  firstSeqs,
+  hasSeq,
+  insertRange,
+  intersectRanges,
+  subtractRanges,
+  toRanges,
+  unionRanges,
+  type Ranges,
+} from '../src/index.ts'
 
 const seqs = fc.uniqueArray(fc.integer({ min: 0, max: 40 }))
 const rangesOf = (set: readonly number[]): Ranges => toRanges(set.map((seq) => [seq, seq]))
 const seqsOf = (ranges: Ranges): number[] => ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i))
 const ascending = (set: Iterable<number>): number[] => [...set].sort((a, b) => a - b)
+
+function inserted(ranges: Ranges): Ranges {
+  const set: [number, number][] = []
+  for (const [from, to] of ranges) insertRange(set, from, to)
+  return set
+}
 
 function assertCanonical(ranges: Ranges): void {
   for (const [i, [from, to]] of ranges.entries()) {
@@ -22,7 +39,8 @@ test('set operations on ranges agree with those on plain sets, and stay canonica
         [unionRanges(rangesOf(a), rangesOf(b)), new Set([...a, ...b])],
         [subtractRanges(rangesOf(a), rangesOf(b)), a.filter((seq) => !b.includes(seq))],
         [intersectRanges(rangesOf(a), rangesOf(b)), a.filter((seq) => b.includes(seq))],
-        [a.reduce<Ranges>(addSeq, []), a],
+        [inserted(a.map((seq) => [seq, seq])), a],
+        [inserted([...rangesOf(a), ...rangesOf(b)]), new Set([...a, ...b])],
       ]
       for (const [actual, expected] of results) {
         assertCanonical(actual)
@@ -43,7 +61,6 @@ test('overlapping, adjacent and unsorted ranges become one canonical set', () =>
 
 test('given sets are left as they are', () => {
   const a = Object.freeze([Object.freeze([0, 2] as [number, number])])
-  addSeq(a, 3)
   unionRanges(a, [[1, 5]])
   assert.deepEqual(a, [[0, 2]])
 })

@@ -38,6 +38,8 @@ export class ChunksPartition implements PartitionHandler {
   readonly #sessions = new Map<string, Map<string, TrackWriter>>()
   /** What is being done for a session as a whole, one after another. */
   readonly #duties = new Map<string, Promise<void>>()
+  /** Tracks with too many uncommitted bytes. */
+  readonly #oversized = new Set<TrackWriter>()
   readonly #stopWatching: () => void
   #cancelSweep: () => void
   #paused = false
@@ -98,7 +100,7 @@ export class ChunksPartition implements PartitionHandler {
   #toTrack(record: KafkaRecord, content: TrackContent): void {
     const writer = this.#writer(content.session, content.track)
     writer.take(record, content)
-    this.#balance()
+    this.#weigh(writer)
   }
 
   #writer(session: string, name: string): TrackWriter {
@@ -107,7 +109,7 @@ export class ChunksPartition implements PartitionHandler {
     let writer = tracks.get(name)
     if (writer === undefined) {
       const { store, settings, clock, budget, logger } = this.#deps
-      writer = new TrackWriter(session, name, {
+      const created = new TrackWriter(session, name, {
         storage: new TrackStorage(store, this.#newBlockId, session, name),
         settings,
         clock,
@@ -119,10 +121,11 @@ export class ChunksPartition implements PartitionHandler {
         park: async (record, why) => this.#deps.park(record, why),
         done: (record) => {
           this.#partition.done(record)
-          this.#balance()
+          this.#weigh(created)
         },
         signal: this.#partition.signal,
       })
+      writer = created
       tracks.set(name, writer)
     }
     return writer
@@ -182,13 +185,20 @@ export class ChunksPartition implements PartitionHandler {
     return new Date(this.#deps.clock.now()).toISOString()
   }
 
-  /** Too much in memory: the largest tracks commit early, and nothing more is taken until there is room. */
+  /** What a track holds has changed. */
+  #weigh(writer: TrackWriter): void {
+    const { maxTrackBytes } = this.#deps.settings
+    // In time, so that a commit comes before the pause also where thousands of tiny chunks make no block.
+    if (2 * writer.bytes > maxTrackBytes) writer.ask()
+    if (writer.bytes > maxTrackBytes) this.#oversized.add(writer)
+    else this.#oversized.delete(writer)
+    this.#balance()
+  }
+
+  /** Too much in memory: nothing more is taken until there is room. The budget asks the largest tracks to commit early. */
   #balance(): void {
     if (this.#closing.signal.aborted) return
-    const { budget, settings } = this.#deps
-    const { writers } = this
-    if (budget.exceeded) for (const writer of writers.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8)) writer.ask()
-    const shallPause = budget.exceeded || writers.some((writer) => writer.bytes > settings.maxTrackBytes)
+    const shallPause = this.#deps.budget.exceeded || this.#oversized.size > 0
     if (shallPause === this.#paused) return
     this.#paused = shallPause
     if (shallPause) this.#partition.pause()

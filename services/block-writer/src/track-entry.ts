@@ -1,6 +1,6 @@
 import type { ChunkRecord, ParkedReason } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
-import type { Taken, Track, TrackDeclaration } from './core/index.ts'
+import type { Taken, TrackDeclaration } from './core/index.ts'
 
 export type TrackContent = ChunkRecord | TrackDeclaration
 
@@ -11,10 +11,17 @@ export interface Entry {
   readonly receivedAt: number
 }
 
-/** What an entry holds in memory; a declaration is small, but not nothing. */
-export const sizeOf = (content: TrackContent): number => (isChunk(content) ? content.payload.length : 256)
+/**
+ * What a record takes in memory beside its value until it is committed: the record, what was read from it and its place in the
+ * lists. Measured with chunks of one byte: 0.8 to 1 KiB.
+ */
+export const RECORD_OVERHEAD_BYTES = 1024
+
+/** What an entry holds in memory. */
+export const bytesHeldBy = ({ record }: Entry): number => (record.value?.length ?? 0) + RECORD_OVERHEAD_BYTES
+/** Media in it, bytes. */
+export const sizeOf = (content: TrackContent): number => (isChunk(content) ? content.payload.length : 0)
 export const isChunk = (content: TrackContent): content is ChunkRecord => 'kind' in content
-export const isHeld = (track: Track, { content }: Entry): boolean => isChunk(content) && track.isHeld(content.part, content.seq)
 
 export function reasonToPark(taken: Taken): { reason: ParkedReason; details: string } | null {
   switch (taken) {

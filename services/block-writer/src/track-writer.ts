@@ -42,11 +42,11 @@ export class TrackWriter {
     this.name = name
     this.#deps = deps
     this.#commits = new TrackCommits(session, name, deps)
-    this.#records = new OpenRecords(deps.budget, (record) => deps.done(record))
+    this.#records = new OpenRecords(deps.budget.open(() => this.ask()), (record) => deps.done(record))
     this.#idleSince = deps.clock.now()
   }
 
-  /** Bytes received that no commit covers. */
+  /** Memory of what was received and no commit covers. */
   get bytes(): number {
     return this.#records.bytes
   }
@@ -68,7 +68,7 @@ export class TrackWriter {
 
   /** Whether a recorder of this client is known to write here. */
   hasClient(client: string): boolean {
-    return this.#track === null || this.#track.parts.some((part) => part.client === client) || this.#records.next !== undefined
+    return this.#track === null || this.#track.hasClient(client) || this.#records.next !== undefined
   }
 
   take(record: KafkaRecord, content: TrackContent): void {
@@ -152,7 +152,7 @@ export class TrackWriter {
       if (this.#isOver()) return true
       await this.#apply(track, next)
     }
-    track.releaseHeld(this.#settling.isAwaitedBehindHoles ? Infinity : this.#deps.clock.now())
+    this.#releaseHeld(track, this.#settling.isAwaitedBehindHoles ? Infinity : this.#deps.clock.now())
     const dueAt = this.#dueAt(track)
     if (dueAt === null || dueAt > this.#deps.clock.now()) {
       this.#tellSettled()
@@ -173,8 +173,8 @@ export class TrackWriter {
       tried = this.#records.next
       if (tried !== undefined) {
         await this.#apply(track, tried)
-        track.releaseHeld()
-        if (this.#records.ready(track).length > 0) await this.#commit(track)
+        this.#releaseHeld(track, Infinity)
+        if (this.#records.readySince !== null) await this.#commit(track)
       }
     } catch (error) {
       if (!(error instanceof Unwritable)) throw error
@@ -195,7 +195,7 @@ export class TrackWriter {
       const { record, content } = entry
       await this.#deps.park(record, { reason: 'unwritable', details: message })
       if (isChunk(content)) await this.#commits.tellParked(content)
-      this.#records.settle([entry])
+      this.#records.settleNext()
     }
     this.#deps.logger.error({ records: entries.length, from: String(entries[0]?.record.offset), error: message }, 'records that cannot be written are parked')
     this.#tellSettled()
@@ -213,31 +213,40 @@ export class TrackWriter {
     if (!isChunk(content)) {
       orUnwritable(() => track.declare(content))
       if (content.type === 'part-closed') this.#asked = true
-      return this.#records.takeNext()
+      this.#records.takeNext(false)
+      return this.#records.release(track.takeReleased())
     }
     const taken = orUnwritable(() => track.takeChunk(content, receivedAt))
     // What repeats a record that a dead owner left half worked in keeps its offset until the work is committed: if this
     // owner dies of it, too, nothing else would bring the next one here.
-    if (taken === 'taken' || taken === 'held' || (taken === 'duplicate' && this.#unfinishedSince !== null)) return this.#records.takeNext()
+    if (taken === 'taken' || taken === 'held' || (taken === 'duplicate' && this.#unfinishedSince !== null)) {
+      this.#records.takeNext(taken === 'held')
+      return this.#records.release(track.takeReleased())
+    }
     const why = reasonToPark(taken)
     if (why !== null) await this.#deps.park(record, why)
     // A duplicate of what is not committed yet has the lower offset before it: the group's offset stays below both.
     this.#records.settleNext()
   }
 
+  #releaseHeld(track: Track, now: number): void {
+    track.releaseHeld(now)
+    this.#records.release(track.takeReleased())
+  }
+
   #dueAt(track: Track): number | null {
     if (this.#unfinishedSince !== null) return this.#unfinishedSince
-    const since = this.#records.ready(track)[0]?.receivedAt ?? null
+    const since = this.#records.readySince
     const { unplayableSince, committedMs } = track
-    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#records.bytes, unplayableSince, committedMs, asked: this.#asked })
+    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#records.readyBytes, unplayableSince, committedMs, asked: this.#asked })
   }
 
   async #commit(track: Track): Promise<void> {
-    const covered = this.#records.ready(track)
-    await this.#commits.commit(track, covered.map(({ record }) => record), this.#records.nextOffset(track))
+    const covered = this.#records.ready().map(({ record }) => record)
+    await this.#commits.commit(track, covered, this.#records.nextOffset())
     this.#unfinishedSince = null
     this.#oneByOne.committed()
-    this.#records.settle(covered)
+    this.#records.settleReady()
     this.#tellSettled()
     // Who waits may have asked while this was under way, for what came meanwhile.
     this.#asked = this.#settling.isAwaited
@@ -271,7 +280,7 @@ export class TrackWriter {
   }
 
   #tellSettled(): void {
-    this.#settling.tell((upTo, behindHoles) => this.#records.isOpen(upTo, behindHoles, this.#track))
+    this.#settling.tell((upTo, behindHoles) => this.#records.isOpen(upTo, behindHoles))
   }
 
   #arm(): void {

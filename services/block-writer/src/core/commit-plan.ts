@@ -106,11 +106,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     file.commitNumber++
     file.commitId = commitId
     file.dirty = false
-    for (const part of parts) {
-      part.dirty = false
-      part.committedMedia = part.pieces.length > 0
-      part.committedTo = part.capturedTo
-    }
+    track.planned(parts)
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
     const checkpoint = encodeCheckpoint({ number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, parts })

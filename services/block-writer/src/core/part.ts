@@ -1,8 +1,10 @@
-import type { ChunkRecord, DeclarationOf, PartState } from '@longtake/contracts'
-import { addSeq, endOf, hasSeq, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
+import type { ChunkRecord, DeclarationOf, PartState, SeqRange } from '@longtake/contracts'
+import { endOf, hasSeq, insertRange } from '@longtake/domain'
 import { mapTracks, packHeader, sniff, StreamReader, type PartHeader, type ReaderState } from '@longtake/webm'
+import { DeclaredLost } from './declared-lost.ts'
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
+import { HeldChunks } from './held-chunks.ts'
 import { moved, type Piece } from './piece.ts'
 import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
 import { Run, type Decoders } from './run.ts'
@@ -23,12 +25,6 @@ export interface Place {
   readonly offsetMs: number
 }
 
-interface HeldChunk {
-  readonly sha256: string
-  readonly piece: RawPiece
-  readonly capturedAt: number
-}
-
 /** A header of this length is none: real ones have a few hundred bytes. */
 const MAX_HEADER_BYTES = 4 * 1024 * 1024
 
@@ -42,12 +38,12 @@ export class Part {
   mimeType: string | null = null
   startedAt: string | null = null
   closed: PartState['closed'] = null
-  lost: PartState['lost'] = []
   rejected: PartState['rejected'] = null
   container: Container | null = null
   header: PartHeader | null = null
   place: Place | null = null
-  stored: Ranges = []
+  /** Changed in place. */
+  stored: SeqRange[] = []
   digests = new Digests()
   bytes = 0
   /** The latest capture time of any chunk here, ms since the epoch. */
@@ -63,8 +59,8 @@ export class Part {
   firstTakenAt: number | null = null
   /** How long after its capture the newest chunk came, ms; null before the first one came here. */
   latencyMs: number | null = null
-  #held = new Map<number, HeldChunk>()
-  #heldSince: number | null = null
+  #lost = new DeclaredLost()
+  readonly #held = new HeldChunks()
 
   constructor(id: string) {
     this.id = id
@@ -74,13 +70,22 @@ export class Part {
     return this.#held.size > 0
   }
 
-  isHeld(seq: number): boolean {
-    return this.#held.has(seq)
-  }
-
   /** When what is held was first held; null while nothing is. */
   get heldSince(): number | null {
-    return this.#heldSince
+    return this.#held.since
+  }
+
+  /** Chunks that are not held any more since the last call. */
+  takeReleased(): readonly ChunkRecord[] {
+    return this.#held.takeReleased()
+  }
+
+  get lost(): PartState['lost'] {
+    return this.#lost.list()
+  }
+
+  set lost(list: PartState['lost']) {
+    this.#lost = new DeclaredLost(list)
   }
 
   take(chunk: ChunkRecord, now: number): Taken {
@@ -92,24 +97,19 @@ export class Part {
     this.client ??= chunk.client
     if (this.stored.length === 0) this.firstTakenAt ??= now
     this.latencyMs = now - chunk.capturedAt
-    const piece = { from: seq, lengths: [chunk.payload.length], blob: null, bytes: chunk.payload }
-    const incoming = { sha256, piece, capturedAt: chunk.capturedAt }
     const end = endOf(this.stored)
-    if (seq > end && !this.#isLost(end, seq - 1)) {
-      this.#held.set(seq, incoming)
-      this.#heldSince ??= now
+    if (seq > end && this.#lost.firstAwaited(end) < seq) {
+      this.#held.hold(chunk, now)
       return 'held'
     }
-    this.#put(seq, incoming)
+    this.#put(chunk)
     this.#takeHeldInOrder()
     return 'taken'
   }
 
   /** Takes what is held whatever is missing before it. */
   releaseHeld(): void {
-    for (const seq of [...this.#held.keys()].toSorted((a, b) => a - b)) this.#put(seq, this.#held.get(seq)!)
-    this.#held.clear()
-    this.#heldSince = null
+    for (const seq of this.#held.seqs()) this.#put(this.#held.release(seq)!)
   }
 
   declareOpened(declared: DeclarationOf<'part-opened'>): void {
@@ -129,11 +129,9 @@ export class Part {
 
   declareLost({ from, to, cause }: DeclarationOf<'chunks-lost'>): void {
     this.dirty = true
-    const same = this.lost.filter((lost) => lost.cause === cause).map((lost): [number, number] => [lost.from, lost.to])
-    const merged = toRanges([...same, [from, to]]).map(([from, to]) => ({ from, to, cause }))
-    this.lost = [...this.lost.filter((lost) => lost.cause !== cause), ...merged]
+    this.#lost.add({ from, to, cause })
     // What is held is here: until it is taken, it would be told of as lost.
-    if (this.#held.keys().some((seq) => from <= seq && seq <= to)) this.releaseHeld()
+    if (this.#held.hasAnyOf(from, to)) this.releaseHeld()
     else this.#takeHeldInOrder()
   }
 
@@ -275,37 +273,42 @@ export class Part {
     }
   }
 
-  #put(seq: number, chunk: HeldChunk): void {
-    this.stored = addSeq(this.stored, seq)
-    this.digests.set(seq, chunk.sha256)
-    this.bytes += chunk.piece.lengths[0]!
-    this.capturedTo = Math.max(this.capturedTo ?? 0, chunk.capturedAt)
+  #put({ seq, sha256, payload, capturedAt }: ChunkRecord): void {
+    insertRange(this.stored, seq, seq)
+    this.digests.set(seq, sha256)
+    this.bytes += payload.length
+    this.capturedTo = Math.max(this.capturedTo ?? 0, capturedAt)
     this.dirty = true
-    let at = this.runs.length
-    while (at > 0 && this.runs[at - 1]!.from > seq) at--
+    const piece: RawPiece = { from: seq, lengths: [payload.length], blob: null, bytes: payload }
+    const at = this.#firstRunBehind(seq)
     const left = this.runs[at - 1]
     if (left !== undefined && left.to + 1 === seq) {
-      left.append(chunk.piece)
+      left.append(piece)
     } else {
       const run = new Run(seq, seq)
-      run.raw = [chunk.piece]
+      run.raw = [piece]
       this.runs.splice(at, 0, run)
     }
   }
 
-  #takeHeldInOrder(): void {
-    for (const seq of [...this.#held.keys()].toSorted((a, b) => a - b)) {
-      const end = endOf(this.stored)
-      if (seq > end && !this.#isLost(end, seq - 1)) break
-      this.#put(seq, this.#held.get(seq)!)
-      this.#held.delete(seq)
+  #firstRunBehind(seq: number): number {
+    let low = 0
+    let high = this.runs.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.runs[middle]!.from > seq) high = middle
+      else low = middle + 1
     }
-    if (this.#held.size === 0) this.#heldSince = null
+    return low
   }
 
-  #isLost(from: number, to: number): boolean {
-    const lost = toRanges(this.lost.filter(({ cause }) => cause !== 'already-acknowledged').map(({ from, to }): [number, number] => [from, to]))
-    return subtractRanges([[from, to]], lost).length === 0
+  #takeHeldInOrder(): void {
+    while (this.held) {
+      const end = endOf(this.stored)
+      const next = this.#held.release(end) ?? this.#held.release(this.#lost.firstAwaited(end))
+      if (next === undefined) return
+      this.#put(next)
+    }
   }
 
   #reject(message: string): void {

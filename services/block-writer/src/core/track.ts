@@ -17,6 +17,9 @@ export interface TrackLimits {
   readonly fullAtBlocks: number
 }
 
+/** What a chunk that waits takes beside its payload, bytes: many tiny ones end the wait, too. */
+const HELD_OVERHEAD_BYTES = 1024
+
 /** A part that began before a longer file than this gets a file of its own: every block would have to be written again. */
 const MAX_SHIFTED_BYTES = 256 * 1024 * 1024
 
@@ -31,7 +34,14 @@ export class Track {
   readonly files: TrackFile[] = []
   readonly #parts = new Map<string, Part>()
   readonly #limits: TrackLimits
+  /** Parts with held chunks, in the order in which that began. */
+  readonly #holding = new Set<Part>()
   #heldBytes = 0
+  #released: ChunkRecord[] = []
+  /** Parts that chunks came of before any commit had media of them, in that order. */
+  readonly #unplayable = new Set<Part>()
+  #committedMs = 0
+  readonly #clients = new Set<string>()
 
   constructor(session: string, name: string, limits: TrackLimits) {
     this.session = session
@@ -49,6 +59,8 @@ export class Track {
       // A part that got its place in another file may still stand unplaced in file 0: that commit had not happened yet.
       if (known === undefined || known.place === null) this.#parts.set(part.id, part)
       if (known !== undefined) this.files[0]!.dirty = true
+      this.#measure(part)
+      if (part.client !== null) this.#clients.add(part.client)
     }
   }
 
@@ -61,12 +73,19 @@ export class Track {
     return this.parts.filter((part) => part.place === null)
   }
 
+  /** Whether a recorder of this client has written here. */
+  hasClient(client: string): boolean {
+    return this.#clients.has(client)
+  }
+
   takeChunk(chunk: ChunkRecord, now: number): Taken {
     const part = this.#part(chunk.part)
     const taken = part.take(chunk, now)
-    if (taken === 'held') this.#heldBytes += chunk.payload.length
-    if (!part.held && !this.parts.some(({ held }) => held)) this.#heldBytes = 0
-    else if (this.#heldBytes > this.#limits.holeWaitBytes) this.releaseHeld()
+    this.#clients.add(chunk.client)
+    if (part.firstTakenAt !== null && !part.committedMedia) this.#unplayable.add(part)
+    if (taken === 'held') this.#heldBytes += chunk.payload.length + HELD_OVERHEAD_BYTES
+    this.#heldChanged(part)
+    if (this.#heldBytes > this.#limits.holeWaitBytes) this.releaseHeld()
     return taken
   }
 
@@ -74,32 +93,39 @@ export class Track {
     const part = this.#part(declaration.part)
     switch (declaration.type) {
       case 'part-opened':
-        return part.declareOpened(declaration)
+        part.declareOpened(declaration)
+        this.#clients.add(declaration.client)
+        return this.#measure(part)
       case 'part-closed':
         return part.declareClosed(declaration)
       case 'chunks-lost':
-        return part.declareLost(declaration)
+        part.declareLost(declaration)
+        return this.#heldChanged(part)
       default:
         declaration satisfies never
     }
   }
 
-  /** Whether a record that was taken is still waiting at a hole, and so is in no commit. */
-  isHeld(part: string, seq: number): boolean {
-    return this.#parts.get(part)?.isHeld(seq) ?? false
-  }
-
   /** When the wait of what is held ends; null while nothing is held. */
   get holdEndsAt(): number | null {
-    const since = this.parts.flatMap((part) => (part.heldSince === null ? [] : [part.heldSince]))
-    return since.length === 0 ? null : Math.min(...since) + this.#limits.holeWaitMs
+    const [first] = this.#holding
+    return first === undefined ? null : first.heldSince! + this.#limits.holeWaitMs
   }
 
   /** Goes on behind holes that were waited for long enough; without a time, behind all. */
   releaseHeld(now: number = Infinity): void {
-    for (const part of this.parts) {
-      if (part.heldSince !== null && part.heldSince + this.#limits.holeWaitMs <= now) part.releaseHeld()
+    for (const part of this.#holding) {
+      if (part.heldSince! + this.#limits.holeWaitMs > now) return
+      part.releaseHeld()
+      this.#heldChanged(part)
     }
+  }
+
+  /** Chunks that `takeChunk` held and that are not held any more, since the last call. */
+  takeReleased(): readonly ChunkRecord[] {
+    const released = this.#released
+    if (released.length > 0) this.#released = []
+    return released
   }
 
   /** Recognises, decodes, joins and places all that can be. While it pauses, everything is consistent and can be committed. */
@@ -138,13 +164,35 @@ export class Track {
 
   /** When the first chunk came of a part that no commit has media of; null when there is no such part. */
   get unplayableSince(): number | null {
-    const since = this.parts.flatMap((part) => (part.firstTakenAt === null || part.committedMedia ? [] : [part.firstTakenAt]))
-    return since.length === 0 ? null : Math.min(...since)
+    const [first] = this.#unplayable
+    return first?.firstTakenAt ?? null
   }
 
   /** How much of its longest part is committed, by the recorder's clock. */
   get committedMs(): number {
-    return Math.max(0, ...this.parts.map(({ committedTo, startedAt }) => (committedTo === null || startedAt === null ? 0 : committedTo - Date.parse(startedAt))))
+    return this.#committedMs
+  }
+
+  /** These parts are as the commit has them that is planned now. */
+  planned(parts: readonly Part[]): void {
+    for (const part of parts) {
+      part.dirty = false
+      part.committedMedia = part.pieces.length > 0
+      part.committedTo = part.capturedTo
+      if (part.committedMedia) this.#unplayable.delete(part)
+      this.#measure(part)
+    }
+  }
+
+  #measure({ committedTo, startedAt }: Part): void {
+    if (committedTo !== null && startedAt !== null) this.#committedMs = Math.max(this.#committedMs, committedTo - Date.parse(startedAt))
+  }
+
+  #heldChanged(part: Part): void {
+    if (part.held) this.#holding.add(part)
+    else this.#holding.delete(part)
+    if (this.#holding.size === 0) this.#heldBytes = 0
+    for (const chunk of part.takeReleased()) this.#released.push(chunk)
   }
 
   #part(id: string): Part {
