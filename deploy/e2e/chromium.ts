@@ -21,16 +21,27 @@ export interface ChromiumBinary {
   env: Record<string, string>
 }
 
-/** `CHROMIUM_PATH`, else an installed one, else the one in the package @sparticuz/chromium, unpacked into the cache. */
+/**
+ * The one of the package @sparticuz/chromium, whose version package-lock.json pins, so that a test gives the same result on every
+ * machine; `CHROMIUM_PATH` names another, as a path or as a command of the PATH. Where the package has no binary (macOS, arm64), an
+ * installed one.
+ */
 export async function findChromium(): Promise<ChromiumBinary> {
   const named = process.env['CHROMIUM_PATH']
   if (named) {
-    if (!existsSync(named)) throw new SetupError(`CHROMIUM_PATH is ${named}, which does not exist.`)
-    return { path: named, env: {} }
+    const path = named.includes('/') ? [named].find(isExecutable) : findCommand([named])
+    if (path === undefined) throw new SetupError(`CHROMIUM_PATH is ${named}, which is no program: name an installed Chromium, or unset it.`)
+    return { path, env: {} }
   }
+  if (process.platform === 'linux' && process.arch === 'x64') return unpackPackaged()
+  const installed = findCommand(NAMES) ?? [MAC].find(isExecutable)
+  if (installed === undefined) throw new SetupError('No Chromium found: install Chromium or Chrome, or point CHROMIUM_PATH to one.')
+  return { path: installed, env: {} }
+}
+
+function findCommand(names: readonly string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
-  const installed = [...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))), MAC].find(isExecutable)
-  return installed === undefined ? unpackPackaged() : { path: installed, env: {} }
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable)
 }
 
 const ARGUMENTS = [
@@ -98,9 +109,6 @@ function isExecutable(path: string): boolean {
 }
 
 async function unpackPackaged(): Promise<ChromiumBinary> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new SetupError('No Chromium found: install Chromium or Chrome, or point CHROMIUM_PATH to one.')
-  }
   const target = join(cacheDir(), `chromium-${packagedVersion()}`)
   if (!existsSync(target)) {
     mkdirSync(cacheDir(), { recursive: true })

@@ -4,6 +4,7 @@ import type { CreateSessionResponse, PublicSession } from '@longtake/contracts'
 import type { Browser, Page } from 'playwright-core'
 import { launchChromium } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
+import { startHeaderProxy } from '../e2e/header-proxy.ts'
 import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
 import { untilPage } from '../e2e/until-page.ts'
@@ -129,11 +130,8 @@ async function recordsWithoutWorker({ system, browser }: Places): Promise<void> 
   const page = await context.newPage()
   const violations: string[] = []
   page.on('console', (message) => violations.push(message.text()))
-  await page.route('**/record', async (route) => {
-    const response = await route.fetch()
-    await route.fulfill({ response, headers: { ...response.headers(), 'content-security-policy': "worker-src 'none'" } })
-  })
-  await page.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
+  await using proxy = await startHeaderProxy(system.queryUrl, { 'content-security-policy': "worker-src 'none'" })
+  await page.goto(`${proxy.origin}/record#key=${system.apiKey}`)
   await page.click('#start')
   await untilCells(page, 'acknowledged', 2)
   await stopRecording(page)

@@ -18,7 +18,7 @@ export async function buildPages(): Promise<void> {
     sourcemap: true,
     external: ['/pages/recorder/*'],
   })
-  for (const file of ['record.html', 'watch.html', 'style.css']) await cp(here(`./${file}`), `${outdir}/${file}`)
+  for (const file of ['record.html', 'watch.html', 'style.css', 'favicon.svg']) await cp(here(`./${file}`), `${outdir}/${file}`)
   await cp(here('../../../libs/recorder/dist'), `${outdir}/recorder`, { recursive: true })
 }
 

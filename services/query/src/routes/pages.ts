@@ -14,6 +14,8 @@ export const pageRoutes: FastifyPluginAsync = async (app) => {
   if (!existsSync(BUILT_PAGES)) throw new LongtakeError('INVALID_CONFIG', `the pages are not built: run node services/query/pages/build.ts (${BUILT_PAGES})`)
   await app.register(fastifyStatic, { root: BUILT_PAGES, prefix: '/pages/', index: false, decorateReply: true })
   app.get('/', hidden, async (_, reply) => reply.redirect('/record'))
+  // Browsers ask for it with every page that names no icon of its own, as /docs.
+  app.get('/favicon.ico', hidden, async (_, reply) => reply.sendFile('favicon.svg'))
   app.get('/record', hidden, async (_, reply) => reply.sendFile('record.html'))
   app.get('/watch/:session', hidden, async (_, reply) => reply.sendFile('watch.html'))
 }
