@@ -4,6 +4,18 @@
 'use strict'
 const { promisify } = require('node:util')
 const { buffer } = require('node:stream/consumers')
+
+// Azurite frees a file of blob content (an extent) when no blob refers to any part of it any more, every ten minutes.
+// Each of 50 writers fills one of 64 MiB at a time, so a little live content keeps many times its size on the disk:
+// with smaller files, looked at more often, overwritten blocks and deleted recordings are gone soon.
+const sizes = require('azurite/dist/src/common/utils/constants.js')
+const intervals = require('azurite/dist/src/blob/utils/constants.js')
+for (const value of [sizes.DEFAULT_MAX_EXTENT_SIZE, intervals.DEFAULT_GC_INTERVAL_MS]) {
+  if (typeof value !== 'number') throw new Error('This version of Azurite has another extent size or GC interval: adapt azurite-durable.cjs.')
+}
+sizes.DEFAULT_MAX_EXTENT_SIZE = 8 << 20
+intervals.DEFAULT_GC_INTERVAL_MS = 120_000
+
 const FileStore = require('azurite/dist/src/common/persistence/FSExtentStore.js').default
 const ExtentStore = require('azurite/dist/src/common/persistence/LokiExtentMetadataStore.js').default
 const BlobStore = require('azurite/dist/src/blob/persistence/LokiBlobMetadataStore.js').default

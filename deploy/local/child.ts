@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -33,6 +33,13 @@ export interface ChildOptions {
   output: { file: string } | { line: (text: string) => void } | 'inherit'
 }
 
+const living = new Set<ChildProcess>()
+
+/** SIGKILL to every process that {@link startChild} has started and that still runs: for the end, when order is not to be had. */
+export function killChildren(): void {
+  for (const child of living) child.kill('SIGKILL')
+}
+
 /**
  * Starts a process in a group of its own, so that a Ctrl-C in the terminal reaches only us and we can end
  * everything in order; the watchdog ends it should we be killed ourselves.
@@ -53,6 +60,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     }
   }
   await once(child, 'spawn')
+  living.add(child)
   const pid = child.pid as number
   const release = guard(pid)
 
@@ -60,6 +68,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       release()
+      living.delete(child)
       exit = { code, signal }
       resolve(exit)
     })
@@ -76,6 +85,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     stop: async (graceMs = 20_000) => {
       if (exit) return exit
       child.kill('SIGTERM')
+      // A stopped process (SIGSTOP, Ctrl-Z) handles no other signal until it continues.
+      child.kill('SIGCONT')
       const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
       const result = await exited
       clearTimeout(timer)

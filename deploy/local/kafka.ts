@@ -210,6 +210,13 @@ function properties(logDir: string, { id, port, controllerPorts, proxied = [] }:
     'group.initial.rebalance.delay.ms': 100,
     // So that tests may kill consumers and see the others take over soon.
     'group.min.session.timeout.ms': 1000,
+    // Only whole segments are deleted: small ones return disk space soon (defaults: 1 GiB, 100 MiB for offsets, checked every 5 minutes).
+    'log.segment.bytes': 16 << 20,
+    'offsets.topic.segment.bytes': 8 << 20,
+    'log.retention.check.interval.ms': 30_000,
+    'log.segment.delete.delay.ms': 1000,
+    'metadata.log.segment.bytes': 16 << 20,
+    'metadata.max.retention.bytes': 64 << 20,
     // The default, 128 MB, would be a quarter of this heap.
     'log.cleaner.dedupe.buffer.size': 8 << 20,
     'num.network.threads': 2,

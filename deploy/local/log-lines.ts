@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import type { Repetition } from './log-folding.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -21,6 +22,15 @@ export function renderLogLine(service: string, text: string, now: Date = new Dat
   return line + showError(record['error'])
 }
 
+/** The count of a line's repetitions, in the columns of {@link renderLogLine}. */
+export function renderRepetition({ service, text, count, windowMs }: Repetition, now: Date = new Date()): string {
+  const record = parse(text)
+  const message = record === undefined ? text : show(record['message'] ?? '')
+  const times = count === 1 ? 'once' : `${count} times`
+  const level = record === undefined ? {} : { level: record['level'] }
+  return renderLogLine(service, JSON.stringify({ ...level, message: `${message} (repeated ${times} in the last ${Math.round(windowMs / 1000)} s)` }), now)
+}
+
 function parse(text: string): Record<string, unknown> | undefined {
   if (!text.startsWith('{')) return undefined
   try {
@@ -36,11 +46,19 @@ function show(value: unknown): string {
 
 function showError(error: unknown): string {
   if (error === undefined) return ''
-  const stack = typeof error === 'object' && error !== null && 'stack' in error && typeof error.stack === 'string' ? error.stack : show(error)
-  return stack
+  return describeError(error)
     .split('\n')
     .map((line) => `\n    ${line}`)
     .join('')
+}
+
+/** Warnings carry no stack (libs/service), only what the error was. */
+function describeError(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return show(error)
+  const { stack, type, code, message } = error as Record<string, unknown>
+  if (typeof stack === 'string') return stack
+  if (typeof message !== 'string') return show(error)
+  return `${[type, code].filter((part) => typeof part === 'string').join(' ')}: ${message}`
 }
 
 function clock(at: Date): string {

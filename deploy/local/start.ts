@@ -1,13 +1,16 @@
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LongtakeError } from '@longtake/contracts'
 import { KafkaError } from '@longtake/kafka'
 import { nearNames } from '@longtake/service'
-import { renderLogLine } from './log-lines.ts'
-import { takePidLock } from './pid-lock.mjs'
+import { killChildren } from './child.ts'
+import { careFor, refuseFullData } from './care.ts'
+import { parseDataLimit, resetData } from './data-folder.ts'
+import { LauncherOutput } from './launcher-output.ts'
+import { type PidLock, takePidLock } from './pid-lock.mjs'
 import { isFree } from './ports.ts'
-import { reportSetupError, untilStopped } from './run.ts'
+import { onStopAgain, reportSetupError, untilStopped } from './run.ts'
 import { HEALTH_PORTS, healthPortVariable, SERVICES, type ServiceName } from './services.ts'
 import { SetupError } from './setup-error.ts'
 import { startSystem, type SystemOptions, type SystemPorts } from './system.ts'
@@ -16,6 +19,9 @@ import { ROOT } from './test-files.ts'
 const DATA_DIR = resolve(ROOT, process.env['LONGTAKE_LOCAL_DATA'] || '.data')
 /** What the watchdog may take to end what a killed start has left. */
 const LEFTOVERS_GONE_MS = 30_000
+/** Ctrl-C: what has not ended in order by then is killed; then the launcher itself ends. */
+const KILL_AFTER_MS = 7500
+const STOPPED_WITHIN_MS = 9500
 const say = (line: string): void => console.log(`longtake: ${line}`)
 
 interface NamedPort {
@@ -73,7 +79,7 @@ async function nextFree(port: number, used: readonly NamedPort[]): Promise<numbe
 /** Services are given all of these, so that none of them could tell who has mistyped one. */
 function refuseNearNames(): void {
   const ports = ['LONGTAKE_QUERY_PORT', 'LONGTAKE_GATEWAY_PORT', 'LONGTAKE_LOCAL_KAFKA_PORT', 'LONGTAKE_LOCAL_KAFKA_CONTROLLER_PORT', 'LONGTAKE_LOCAL_AZURITE_PORT', ...SERVICES.map(healthPortVariable)]
-  const others = ['LONGTAKE_LOCAL_DATA', 'LONGTAKE_QUERY_PUBLIC_URL', 'LONGTAKE_GATEWAY_PUBLIC_URL', 'LONGTAKE_AZURE_ACCOUNT_URL', 'LONGTAKE_AZURE_CONTAINER', 'LONGTAKE_API_KEY', 'LONGTAKE_TOKEN_SECRET']
+  const others = ['LONGTAKE_LOCAL_DATA', 'LONGTAKE_DATA_LIMIT', 'LONGTAKE_QUERY_PUBLIC_URL', 'LONGTAKE_GATEWAY_PUBLIC_URL', 'LONGTAKE_AZURE_ACCOUNT_URL', 'LONGTAKE_AZURE_CONTAINER', 'LONGTAKE_API_KEY', 'LONGTAKE_TOKEN_SECRET']
   const near = nearNames(process.env, [...ports, ...others])
   if (near.length > 0) throw new SetupError(near.join(' '))
 }
@@ -101,29 +107,85 @@ function orUnusable(error: unknown): unknown {
   return error
 }
 
+const LOCK_FILE = join(DATA_DIR, 'start.pid')
+/** Names the process that is stopping: a start meanwhile waits for it. */
+const STOPPING_FILE = join(DATA_DIR, 'start.stopping')
+
+/** Undefined when aborted while it waits for the process before to stop. */
+async function takeLock(signal: AbortSignal): Promise<Extract<PidLock, { stale: boolean }> | undefined> {
+  const deadline = Date.now() + STOPPED_WITHIN_MS + 5000
+  for (let said = false; ; said = true) {
+    const lock = takePidLock(LOCK_FILE, 'start.ts')
+    if (lock.owner === undefined) return lock
+    if (!isStopping(lock.owner) || Date.now() > deadline) {
+      throw new SetupError(
+        `it runs already with the data in ${DATA_DIR} as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
+      )
+    }
+    if (!said) say(`waiting for process ${lock.owner} to stop …`)
+    await delay(200)
+    if (signal.aborted) return undefined
+  }
+}
+
+function isStopping(owner: number): boolean {
+  return existsSync(STOPPING_FILE) && readFileSync(STOPPING_FILE, 'utf8') === String(owner)
+}
+
+/** From now on this process ends in time, whatever of its children is dead or hangs. */
+function boundStop(failure: () => Error | undefined): void {
+  writeFileSync(STOPPING_FILE, String(process.pid))
+  // Killed again and again: a child may be starting right now.
+  setTimeout(() => setInterval(killChildren, 250), KILL_AFTER_MS).unref()
+  const endNow = (line: string): never => {
+    say(line)
+    killChildren()
+    // The lock stays: the next start sees that this one has not ended orderly, and waits for its ports.
+    const error = failure()
+    return error === undefined ? process.exit(0) : reportSetupError(error)
+  }
+  setTimeout(() => endNow('stopped by force; nothing acknowledged is lost.'), STOPPED_WITHIN_MS)
+  onStopAgain(() => endNow('stopped at once; nothing acknowledged is lost.'))
+}
+
+async function stopWhenAsked(stopping: AbortController): Promise<void> {
+  const why = await untilStopped()
+  say(`stopping everything (${why}) …`)
+  stopping.abort()
+}
+
+function readArguments(): { reset: boolean } {
+  const unknown = process.argv.slice(2).find((argument) => argument !== '--reset')
+  if (unknown !== undefined) throw new SetupError(`${unknown} is no option: npm start [-- --reset].`)
+  return { reset: process.argv.includes('--reset') }
+}
+
 async function main(): Promise<void> {
   const beginning = performance.now()
+  const { reset } = readArguments()
   const stopping = new AbortController()
-  const stopped = untilStopped().then((why) => {
-    say(`stopping everything (${why}) …`)
-    stopping.abort()
-    return why
-  })
+  let failure: Error | undefined
+  const stopped = stopWhenAsked(stopping)
   refuseNearNames()
-  const lock = takePidLock(join(DATA_DIR, 'start.pid'), 'start.ts')
-  if (lock.owner !== undefined) {
-    throw new SetupError(
-      `it runs already with the data in ${DATA_DIR} as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
-    )
-  }
+  const limitBytes = parseDataLimit(process.env['LONGTAKE_DATA_LIMIT'] || '20GiB')
+  const lock = await takeLock(stopping.signal)
+  if (lock === undefined) return
+  stopping.signal.addEventListener('abort', () => boundStop(() => failure))
+  if (stopping.signal.aborted) return lock.release()
   try {
     const brokers = process.env['KAFKA_BROKERS']
     const storage = readStorage()
     const { ports, used } = readPorts(!brokers, !storage)
     await checkPorts(used, lock.stale ? LEFTOVERS_GONE_MS : 0)
+    if (reset) {
+      resetData(DATA_DIR)
+      say(`deleted the recordings, topics and logs in ${DATA_DIR}.`)
+    }
+    await refuseFullData(DATA_DIR, limitBytes)
     // Of the previous run.
     rmSync(join(DATA_DIR, 'logs'), { recursive: true, force: true })
     say('starting …')
+    const output = new LauncherOutput()
     const system = await startSystem({
       dataDir: DATA_DIR,
       baseEnv: { ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
@@ -131,7 +193,7 @@ async function main(): Promise<void> {
       ports,
       ...(brokers ? { brokers } : {}),
       ...(storage ? { storage } : {}),
-      onLine: (name, text) => console.log(renderLogLine(name, text)),
+      onLine: (name, text) => output.line(name, text),
       onRestart: (name, { code, signal }, pauseMs) => say(`${name} ended (${signal ?? `exit code ${code}`}), it is started again in ${pauseMs / 1000} s`),
       log: say,
       signal: stopping.signal,
@@ -148,13 +210,21 @@ longtake is ready after ${((performance.now() - beginning) / 1000).toFixed(1)} s
 
 Ctrl-C stops everything; the next start goes on with the data.
 `)
-    await stopped
+    const care = careFor(system, { dataDir: DATA_DIR, limitBytes, log: say })
+    await Promise.race([stopped, care.failed]).catch((error: Error) => {
+      failure = error
+      say('stopping everything …')
+      stopping.abort()
+    })
+    await care.stop()
     await system.stop()
+    if (failure !== undefined) throw failure
     say('stopped, nothing is left running.')
   } catch (error) {
-    if (!stopping.signal.aborted) throw orUnusable(error)
+    if (failure !== undefined || !stopping.signal.aborted) throw orUnusable(error)
     say('stopped before it was ready, nothing is left running.')
   } finally {
+    rmSync(STOPPING_FILE, { force: true })
     lock.release()
   }
 }

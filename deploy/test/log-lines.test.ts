@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
-import { renderLogLine } from '../local/log-lines.ts'
+import { renderLogLine, renderRepetition } from '../local/log-lines.ts'
 
 const at = new Date(2026, 0, 2, 3, 4, 5)
 const render = (text: string): string => stripVTControlCharacters(renderLogLine('gateway', text, at))
@@ -23,6 +23,17 @@ test('a JSON line becomes time, service, level, message and what else it says', 
 test("an error's stack follows, indented", () => {
   const record = { level: 'error', message: 'failed', error: { type: 'Error', message: 'why', stack: 'Error: why\n    at here' } }
   assert.equal(render(JSON.stringify(record)), '03:04:05 gateway      error failed\n    Error: why\n        at here')
+})
+
+test('a warning has its error without a stack, in one line', () => {
+  const error = { type: 'BlobError', code: 'BLOB_UNAVAILABLE', message: 'connect ECONNREFUSED' }
+  assert.equal(render(JSON.stringify({ level: 'warn', message: 'failed', error })), '03:04:05 gateway      warn  failed\n    BlobError BLOB_UNAVAILABLE: connect ECONNREFUSED')
+})
+
+test('repetitions are one line with their count', () => {
+  const text = JSON.stringify({ level: 'warn', message: 'commit failed, retrying', session: 's-1', error: { message: 'why' } })
+  const line = renderRepetition({ service: 'gateway', text, count: 312, windowMs: 10_020 }, at)
+  assert.equal(stripVTControlCharacters(line), '03:04:05 gateway      warn  commit failed, retrying (repeated 312 times in the last 10 s)')
 })
 
 test('what is no JSON is shown as it is', () => {

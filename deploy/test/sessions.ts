@@ -21,7 +21,10 @@ export async function disposableSystem(options: Omit<SystemOptions, 'dataDir'> =
   })
 }
 
-export async function call<T>(system: System, path: string, init: { method?: string; body?: object } = {}): Promise<T> {
+/** Where a system is reached, whoever has started it. */
+export type Reachable = Pick<System, 'queryUrl' | 'gatewayUrl' | 'apiKey'>
+
+export async function call<T>(system: Reachable, path: string, init: { method?: string; body?: object } = {}): Promise<T> {
   const response = await fetch(system.queryUrl + path, {
     method: init.method ?? 'GET',
     headers: { authorization: `Bearer ${system.apiKey}`, ...(init.body === undefined ? {} : { 'content-type': 'application/json' }) },
@@ -31,15 +34,15 @@ export async function call<T>(system: System, path: string, init: { method?: str
   return (await response.json()) as T
 }
 
-export const createSession = (system: System, graces: Graces = {}): Promise<CreateSessionResponse> => call(system, '/v1/sessions', { method: 'POST', body: graces })
+export const createSession = (system: Reachable, graces: Graces = {}): Promise<CreateSessionResponse> => call(system, '/v1/sessions', { method: 'POST', body: graces })
 
 /** A recorder of the session. */
-export function connect(system: System, { id, ingest }: CreateSessionResponse, options: Partial<ClientOptions> = {}): Promise<TestClient> {
+export function connect(system: Reachable, { id, ingest }: CreateSessionResponse, options: Partial<ClientOptions> = {}): Promise<TestClient> {
   return TestClient.connect({ url: system.gatewayUrl, session: id, token: ingest.token, ...options })
 }
 
 /** Asks for the status until it is as wanted; `boundMs` ends the wait with what it was at last. */
-export async function untilStatus(system: System, session: string, holds: (status: PublicSession) => boolean, boundMs = 90_000): Promise<PublicSession> {
+export async function untilStatus(system: Reachable, session: string, holds: (status: PublicSession) => boolean, boundMs = 90_000): Promise<PublicSession> {
   const end = Date.now() + boundMs
   for (;;) {
     const status = await call<PublicSession>(system, `/v1/sessions/${session}`)
@@ -52,7 +55,7 @@ export async function untilStatus(system: System, session: string, holds: (statu
 export const finalized = (status: PublicSession): boolean => status.version > 0 && status.finalizedVersion === status.version
 
 /** Waits until the session is finalized and lets the checker judge all of it by what its clients know. */
-export async function judge(system: System, session: CreateSessionResponse, clients: readonly TestClient[]): Promise<ReturnType<typeof checkSession>> {
+export async function judge(system: Reachable, session: CreateSessionResponse, clients: readonly TestClient[]): Promise<ReturnType<typeof checkSession>> {
   await untilStatus(system, session.id, finalized)
   const seen = await downloadSession(system.queryUrl, session.id, session.watch.token)
   const verdict = checkSession({ session: session.id, finished: true, parts: clients.flatMap(({ parts }) => parts), ...seen })

@@ -34,10 +34,18 @@ export function createLogger(options: { service: string; instance?: string; leve
       timestamp: stdTimeFunctions.isoTime,
       messageKey: 'message',
       errorKey: 'error',
+      // Pino's own takes each object with a message for an Error.
+      serializers: { error: (error: unknown) => (error instanceof Error ? pino.stdSerializers.err(error) : error) },
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRET_PATHS, censor: '[redacted]' },
       // The net below the named paths: secrets inside messages, URLs and stacks.
-      hooks: { streamWrite: redact },
+      hooks: {
+        streamWrite: redact,
+        logMethod(args, method, level) {
+          if (level === pino.levels.values['warn'] && !this.isLevelEnabled('debug')) withoutStack(args)
+          method.apply(this, args)
+        },
+      },
       mixin() {
         const context = trace.getActiveSpan()?.spanContext()
         return context && isSpanContextValid(context) ? { trace_id: context.traceId, span_id: context.spanId } : {}
@@ -45,4 +53,27 @@ export function createLogger(options: { service: string; instance?: string; leve
     },
     destination,
   )
+}
+
+/**
+ * A warning is an expected fault that is dealt with: what it was is of use, not where in the code it was noticed. An outage
+ * would bury everything else under the same stacks.
+ */
+function withoutStack(args: unknown[]): void {
+  const [fields] = args
+  if (typeof fields !== 'object' || fields === null || !('error' in fields) || !(fields.error instanceof Error)) return
+  args[0] = { ...fields, error: summarize(fields.error) }
+}
+
+interface ErrorSummary {
+  type: string
+  code?: unknown
+  message: string
+  cause?: ErrorSummary
+}
+
+function summarize(error: Error, depth = 0): ErrorSummary {
+  const { name, message, cause } = error
+  const code = 'code' in error ? { code: error.code } : {}
+  return { type: name, ...code, message, ...(cause instanceof Error && depth < 3 ? { cause: summarize(cause, depth + 1) } : {}) }
 }

@@ -36,6 +36,23 @@ test('no secret survives, whatever it hides in', () => {
   }
 })
 
+test('a warning has what its error was but no stack, unless at debug; an error has both', () => {
+  const error = Object.assign(new Error('try 3 failed', { cause: new TypeError('refused') }), { code: 'BLOB_UNAVAILABLE' })
+  let written = ''
+  const logger = createLogger({ service: 'demo', destination: { write: (line) => (written = line) } })
+  const logged = (): unknown => (JSON.parse(written) as Record<string, unknown>)['error']
+  logger.warn({ error, session: 's-1' }, 'commit failed, retrying')
+  assert.deepEqual(logged(), { type: 'Error', code: 'BLOB_UNAVAILABLE', message: 'try 3 failed', cause: { type: 'TypeError', message: 'refused' } })
+  assert.match(written, /"session":"s-1"/)
+  logger.child({ track: 'webcam' }).warn({ error }, 'commit failed, retrying')
+  assert.doesNotMatch(written, /logger\.test/)
+  logger.error({ error }, 'commit failed')
+  assert.match(written, /logger\.test/)
+  const { logger: verbose, text } = capture()
+  verbose.warn({ error }, 'commit failed, retrying')
+  assert.match(text(), /logger\.test/)
+})
+
 test('redaction leaves ordinary text alone', () => {
   const ordinary = 'session s-1 track webcam part 7f0c…: 12 chunks, ?v=3, a token was refused, Bearer'
   assert.equal(redact(ordinary), ordinary)
