@@ -98,7 +98,9 @@ export function sizeLength(size: number): number {
 
 /** Fewest bytes that hold this unsigned integer (at least 1). */
 export function uintLength(value: number): number {
-  let length = 1;
+  if (value < 0x1_00_00) return value < 0x1_00 ? 1 : 2;
+  if (value < 0x1_00_00_00_00) return value < 0x1_00_00_00 ? 3 : 4;
+  let length = 5;
   while (value >= 2 ** (8 * length)) length++;
   return length;
 }
@@ -109,10 +111,16 @@ export function idLength(id: number): number {
 
 /** Writes a big-endian unsigned integer; returns the position behind it. */
 export function writeUint(bytes: Uint8Array, at: number, value: number, length: number): number {
+  let i = at + length - 1;
   let rest = value;
-  for (let i = length - 1; i >= 0; i--) {
-    bytes[at + i] = rest % 256;
+  // Bit operations know 32 bits.
+  for (; rest > 0xffffffff && i >= at; i--) {
+    bytes[i] = rest % 256;
     rest = Math.floor(rest / 256);
+  }
+  for (; i >= at; i--) {
+    bytes[i] = rest & 0xff;
+    rest >>>= 8;
   }
   return at + length;
 }

@@ -93,25 +93,33 @@ export function cuePositionsPayload(cue: Cue, segmentOffset: number): number {
  * All of them when they fit; null when not even two do.
  */
 export function thinCues(cues: readonly Cue[], segmentOffset: number, room: number): readonly Cue[] | null {
-  const lengthOf = (chosen: readonly Cue[]): number =>
-    chosen.reduce((sum, cue) => sum + cuePointLength(cue, segmentOffset), 0);
-  if (lengthOf(cues) <= room) return cues;
-  let fits: readonly Cue[] | null = null;
+  const lengths = new Uint8Array(cues.length);
+  let total = 0;
+  for (let i = 0; i < cues.length; i++) total += lengths[i] = cuePointLength(cues[i] as Cue, segmentOffset);
+  if (total <= room) return cues;
+  let fitting = 0;
   let low = 2;
   let high = cues.length - 1;
   while (low <= high) {
     const count = Math.floor((low + high) / 2);
-    const chosen = spread(cues, count);
-    if (lengthOf(chosen) <= room) {
-      fits = chosen;
+    if (spreadLength(lengths, count) <= room) {
+      fitting = count;
       low = count + 1;
     } else {
       high = count - 1;
     }
   }
-  return fits;
+  return fitting === 0 ? null : Array.from({ length: fitting }, (_, i) => cues[spreadAt(i, cues.length, fitting)] as Cue);
 }
 
-function spread(cues: readonly Cue[], count: number): readonly Cue[] {
-  return Array.from({ length: count }, (_, i) => cues[Math.round((i * (cues.length - 1)) / (count - 1))] as Cue);
+/** Bytes of `count` CuePoints spread evenly; `lengths` are those of all. */
+function spreadLength(lengths: Uint8Array, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += lengths[spreadAt(i, lengths.length, count)] as number;
+  return sum;
+}
+
+/** Which of `all` is the `i`th of `count` that are spread evenly. */
+function spreadAt(i: number, all: number, count: number): number {
+  return Math.round((i * (all - 1)) / (count - 1));
 }

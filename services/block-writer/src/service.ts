@@ -101,9 +101,9 @@ function judgeTracks(partitions: readonly ChunksPartition[], now: number): Retur
 function handlerSettings(config: Config): HandlerSettings {
   const { firstCommitMs, commitEveryMs, commitCalmMs, blockBytes, headerBytes, holeWaitMs, idleMs } = config
   return {
-    policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes },
+    policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes, calmMaxBytes: 2 * blockBytes },
     limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES, fullAtBlocks: FULL_AT_BLOCKS },
-    commitLimits: { ...COMMIT_LIMITS, maxBlockBytes: blockBytes, headerBytes },
+    commitLimits: { ...COMMIT_LIMITS, maxBlockBytes: 2.5 * blockBytes, headerBytes },
     workBytes: WORK_BYTES,
     retryMs: 250,
     maxRetryMs: 15_000,

@@ -238,7 +238,8 @@ export class TrackWriter {
     if (this.#unfinishedSince !== null) return this.#unfinishedSince
     const since = this.#records.readySince
     const { unplayableSince, committedMs } = track
-    return commitDueAt(this.#deps.settings.policy, { since, bytes: this.#records.readyBytes, unplayableSince, committedMs, asked: this.#asked })
+    const { settings, budget } = this.#deps
+    return commitDueAt(settings.policy, { since, bytes: this.#records.readyBytes, unplayableSince, committedMs, roomy: budget.roomy, asked: this.#asked })
   }
 
   async #commit(track: Track): Promise<void> {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { COMMIT_POLICY as policy, commitDueAt, type Uncommitted } from '../src/core/commit-policy.ts'
 
 const START = 1_000_000
-const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, committedMs: 100_000, asked: false, ...more })
+const given = (more: Partial<Uncommitted>): Uncommitted => ({ since: START, bytes: 100, unplayableSince: null, committedMs: 100_000, roomy: true, asked: false, ...more })
 
 test('given nothing uncommitted, nothing is due, whatever is asked', () => {
   assert.equal(commitDueAt(policy, given({ since: null, asked: true })), null)
@@ -31,4 +31,11 @@ test('given a recording that has just begun, no more than a third is unplayable'
 test('given a full block, or a reason of its own, it is due at once', () => {
   assert.equal(commitDueAt(policy, given({ bytes: 4 * 1024 * 1024 })), START)
   assert.equal(commitDueAt(policy, given({ asked: true })), START)
+})
+
+test('given a recording of five minutes, a commit takes twice as much, unless memory is short', () => {
+  const given5 = given({ committedMs: 300_000, bytes: 4 * 1024 * 1024 })
+  assert.equal(commitDueAt(policy, given5), START + 60_000)
+  assert.equal(commitDueAt(policy, { ...given5, roomy: false }), START)
+  assert.equal(commitDueAt(policy, { ...given5, bytes: 8 * 1024 * 1024 }), START)
 })

@@ -16,7 +16,8 @@ export interface CommitLimits {
   readonly maxBlocks: number
 }
 
-export const COMMIT_LIMITS: CommitLimits = { maxBlockBytes: 4 * 1024 * 1024, headerBytes: DEFAULT_HEADER_SIZE, maxBlocks: 50_000 }
+/** A block takes all of a commit that is due for its size, with the chunk that made it so. */
+export const COMMIT_LIMITS: CommitLimits = { maxBlockBytes: 10 * 1024 * 1024, headerBytes: DEFAULT_HEADER_SIZE, maxBlocks: 50_000 }
 
 /** Names in a blob's metadata. All values are text. */
 export const METADATA = {
@@ -37,6 +38,8 @@ export function writtenBy(name: string): { readonly file: number; readonly numbe
   return found === null ? null : { file: Number(found[1]), number: Number(found[2]) }
 }
 
+/** Pending blobs are read back whole. */
+const MAX_PENDING_BLOB = 4 * 1024 * 1024
 /** A tail above this goes into a pending blob, so that checkpoints stay small. */
 const MAX_INLINE_TAIL = 64 * 1024
 /** The same for tails that will not change soon: there may be hundreds, one at each hole. */
@@ -169,8 +172,9 @@ function offsetIn(file: TrackFile, id: string): number {
 /** Puts what must outlive this process, and is not media, into pending blobs. */
 function storeRun(run: Run, isLast: boolean, nameOf: (chunks: string) => string, limits: CommitLimits, pending: NewPendingBlob[]): void {
   const name = (from: number, to: number): string => nameOf(`${from}-${to}`)
-  run.raw = storeRaw(run.raw, limits.maxBlockBytes, name, pending)
-  run.unfed = storeRaw(run.unfed, limits.maxBlockBytes, name, pending)
+  const maxBytes = Math.min(limits.maxBlockBytes, MAX_PENDING_BLOB)
+  run.raw = storeRaw(run.raw, maxBytes, name, pending)
+  run.unfed = storeRaw(run.unfed, maxBytes, name, pending)
   const saved = run.snapshot()
   if (saved === null || saved.tail.bytes === null) return
   const isLarge = saved.tail.length > (isLast ? MAX_INLINE_TAIL : MAX_RESTING_TAIL)

@@ -5,8 +5,9 @@ export interface CommitPolicy {
   readonly everyMs: number
   readonly calmEveryMs: number
   readonly calmAfterMs: number
-  /** So many uncommitted bytes are committed at once. */
+  /** So many uncommitted bytes are committed at once; from `calmAfterMs` on more, where memory has room for them. */
   readonly maxBytes: number
+  readonly calmMaxBytes: number
 }
 
 export const COMMIT_POLICY: CommitPolicy = {
@@ -15,6 +16,8 @@ export const COMMIT_POLICY: CommitPolicy = {
   calmEveryMs: 60_000,
   calmAfterMs: 5 * 60_000,
   maxBytes: 4 * 1024 * 1024,
+  // A minute at 1 Mbit/s: then the time decides, and a commit costs four write operations, whatever it holds.
+  calmMaxBytes: 8 * 1024 * 1024,
 }
 
 export interface Uncommitted {
@@ -25,15 +28,18 @@ export interface Uncommitted {
   readonly unplayableSince: number | null
   /** How much of the recording is committed already. */
   readonly committedMs: number
+  /** Whether memory has room for larger commits. */
+  readonly roomy: boolean
   /** Something was said that is worth a commit of its own: a part closed, a session finished, its client left. */
   readonly asked: boolean
 }
 
 /** When the next commit is due, ms; null while there is nothing to commit. A time in the past means now. */
-export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, committedMs, asked }: Uncommitted): number | null {
+export function commitDueAt(policy: CommitPolicy, { since, bytes, unplayableSince, committedMs, roomy, asked }: Uncommitted): number | null {
   if (since === null) return null
-  if (asked || bytes >= policy.maxBytes) return since
-  const longestMs = committedMs < policy.calmAfterMs ? policy.everyMs : policy.calmEveryMs
+  const isCalm = committedMs >= policy.calmAfterMs
+  if (asked || bytes >= (isCalm && roomy ? policy.calmMaxBytes : policy.maxBytes)) return since
+  const longestMs = isCalm ? policy.calmEveryMs : policy.everyMs
   // At most a third of a young recording is not playable yet: commits at about 2.5, 5, 7.5, 11, 17, 25, 38 and 57 s.
   const everyMs = Math.min(longestMs, Math.max(policy.firstMs, committedMs / 2))
   if (unplayableSince === null) return since + everyMs
