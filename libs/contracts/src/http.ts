@@ -39,6 +39,23 @@ export const PublicGap = Type.Object({
   }),
 })
 
+/** What of a deleted session remains, where, and until when at the latest. */
+export const Deletion = Type.Object({
+  deletedAt: Instant,
+  erasedAt: Type.Union([Instant, Type.Null()], { description: 'since when no blob of it is left; null while some are, as under a legal hold' }),
+  remains: Type.Array(
+    Type.Object({
+      where: Type.String({ description: 'a topic, or storage' }),
+      what: Type.String(),
+      until: Type.Union([Instant, Type.Null()], { description: 'at the latest; null where it depends on what `what` names' }),
+    }),
+  ),
+})
+export type Deletion = Static<typeof Deletion>
+
+/** `DELETE /v1/sessions/{id}` with `Prefer: return=representation` */
+export const DeletionReceipt = Type.Object({ id: SessionId, ...Deletion.properties })
+
 /** `GET /v1/sessions/{id}` */
 export const PublicSession = Type.Object({
   id: SessionId,
@@ -48,6 +65,7 @@ export const PublicSession = Type.Object({
   startedAt: NullableInstant,
   endedAt: NullableInstant,
   metadata: Type.Record(Type.String(), Type.Unknown()),
+  deletion: Type.Optional(Deletion),
   interruptedAfterMs: Type.Integer({ description: 'without a client for so long it is interrupted' }),
   abandonedAfterMs: Type.Integer({ description: 'without a client for so long it is abandoned: published as it is' }),
   tracks: Type.Record(

@@ -61,6 +61,17 @@ export const SessionState = Type.Object({
   /** Last sign of life of any client or commit. */
   activeAt: Instant,
   deletedAt: NullableInstant,
+  /** How far the deletion of a deleted session has come; absent in states of versions that did not record it. */
+  deletion: Type.Optional(
+    Type.Object({
+      /** Since when no blob of it is left. */
+      erasedAt: Type.Optional(Instant),
+      /** Since when the record of the deletion is due to be removed. */
+      expiredAt: Type.Optional(Instant),
+      /** Since when nothing but this state is left. */
+      forgottenAt: Type.Optional(Instant),
+    }),
+  ),
   clients: Type.Array(
     Type.Object({ client: ClientId, gateway: Type.String(), connection: Type.String(), since: Instant, seenAt: Instant, goneAt: NullableInstant }),
   ),

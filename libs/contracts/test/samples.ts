@@ -55,6 +55,7 @@ const { at: committedAt, ...committed } = fileState
 
 export const events: RecordingEvent[] = [
   { type: 'session-created', session, at, metadata: { exam: 'B2' }, graces: { interruptedAfterMs: 60_000, abandonedAfterMs: 3_600_000 } },
+  { type: 'session-forgotten', session, at },
   { type: 'client-connected', session, at, client, gateway: 'gateway-1', connection: 'k1' },
   { type: 'client-disconnected', session, at, client, gateway: 'gateway-1', connection: 'k1', code: 1006 },
   { type: 'client-reported', session, at, client, report: { event: 'muted', track, detail: null }, reportedAt: at },
@@ -87,6 +88,7 @@ export const state: SessionState = {
   endedAt: null,
   activeAt: at,
   deletedAt: null,
+  deletion: { erasedAt: at },
   clients: [{ client, gateway: 'gateway-1', connection: 'k1', since: at, seenAt: at, goneAt: null }],
   finish: null,
   tracks: { webcam: { files: [fileState] } },

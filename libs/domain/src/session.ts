@@ -69,9 +69,10 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'session-finished':
       return finished(state, event)
     case 'session-deleted':
-    // Nothing of it is left, even if who deleted it could not say so any more.
-    case 'session-erased':
       return deleted(state, event.at)
+    // The request to delete it may be missing where its sender died between the two topics.
+    case 'session-erased':
+      return { ...deleted(state, event.at), deletion: { erasedAt: event.at } }
     case 'session-finalized':
       return finalized(state, event)
     case 'rendition-ready': {
@@ -86,6 +87,7 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'gap-closed':
     case 'gap-confirmed':
     case 'session-completed':
+    case 'session-forgotten':
       return state
     default:
       return unknownEvent(event)
@@ -100,16 +102,26 @@ function created(state: SessionState, { at, metadata, graces = state.graces }: E
 
 const alive = (state: SessionState, at: string): SessionState => ({ ...state, activeAt: later(state.activeAt, at) })
 
-/** Deletion is final; only who is still connected matters, to be sent away. */
+/** Deletion is final: only its own progress matters, and who is still connected and has to be sent away. */
 function applyToDeleted(state: SessionState, event: RecordingEvent): SessionState {
-  if (event.type === 'client-connected') return { ...state, clients: connectionSeen(state.clients, event) }
-  if (event.type === 'client-disconnected') return { ...state, clients: connectionEnded(state.clients, event) }
-  return state
+  switch (event.type) {
+    case 'client-connected':
+      return { ...state, clients: connectionSeen(state.clients, event) }
+    case 'client-disconnected':
+      return { ...state, clients: connectionEnded(state.clients, event) }
+    case 'session-erased':
+      // Late chunks make block-writer erase again.
+      return { ...state, deletion: { ...state.deletion, erasedAt: later(state.deletion?.erasedAt ?? event.at, event.at) } }
+    case 'session-forgotten':
+      return { ...state, deletion: { ...state.deletion, forgottenAt: event.at } }
+    default:
+      return state
+  }
 }
 
 function deleted(state: SessionState, at: string): SessionState {
   const { session, eventsOffset, revision, createdAt, activeAt, version, finalizedVersion, clients } = state
-  return { ...initialState(session, createdAt, eventsOffset), revision, activeAt, version, finalizedVersion, clients, status: 'deleted', deletedAt: at }
+  return { ...initialState(session, createdAt, eventsOffset), revision, activeAt, version, finalizedVersion, clients, status: 'deleted', deletedAt: at, deletion: {} }
 }
 
 function committed(state: SessionState, event: EventOf<'blocks-committed'>): SessionState {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RecordingEvent } from '@longtake/contracts'
-import { judge, partsOf } from '../src/index.ts'
+import { deletionExpiresAt, expireDeletion, isForgotten, judge, partsOf } from '../src/index.ts'
 import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
 
 const statusAt = (seconds: number, ...events: RecordingEvent[]): string => judge(fold(events), ms(seconds)).state.status
@@ -134,6 +134,20 @@ test('deletion is final and forgets what was recorded', () => {
 test('a session of which nothing is left is deleted, even if that was not said', () => {
   const { state } = live([created(), committed(1, [whole(5)]), finished(all), { type: 'session-erased', session, at: at(70) }])
   assert.deepEqual([state.status, state.deletedAt, state.tracks], ['deleted', at(70), {}])
+})
+
+test('it stays known that a session was deleted until its blobs are erased and the time for it is over', () => {
+  const retentionMs = 86_400_000
+  const { state: deleted } = live([created(), { type: 'session-deleted', session, at: at(70) }])
+  assert.equal(deletionExpiresAt(deleted, retentionMs), Infinity)
+  const { state: erased } = live([created(), { type: 'session-deleted', session, at: at(70) }, { type: 'session-erased', session, at: at(90) }])
+  const due = Date.parse(at(90)) + retentionMs
+  assert.equal(deletionExpiresAt(erased, retentionMs), due)
+  assert.equal(expireDeletion(erased, due - 1, retentionMs), erased)
+  const expired = expireDeletion(erased, due, retentionMs)
+  assert.deepEqual([expired.deletion?.expiredAt, deletionExpiresAt(expired, retentionMs), isForgotten(expired)], [new Date(due).toISOString(), Infinity, false])
+  const { deletion: _deletion, ...legacy } = deleted
+  assert.equal(deletionExpiresAt(legacy, retentionMs), Date.parse(at(70)) + retentionMs)
 })
 
 test('whoever is connected to a deleted session is sent away, and again when still there', () => {

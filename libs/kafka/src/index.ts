@@ -8,4 +8,5 @@ export type { AssignedPartition, CloseReason, PartitionHandler } from './consume
 export { createParker, type Parker } from './consumer/parker.ts'
 export { isReplayedMark, PARKED_HEADERS, parkedNote, toReplayed, toReplayedMark, type ParkedNote, type ParkedOrigin } from './parked.ts'
 export { readPartitionToEnd, readTable, TableReader, type TableOptions } from './table.ts'
+export { keptAtMostMs } from './retention.ts'
 export { consumerLag, ensureTopics, groupProgress, type TopicLayout } from './topics.ts'

@@ -36,6 +36,15 @@ export const kafkaSettings = {
 }
 export type KafkaSettings = ConfigOf<typeof kafkaSettings>
 
+/** For every service that removes, or states until when there is, what remains of a deleted session. */
+export const deletionSettings = {
+  deletedRetentionMs: duration('LONGTAKE_DELETED_RETENTION', {
+    help: 'how long it stays known that a session was deleted; above the lifetime of ingest tokens, since that stops late chunks',
+    default: 30 * 86_400_000,
+    min: 86_400_000,
+  }),
+}
+
 /** For every service that speaks to Azure Blob Storage. Of the first two exactly one is needed. */
 export const azureSettings = {
   azureConnectionString: secret('AZURE_STORAGE_CONNECTION_STRING', { help: 'storage account with its key; for local use and tests', default: undefined }),

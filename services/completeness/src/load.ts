@@ -11,9 +11,10 @@ export async function loadSessions(options: {
   parker: Parker
   logger: Logger
   signal: AbortSignal
+  deletedRetentionMs: number
 }): Promise<{ sessions: Sessions; loadedTo: bigint; loadedAt: number }> {
   const { kafka, topic, partition, parker, logger, signal } = options
-  const sessions = new Sessions()
+  const sessions = new Sessions(options.deletedRetentionMs)
   let loadedTo = 0n
   let loadedAt = 0
   await readPartitionToEnd({
@@ -24,7 +25,7 @@ export async function loadSessions(options: {
     async onRecord(record) {
       loadedTo = record.offset + 1n
       loadedAt = Math.max(loadedAt, record.timestamp)
-      if (record.tombstone) return
+      if (record.tombstone) return sessions.remove(record.key)
       const state = decodeStatus({ key: record.key, value: record.value, headers: { ...record.headers } })
       if (!isRecordFault(state)) return sessions.restore(state)
       logger.error({ session: record.key, offset: String(record.offset), ...state }, 'a status that cannot be read is parked')

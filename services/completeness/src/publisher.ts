@@ -46,11 +46,17 @@ export class Publisher {
       ...events.map((event) => this.#to(this.#topics.events, encodeEvent(event))),
       ...requests.map((request) => this.#to(this.#topics.resends, encodeClientRequest(request))),
     ])
-    await this.#sendAll(judged.filter(({ isNews }) => isNews).map(({ state }) => this.#status(state)))
+    await this.#sendAll(judged.filter(({ isNews }) => isNews).map(({ state, isForgotten }) => (isForgotten ? this.#tombstone(state.session) : this.#status(state))))
     for (const { events: told, state } of judged) {
       for (const event of told) if (isOurLoss(event, state)) this.#logger.error(event, 'chunks that a client was acknowledged are neither written nor parked: Kafka, storage or we have lost them')
     }
     for (const { type } of events) if (type === 'gap-opened' || type === 'gap-closed' || type === 'gap-confirmed') instruments.gaps.add(1, { type })
+  }
+
+  /** A record without a value removes its key from a compacted topic. */
+  #tombstone(session: string): Sending {
+    const headers = { [HEADERS.writer]: this.writer }
+    return { bytes: 0, send: () => this.#producer.send({ topic: this.#topics.status, partition: this.#partition, key: session, value: null, headers }) }
   }
 
   #status(state: SessionState): Sending {

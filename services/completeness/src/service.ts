@@ -45,7 +45,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
       const { partition } = assigned
       const log = logger.child({ partition })
       const eventsEnd = (await groupProgress(kafka, group, [topics.events])).find((of) => of.partition === partition)?.end ?? 0n
-      const { sessions, loadedTo, loadedAt } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal })
+      const { sessions, loadedTo, loadedAt } = await loadSessions({ kafka, topic: topics.status, partition, parker, logger: log, signal: assigned.signal, deletedRetentionMs: config.deletedRetentionMs })
       log[sessions.size === 0 ? 'debug' : 'info']({ sessions: sessions.size }, 'sessions loaded')
       const publisher = new Publisher({ writer: randomUUID(), producer, partition, topics, logger: log })
       const handler = new SessionsPartition({ assigned, sessions, loadedTo, loadedAt, eventsEnd, publisher, parker, topics, logger: log, now: Date.now })

@@ -1,5 +1,5 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
-import { areSameGaps, contentOf, evolve, isCompleted, isEqual, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
+import { areSameGaps, contentOf, evolve, deletionExpiresAt, expireDeletion, isCompleted, isEqual, isForgotten, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
 
 interface Known {
@@ -11,6 +11,8 @@ interface Known {
 
 export interface JudgedSession extends Judgement {
   session: string
+  /** Whether nothing is left of the session, so that its published state goes, too. */
+  isForgotten: boolean
   /** Whether the state says something that the published one does not. */
   isNews: boolean
   /** When time alone may change it, in milliseconds since the epoch. */
@@ -30,6 +32,12 @@ export class Sessions {
   readonly #undecided = new Set<string>()
   #writtenTo = -Infinity
   readonly #statuses = new Map<SessionStatus, number>()
+  readonly #deletedRetentionMs: number
+
+  /** @param deletedRetentionMs how long it stays known that a session was deleted, once all its blobs are erased */
+  constructor(deletedRetentionMs: number = Infinity) {
+    this.#deletedRetentionMs = deletedRetentionMs
+  }
 
   get size(): number {
     return this.#known.size
@@ -61,7 +69,7 @@ export class Sessions {
     const known = this.#known.get(state.session)
     const isOld = known !== undefined && isNewer(known.folded, state)
     const folded = known === undefined ? state : isOld ? distinguished(known.folded, state) : distinguished(state, known.folded)
-    this.#set(state.session, { folded, published: isOld ? known.published : state }, nextJudgementAt(folded, -Infinity))
+    this.#set(state.session, { folded, published: isOld ? known.published : state }, this.#dueAt(folded, -Infinity))
     if (folded === state) {
       this.#overwritten.delete(state.session)
     } else {
@@ -70,8 +78,18 @@ export class Sessions {
     }
   }
 
+  /** Takes from the log that nothing is left of a session. */
+  remove(session: string): void {
+    this.#forget(session)
+    this.#touched.delete(session)
+    this.#overwritten.delete(session)
+    this.#undecided.delete(session)
+  }
+
   fold(event: RecordingEvent, offset: bigint): void {
     const known = this.#known.get(event.session)
+    // Read again after the state went: nothing must come of it.
+    if (known === undefined && event.type === 'session-forgotten') return
     const folded = evolve(known?.folded, event, String(offset))
     if (folded === known?.folded) return
     this.#known.set(event.session, { folded, published: known?.published })
@@ -94,16 +112,19 @@ export class Sessions {
   judge(now: number, limit: number): JudgedSession[] {
     return [...this.#touched.values().take(limit)].map((session) => {
       const { folded, published } = this.#known.get(session)!
-      const { state, events, requests } = judge(folded, now, this.#writtenTo)
+      const judged = judge(folded, now, this.#writtenTo)
+      const { events, requests } = judged
+      const state = expireDeletion(judged.state, now, this.#deletedRetentionMs)
       const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
-      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, dueAt: nextJudgementAt(state, now), isUndecided: state.status !== statusOf(state, now) }
+      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, isForgotten: isForgotten(state), dueAt: this.#dueAt(state, now), isUndecided: state.status !== statusOf(state, now) }
     })
   }
 
   /** What was judged is published: it is the state now. */
   settle(judged: readonly JudgedSession[]): void {
-    for (const { session, state, isNews, dueAt, isUndecided } of judged) {
-      this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published }, dueAt)
+    for (const { session, state, isNews, isForgotten: isGone, dueAt, isUndecided } of judged) {
+      if (isGone) this.#forget(session)
+      else this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published }, dueAt)
       if (isUndecided) this.#undecided.add(session)
       else this.#undecided.delete(session)
       this.#touched.delete(session)
@@ -111,15 +132,26 @@ export class Sessions {
     }
   }
 
+  #dueAt(state: SessionState, now: number): number {
+    return Math.min(nextJudgementAt(state, now), deletionExpiresAt(state, this.#deletedRetentionMs))
+  }
+
+  #forget(session: string): void {
+    this.#count(this.#known.get(session)?.published?.status, undefined)
+    this.#known.delete(session)
+    this.#due.set(session, Infinity)
+  }
+
   #set(session: string, known: Known, dueAt: number): void {
-    const before = this.#known.get(session)?.published?.status
-    const after = known.published?.status
-    if (before !== after) {
-      if (before !== undefined) this.#statuses.set(before, (this.#statuses.get(before) ?? 1) - 1)
-      if (after !== undefined) this.#statuses.set(after, (this.#statuses.get(after) ?? 0) + 1)
-    }
+    this.#count(this.#known.get(session)?.published?.status, known.published?.status)
     this.#known.set(session, known)
     this.#due.set(session, dueAt)
+  }
+
+  #count(before: SessionStatus | undefined, after: SessionStatus | undefined): void {
+    if (before === after) return
+    if (before !== undefined) this.#statuses.set(before, (this.#statuses.get(before) ?? 1) - 1)
+    if (after !== undefined) this.#statuses.set(after, (this.#statuses.get(after) ?? 0) + 1)
   }
 }
 

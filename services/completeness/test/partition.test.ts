@@ -43,7 +43,7 @@ function setUp(options: { sessions?: Sessions; loadedTo?: bigint; loadedAt?: num
   let next = 0n
   const record = (topic: string, { key, value, headers }: EncodedRecord): KafkaRecord => ({ topic, partition: 3, offset: next++, key, value: Buffer.from(value), tombstone: false, headers, timestamp: 0 })
   const statuses = (): SessionState[] =>
-    sent.filter(({ topic }) => topic === 'status').map(({ key, value, headers }) => {
+    sent.filter(({ topic, value }) => topic === 'status' && value !== null).map(({ key, value, headers }) => {
       const state = decodeStatus({ key, value: value!, headers: { ...headers } })
       if (isRecordFault(state)) throw new Error(state.details)
       return state
@@ -192,6 +192,31 @@ test('a version that a replaced owner has used up is not used again, whether tha
     assert.deepEqual([statuses().at(-1)!.status, statuses().at(-1)!.version], ['complete', next], `theirs was version ${used}`)
     assert.ok(!statuses().some(({ version, tracks }) => version === used && tracks.webcam!.files[0]!.parts[0]!.chunks === 6))
   }
+})
+
+test('the state of a deleted session goes when nothing else of it is left, and does not come back', async () => {
+  const DAY = 86_400_000
+  const sessions = new Sessions(DAY)
+  const { partition, record, tell, sent, statuses } = setUp({ sessions })
+  const at = new Date(Date.now() - 2 * DAY).toISOString()
+  void tell(session.created)
+  void tell({ type: 'session-deleted', session: 's1', at })
+  while (statuses().length === 0) await turn()
+  assert.equal(statuses().at(-1)!.deletion?.expiredAt, undefined, 'blobs may be left')
+  void tell({ type: 'session-erased', session: 's1', at })
+  while (statuses().at(-1)?.deletion?.expiredAt === undefined) await turn()
+  void tell({ type: 'session-forgotten', session: 's1', at: new Date().toISOString() })
+  const tombstone = () => sent.find(({ topic, value }) => topic === 'status' && value === null)
+  while (tombstone() === undefined) await turn()
+  assert.deepEqual([tombstone()!.key, sessions.size, sessions.statuses.get('deleted')], ['s1', 0, 0])
+  // As after a crash in between.
+  const count = sent.length
+  void tell({ type: 'session-forgotten', session: 's1', at: new Date().toISOString() })
+  await partition.close('shutdown')
+  assert.deepEqual([sent.length, sessions.size], [count, 0])
+  sessions.restore(statuses().at(-1)!)
+  sessions.remove(record('status', { key: 's1', value: Buffer.alloc(0), headers: {} }).key)
+  assert.equal(sessions.size, 0)
 })
 
 test('what others wrote before the load, and its own, is no surprise', async () => {

@@ -138,6 +138,7 @@ export class FinalizerPartition implements PartitionHandler {
       // Block-writer erases what it wrote; a manifest may have been written while it did.
       const deleted = await deletePrefix(store, BLOBS.manifestPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
+      if (state.deletion?.expiredAt !== undefined) await this.#forget(session, record.partition)
       return { outcome: 'forgotten' }
     }
     const outcome = await finalize(store, state, now(), this.#signal)
@@ -149,6 +150,15 @@ export class FinalizerPartition implements PartitionHandler {
     }
     if (outcome.outcome !== 'mismatch') instruments.finalizations.add(1, { outcome: outcome.outcome })
     return outcome
+  }
+
+  /** Removes the blob that stops late chunks before it says so: until the status is gone nobody can create the session anew. */
+  async #forget(session: string, partition: number): Promise<void> {
+    const { store, producer, eventsTopic, now, logger } = this.#options
+    await store.delete(BLOBS.tombstone(session), { signal: this.#signal })
+    const event = encodeEvent({ type: 'session-forgotten', session, at: new Date(now()).toISOString() })
+    await producer.send({ topic: eventsTopic, partition, ...event })
+    logger.info({ session }, 'record of a deleted session removed')
   }
 
   /** Rejects only when the partition is given up. */

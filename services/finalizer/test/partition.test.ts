@@ -153,6 +153,20 @@ test('of a deleted session no manifest stays', async () => {
   assert.equal(sent.length, 1)
 })
 
+test('the record of a deletion goes once it has expired, and only then is that told', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const at = new Date(NOW).toISOString()
+  await store.put(BLOBS.tombstone('s1'), Buffer.alloc(0), { contentType: 'text/plain', metadata: {} })
+  const deleted = new Recording(store, 's1').fold({ type: 'session-erased', session: 's1', at })
+  await tell(deleted)
+  await settled(1)
+  assert.notEqual(await store.properties(BLOBS.tombstone('s1')), null)
+  await tell({ ...deleted, revision: 1, deletion: { erasedAt: at, expiredAt: at } })
+  await settled(2)
+  assert.equal(await store.properties(BLOBS.tombstone('s1')), null)
+  assert.deepEqual(sent.map(({ type }) => type), ['session-forgotten'])
+})
+
 test('a status that cannot be read is parked, and tombstones are passed over', async () => {
   const { parked, done, raw } = setUp()
   await raw({ value: Buffer.from('{}') })

@@ -4,6 +4,7 @@ import type { RecordingUrls } from '@longtake/domain'
 import type { Logger } from '@longtake/service'
 import type { FastifyInstance, RawServerDefault } from 'fastify'
 import type { Authority } from './auth.ts'
+import type { DeletionPolicy } from './deletion.ts'
 import type { Announcer, Recordings, Sessions, TokenIssuer } from './ports.ts'
 import type { BrowserPolicy } from './security.ts'
 
@@ -26,5 +27,6 @@ export interface AppDeps {
   spoolKey: (session: string) => string
   addresses: Addresses
   browserPolicy: BrowserPolicy
+  deletionPolicy: DeletionPolicy
   now: () => Date
 }

@@ -1,6 +1,6 @@
 import { openBlobStore, watchStorage } from '@longtake/blob'
 import { encodeDeclaration, encodeEvent, partitionOf, TOPICS, type EncodedRecord } from '@longtake/contracts'
-import { createProducer, readTable } from '@longtake/kafka'
+import { createProducer, keptAtMostMs, readTable, type KafkaConfig } from '@longtake/kafka'
 import { createTokens, kafkaConnection, type Check, type ServiceDeps } from '@longtake/service'
 import { publicAddresses } from './addresses.ts'
 import { buildApp } from './app.ts'
@@ -57,6 +57,7 @@ export async function start(config: Config, { logger, health, fail, stopping }: 
     },
     spoolKey: (session) => spoolKeyOf(config.spoolSecret ?? config.tokenSecret, session),
     addresses: publicAddresses(config),
+    deletionPolicy: { deletedRetentionMs: config.deletedRetentionMs, keptAtMostMs: await keptOrUnknown(kafka, logger) },
     browserPolicy: { corsOrigins: config.corsOrigins, frameAncestors: config.frameAncestors, connectOrigins: [new URL(config.gatewayPublicUrl).origin] },
     now: () => new Date(),
   })
@@ -64,6 +65,16 @@ export async function start(config: Config, { logger, health, fail, stopping }: 
   await app.register(pageRoutes)
   await app.listen({ host: config.host, port: config.port })
   return stack.move()
+}
+
+/** Reading topic settings may be forbidden to this service: then receipts name no dates for topics. */
+async function keptOrUnknown(kafka: KafkaConfig, logger: ServiceDeps['logger']): Promise<Map<string, number | null>> {
+  try {
+    return await keptAtMostMs(kafka, Object.values(TOPICS).map(({ name }) => name))
+  } catch (error) {
+    logger.warn({ error }, 'topic settings cannot be read: what remains of deleted sessions is stated without dates')
+    return new Map()
+  }
 }
 
 /** Without Kafka or storage it serves what it can and answers 503 to the rest; no other instance could do more. */

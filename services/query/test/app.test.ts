@@ -269,6 +269,30 @@ test('finish and delete are declared in the chunk stream, deletion first there',
   )
 })
 
+test('a deleted session states what remains of it, where and until when', async () => {
+  const { app, put, admin } = await testApp()
+  const deleted = (deletion: object) => put(sessionState('gone', { status: 'deleted', deletedAt: '2026-03-02T10:00:00.000Z', eventsOffset: '2', deletion, revision: Object.keys(deletion).length }))
+  const remains = async (): Promise<Record<string, string | null>> => {
+    const { deletion } = (await app.inject({ url: '/v1/sessions/gone', headers: admin })).json()
+    return Object.fromEntries([['erasedAt', deletion.erasedAt], ...deletion.remains.map(({ where, until }: { where: string; until: string | null }) => [where, until])])
+  }
+  deleted({})
+  assert.deepEqual(await remains(), {
+    erasedAt: null,
+    'recordings.chunks': null,
+    'recordings.events': '2027-03-02T10:00:00.000Z',
+    'recordings.resends': null,
+    'recordings.parked': null,
+    'recordings.status': null,
+    storage: null,
+  })
+  deleted({ erasedAt: '2026-03-05T10:00:00.000Z' })
+  const { erasedAt, storage, 'recordings.status': status } = await remains()
+  assert.deepEqual([erasedAt, storage, status], ['2026-03-05T10:00:00.000Z', '2026-04-04T10:00:00.000Z', '2026-04-04T10:00:00.000Z'])
+  const receipt = await app.inject({ method: 'DELETE', url: '/v1/sessions/gone', headers: { ...admin, prefer: 'respond-async, return=representation' } })
+  assert.deepEqual([receipt.statusCode, receipt.headers['preference-applied'], receipt.json().id, receipt.json().erasedAt], [200, 'return=representation', 'gone', erasedAt])
+})
+
 test('the OpenAPI document names every address of the interface', async () => {
   const { app } = await testApp()
   const { paths } = (await app.inject({ url: '/docs/json' })).json()

@@ -49,6 +49,7 @@ export async function testApp(
     spoolKey: (session) => spoolKeyOf(new Secret('a-secret-of-tests-32-characters-long'), session),
     tokens: { issue: (session, scope) => sign(session, scope) },
     addresses: publicAddresses({ publicUrl: 'https://recordings.example.org', gatewayPublicUrl: 'wss://ingest.example.org' }),
+    deletionPolicy: { deletedRetentionMs: 30 * 86_400_000, keptAtMostMs: new Map([['recordings.events', 365 * 86_400_000]]) },
     browserPolicy: { corsOrigins: options.corsOrigins ?? [], frameAncestors: options.frameAncestors ?? [], connectOrigins: ['wss://ingest.example.org'] },
     now: () => new Date(NOW),
   }

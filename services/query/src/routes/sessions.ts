@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { CreateSessionRequest, CreateSessionResponse, type Graces, LongtakeError, Manifest, PublicSession, SessionId, SessionList, withDefaultGraces } from '@longtake/contracts'
+import { CreateSessionRequest, CreateSessionResponse, DeletionReceipt, type Graces, LongtakeError, Manifest, PublicSession, SessionId, SessionList, withDefaultGraces } from '@longtake/contracts'
 import { toPublicSession } from '@longtake/domain'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
+import { toDeletion } from '../deletion.ts'
 import { assertNotDeleted, knownSession, presentSession } from '../existing.ts'
 import { problems } from '../problem.ts'
 import { CURSOR_PATTERN, pageOf } from '../session-list.ts'
@@ -20,7 +21,7 @@ const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
 /** Waits for Kafka and storage are shorter; this bounds what they add up to. */
 const HANDLER_MS = 60_000
 
-export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, spoolKey, recordings, addresses, now }) => {
+export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, announcer, tokens, spoolKey, recordings, addresses, deletionPolicy, now }) => {
   const access = async (session: string): Promise<CreateSessionResponse> => ({
     id: session,
     ingest: { url: addresses.ingest(session), token: await tokens.issue(session, 'ingest'), spoolKey: spoolKey(session) },
@@ -81,7 +82,9 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
       const { id } = request.params
       await authority.requireWatch(request, id)
       void reply.header('cache-control', 'no-store')
-      return toPublicSession(await knownSession(sessions, id), addresses)
+      const state = await knownSession(sessions, id)
+      const deletion = toDeletion(state, deletionPolicy)
+      return { ...toPublicSession(state, addresses), ...(deletion === undefined ? {} : { deletion }) }
     },
   )
 
@@ -106,18 +109,29 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
 
   app.delete(
     '/v1/sessions/:id',
-    { schema: { summary: 'Delete a session and all its recordings', security: admin, params: Params, response: { 204: Type.Null(), ...problems } } },
+    {
+      schema: {
+        summary: 'Delete a session and all its recordings',
+        description: 'What remains of it, where and until when is in `deletion` of its status; with `Prefer: return=representation` (RFC 7240) it is the answer.',
+        security: admin,
+        params: Params,
+        response: { 200: DeletionReceipt, 204: Type.Null(), ...problems },
+      },
+    },
     async (request, reply) => {
       authority.requireAdmin(request)
-      const { session, status } = await knownSession(sessions, request.params.id)
-      if (status !== 'deleted') {
+      const known = await knownSession(sessions, request.params.id)
+      const { session } = known
+      if (known.status !== 'deleted') {
         const at = now().toISOString()
         // The stream first: once the event is out, a reader may rely on the bytes going away.
         await announcer.declare({ type: 'session-deleted', session, at })
         await announcer.event({ type: 'session-deleted', session, at })
         await sessions.until(session, (state) => state.status === 'deleted')
       }
-      return reply.code(204).send(null)
+      const deletion = toDeletion(sessions.get(session) ?? known, deletionPolicy)
+      if (deletion === undefined || !/(?:^|,)\s*return\s*=\s*"?representation"?\s*(?:[,;]|$)/i.test(String(request.headers['prefer'] ?? ''))) return reply.code(204).send(null)
+      return reply.header('preference-applied', 'return=representation').send({ id: session, ...deletion })
     },
   )
 

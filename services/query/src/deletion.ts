@@ -1,0 +1,30 @@
+import { TOPICS, type Deletion, type SessionState, type TopicSpec } from '@longtake/contracts'
+import { deletionExpiresAt } from '@longtake/domain'
+
+/** How long what remains of a deleted session is kept. */
+export interface DeletionPolicy {
+  /** How long it stays known that the session was deleted, ms after the last blob was erased. */
+  readonly deletedRetentionMs: number
+  /** For how long at most each topic keeps a record, ms; null where no clock removes it. */
+  readonly keptAtMostMs: ReadonlyMap<string, number | null>
+}
+
+const TOPICS_WITH_RECORDS: readonly TopicSpec[] = [TOPICS.chunks, TOPICS.events, TOPICS.resends, TOPICS.parked]
+
+/** What remains of a deleted session, where and until when; undefined for one that is not deleted. */
+export function toDeletion(state: SessionState, { deletedRetentionMs, keptAtMostMs }: DeletionPolicy): Deletion | undefined {
+  const { deletedAt, deletion } = state
+  if (deletedAt === null) return undefined
+  const after = (ms: number | null | undefined): string | null => (ms === null || ms === undefined ? null : new Date(Date.parse(deletedAt) + ms).toISOString())
+  const expiresAt = deletion?.expiredAt === undefined ? deletionExpiresAt(state, deletedRetentionMs) : Date.parse(deletion.expiredAt)
+  const until = Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null
+  return {
+    deletedAt,
+    erasedAt: deletion?.erasedAt ?? null,
+    remains: [
+      ...TOPICS_WITH_RECORDS.map(({ name, holds }) => ({ where: name, what: holds, until: after(keptAtMostMs.get(name)) })),
+      { where: TOPICS.status.name, what: 'the id of the session and when it was created and deleted', until },
+      { where: 'storage', what: 'an empty blob named after the session, which stops late chunks', until },
+    ],
+  }
+}
