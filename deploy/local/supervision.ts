@@ -4,7 +4,7 @@ export type Observation =
   | 'ended'
   /** It answers each write with an error. */
   | 'rejects'
-  /** It answers reads, but not a write within the probe's deadline. */
+  /** It is at work or answers reads, but completes no write within the probe's deadline. */
   | 'slow'
   /** It answers nothing within the probe's deadline. */
   | 'silent'
@@ -25,6 +25,14 @@ const LONGEST_PAUSE_MS = 15_000
 /** A server that is merely overloaded needs time more than a restart. */
 const FAILING_LIMIT_MS = { rejects: 7000, silent: 7000, slow: 30_000 } as const
 const REASONS = { rejects: 'it rejects writes', silent: 'it does not answer', slow: 'it does not complete writes' } as const
+
+/** From this share of a core on, a process that does not answer is overloaded; one that is stopped or hangs uses none. */
+const BUSY_SHARE = 0.1
+
+/** What an observation means for a process that has used `cpuMs` of CPU time in the `elapsedMs` that it took. */
+export function unlessBusy(observation: Observation, cpuMs: number, elapsedMs: number): Observation {
+  return observation === 'silent' && cpuMs > elapsedMs * BUSY_SHARE ? 'slow' : observation
+}
 
 export const healthy: Health = { failingSinceMs: undefined, restartsMs: [] }
 

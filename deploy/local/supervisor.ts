@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Child } from './child.ts'
 import type { Probe } from './probes.ts'
 import { SetupError } from './setup-error.ts'
-import { decide, healthy, MAX_RESTARTS, RESTART_WINDOW_MS } from './supervision.ts'
+import { cpuTimeMs } from './cpu-time.ts'
+import { decide, healthy, MAX_RESTARTS, RESTART_WINDOW_MS, unlessBusy } from './supervision.ts'
 
 const INTERVAL_MS = 2000
 const INTERVAL_FAILING_MS = 500
@@ -55,9 +56,12 @@ async function watch({ name, server, probe, logFile, log }: SupervisorOptions, s
   while (!signal.aborted) {
     const { child } = server
     const beganMs = performance.now()
+    const cpuBeganMs = cpuTimeMs(child.pid)
     const answer = child.exit() ? 'ended' : await probe()
     if (signal.aborted) return
-    const next = decide(health, child.exit() ? 'ended' : answer, beganMs, performance.now())
+    const cpuMs = (cpuTimeMs(child.pid) ?? 0) - (cpuBeganMs ?? 0)
+    const nowMs = performance.now()
+    const next = decide(health, child.exit() ? 'ended' : unlessBusy(answer, cpuMs, nowMs - beganMs), beganMs, nowMs)
     health = next.health
     const { decision } = next
     switch (decision.action) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Decision, decide, healthy, type Health, MAX_RESTARTS, type Observation, RESTART_WINDOW_MS } from '../local/supervision.ts'
+import { type Decision, decide, healthy, type Health, MAX_RESTARTS, type Observation, RESTART_WINDOW_MS, unlessBusy } from '../local/supervision.ts'
 
 /** Observations as [when it began, when it ended, what it was]; gives what was decided after each. */
 function run(observations: readonly (readonly [number, number, Observation])[], before: Health = healthy): { decisions: Decision[]; health: Health } {
@@ -27,6 +27,11 @@ test('one that answers nothing, or rejects each write, is restarted after seven 
 
 test('one that is slow to write but answers gets thirty seconds', () => {
   assert.deepEqual(actions([[0, 3500, 'slow'], [4000, 29_000, 'slow'], [29_500, 30_000, 'slow']]), ['wait', 'wait', 'restart'])
+})
+
+test('one that does not answer because it is at work is slow; where its CPU time is unknown, it is silent', () => {
+  assert.deepEqual([unlessBusy('silent', 1800, 3500), unlessBusy('silent', 20, 3500), unlessBusy('silent', 0, 3500)], ['slow', 'silent', 'silent'])
+  assert.deepEqual([unlessBusy('rejects', 3500, 3500), unlessBusy('works', 3500, 3500)], ['rejects', 'works'])
 })
 
 test('a computer that has slept is no outage: time without a probe does not count', () => {
