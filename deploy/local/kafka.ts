@@ -213,6 +213,8 @@ function properties(logDir: string, { id, port, controllerPorts, proxied = [] }:
     // Only whole segments are deleted: small ones return disk space soon (defaults: 1 GiB, 100 MiB for offsets, checked every 5 minutes).
     'log.segment.bytes': 16 << 20,
     'offsets.topic.segment.bytes': 8 << 20,
+    // Preallocated twice for each partition (default: 10 MiB), which is sparse on some file systems only; such a segment needs 40 KiB.
+    'log.index.size.max.bytes': 1 << 20,
     'log.retention.check.interval.ms': 30_000,
     'log.segment.delete.delay.ms': 1000,
     'metadata.log.segment.bytes': 16 << 20,
