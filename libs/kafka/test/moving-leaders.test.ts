@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { test } from 'node:test'
 import { seededRandom } from '@longtake/testkit'
 import fc from 'fast-check'
 import { Stream } from '../src/consumer/stream.ts'
 import { Fetcher } from '../src/fetch/fetcher.ts'
 import { MovingCluster, TOPIC, type Mischief } from './fixtures/moving-cluster.ts'
+import { VirtualTime } from './fixtures/virtual-time.ts'
 
 const STEPS = 12
 const STEP_MS = 40
-const TICK_MS = 5
 const PARTITIONS = 2
 /** After the last fault everything has to be read within this; the longest backoff is 2 s. */
 const SETTLED_WITHIN_MS = 20_000
@@ -27,29 +26,9 @@ const mischief: fc.Arbitrary<Mischief> = fc.record({
   broken: probability,
 })
 
-/** Time that passes only when it is told to, and promises in between. */
-function virtualTime(): { pass(ms: number): Promise<void>; end(): void } {
-  let now = 0
-  mock.timers.enable({ apis: ['setTimeout'] })
-  const clock = mock.method(performance, 'now', () => now)
-  return {
-    async pass(ms) {
-      for (const until = now + ms; now < until; ) {
-        now += TICK_MS
-        mock.timers.tick(TICK_MS)
-        await nextTurn()
-      }
-    },
-    end() {
-      clock.mock.restore()
-      mock.timers.reset()
-    },
-  }
-}
-
 async function run(seed: number, probabilities: Mischief, withEpochs: boolean): Promise<void> {
   const random = seededRandom(seed)
-  const time = virtualTime()
+  using time = new VirtualTime()
   const cluster = new MovingCluster(random, probabilities, { partitions: PARTITIONS, withEpochs })
   const fetcher = new Fetcher(cluster)
   const handed: number[][] = cluster.logs.map(() => [])
@@ -106,7 +85,6 @@ async function run(seed: number, probabilities: Mischief, withEpochs: boolean): 
     for (const stream of streams) stream.stop()
     const closed = fetcher.close()
     await time.pass(1000)
-    time.end()
     await closed
   }
 }

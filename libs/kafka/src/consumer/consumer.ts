@@ -55,7 +55,7 @@ export class Consumer implements AsyncDisposable {
   /** What the last join claimed. */
   #claimed: number[] = []
   #partitions = 0
-  #committing: Promise<void> = Promise.resolve()
+  #committing: Promise<unknown> = Promise.resolve()
 
   constructor(options: ConsumerOptions) {
     this.#options = options
@@ -113,13 +113,7 @@ export class Consumer implements AsyncDisposable {
 
   /** Commits what may be committed, now. */
   async commit(): Promise<void> {
-    // One at a time, so that an older offset never overtakes a newer one.
-    const before = this.#committing
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#committing = promise
-    await before
-    await this.#commit([...this.#held.values()])
-    resolve()
+    await this.#commit(() => [...this.#held.values()])
   }
 
   /** Closes all handlers (`shutdown`), commits, leaves the group. */
@@ -247,7 +241,14 @@ export class Consumer implements AsyncDisposable {
     }
   }
 
-  async #commit(held: HeldPartition[]): Promise<boolean> {
+  /** One at a time, so that an older offset never overtakes a newer one. False when something has to be committed again. */
+  #commit(of: () => HeldPartition[]): Promise<boolean> {
+    const committing = this.#committing.then(() => this.#commitNow(of()))
+    this.#committing = committing
+    return committing
+  }
+
+  async #commitNow(held: HeldPartition[]): Promise<boolean> {
     const offsets = held.flatMap((partition) => partition.committable())
     if (offsets.length === 0) return true
     try {
@@ -263,7 +264,7 @@ export class Consumer implements AsyncDisposable {
   /** What is not committed here is read and done again by the next member. */
   async #commitLast(partition: HeldPartition): Promise<void> {
     for (let attempt = 1; attempt <= 5; attempt += 1) {
-      if (await this.#commit([partition])) return
+      if (await this.#commit(() => [partition])) return
       await pause(attempt * 100)
     }
   }

@@ -123,8 +123,9 @@ export class Membership {
         protocolType: 'consumer',
         groupProtocols: [{ name: PROTOCOL, metadata: MemberMetadata.encode({ version: 1, topics: [...topics], userData }) }],
       })
-    // A join waits for all others; the coordinator counts that as life.
-    this.#confirm(rebalanceTimeoutMs)
+    const joining = new AbortController()
+    const joinSentAt = performance.now()
+    if (this.#generation >= 0) void this.#confirmWhileJoining(coordinator, joining.signal)
     let joined: JoinGroupResponse
     try {
       joined = await join()
@@ -132,25 +133,49 @@ export class Membership {
       if ((error as Error).name !== 'KafkaJSMemberIdRequired') throw error
       this.#memberId = (error as Error & { memberId: string }).memberId
       joined = await join()
+    } finally {
+      joining.abort()
     }
     // A generation that passed without us may have dealt our partitions to others.
     const missed = this.#generation >= 0 && joined.generationId > this.#generation + 1
     if (missed || joined.generationId < this.#generation) this.#owner.lost()
     this.#memberId = joined.memberId
     this.#generation = joined.generationId
-    this.#confirm()
+    this.#confirm(joinSentAt)
     const groupAssignment = joined.leaderId === joined.memberId ? await this.#deal(joined) : []
+    const syncSentAt = performance.now()
     const { memberAssignment } = await this.#cluster.group<{ memberAssignment: Buffer }>(coordinator, 'SyncGroup', {
       groupId: group,
       generationId: this.#generation,
       memberId: this.#memberId,
       groupAssignment,
     })
-    this.#confirm()
+    this.#confirm(syncSentAt)
     this.generations += 1
     instruments().rebalances.add(1, { group })
     const dealt = MemberAssignment.decode(memberAssignment)?.assignment ?? {}
     return dealt[topics[0]!] ?? []
+  }
+
+  /**
+   * A join waits in the broker for all others, which may take longer than the session timeout. Until it is answered, what is
+   * held is certain only by heartbeats, on a connection that the join does not hold up.
+   */
+  async #confirmWhileJoining(coordinator: number, joined: AbortSignal): Promise<void> {
+    const { group, heartbeatMs } = this.#options
+    const args = { groupId: group, groupGenerationId: this.#generation, memberId: this.#memberId }
+    for (;;) {
+      await pause(heartbeatMs, joined)
+      if (joined.aborted) return
+      const sentAt = performance.now()
+      try {
+        const { errorCode } = await this.#cluster.raw<{ errorCode: number }>(coordinator, 'Heartbeat', args)
+        const isMember = errorCode === 0 || protocolError(createErrorFromCode(errorCode)) === 'REBALANCE_IN_PROGRESS'
+        if (isMember && !joined.aborted) this.#confirm(sentAt)
+      } catch (error) {
+        this.#cluster.log.debug({ group, error }, 'heartbeat failed while joining')
+      }
+    }
   }
 
   /** As the group's leader: deals the partitions to all members. */
@@ -190,21 +215,25 @@ export class Membership {
     const expelled = new AbortController()
     this.#expel = () => expelled.abort()
     const over = AbortSignal.any([ended, this.#stopping.signal, expelled.signal])
+    // An answer counts for the generation that the heartbeat was sent in.
+    const generation = { groupGenerationId: this.#generation, memberId: this.#memberId }
     let failures = 0
     for (;;) {
       await pause(failures === 0 ? heartbeatMs : backoffMs(failures, 100, 1000), over)
       if (expelled.signal.aborted) return 'expelled'
       if (over.aborted) return 'stopped'
+      let sentAt = performance.now()
       try {
         const coordinator = (this.#coordinator ??= await this.#cluster.coordinator(group))
-        await this.#cluster.group(coordinator, 'Heartbeat', { groupId: group, groupGenerationId: this.#generation, memberId: this.#memberId })
-        this.#confirm()
+        sentAt = performance.now()
+        await this.#cluster.group(coordinator, 'Heartbeat', { groupId: group, ...generation })
+        this.#confirm(sentAt)
         failures = 0
       } catch (error) {
         const type = protocolError(error)
         if (type !== undefined && EXPELLED.has(type)) return 'expelled'
         if (type === 'REBALANCE_IN_PROGRESS') {
-          this.#confirm()
+          this.#confirm(sentAt)
           failures = 0
           if (mayRejoin()) return 'rejoin'
         } else {
@@ -217,39 +246,48 @@ export class Membership {
   }
 
   /**
-   * Commits for the present generation; resolves with the partitions whose commit the coordinator took. One who is no
-   * longer a member, or of an older generation, is refused by Kafka.
+   * Commits for the present generation; resolves with the partitions whose commit the coordinator took: those that its answer names,
+   * without an error. One who is no longer a member, or of an older generation, is refused by Kafka.
    */
   async commit(offsets: readonly PartitionOffset[]): Promise<PartitionOffset[]> {
     const { group } = this.#options
     const generation = this.#generation
+    const memberId = this.#memberId
+    // Outside of a generation Kafka takes a commit from anybody while the group is empty: it could set another's offsets back.
+    if (generation < 0) return []
     const coordinator = (this.#coordinator ??= await this.#cluster.coordinator(group))
     // Partitions may have been dealt anew meanwhile: in the name of the next generation it could set another's offsets back.
-    if (generation !== this.#generation) return []
+    if (generation !== this.#generation || memberId !== this.#memberId) return []
     const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([topic, partitions]) => ({
       topic,
       partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
     }))
     let answer: { responses: { topic: string; partitions: { partition: number; errorCode: number }[] }[] }
     try {
-      answer = await this.#cluster.raw(coordinator, 'OffsetCommit', { groupId: group, groupGenerationId: generation, memberId: this.#memberId, retentionTime: '-1', topics })
+      answer = await this.#cluster.raw(coordinator, 'OffsetCommit', { groupId: group, groupGenerationId: generation, memberId, retentionTime: '-1', topics })
     } catch (error) {
       if (isCoordinatorGone(error)) this.#coordinator = undefined
       throw error
     }
-    const refused = new Map(answer.responses.flatMap(({ topic, partitions }) => partitions.filter(({ errorCode }) => errorCode !== 0).map(({ partition, errorCode }) => [`${topic}/${partition}`, createErrorFromCode(errorCode)])))
-    for (const error of refused.values()) {
-      const type = protocolError(error) ?? ''
-      if (EXPELLED.has(type)) {
-        this.#expel?.()
-        throw new KafkaError('KAFKA_FENCED', `${group} refused a commit: ${error.message}`, { cause: error })
-      }
-      if (isCoordinatorGone(error)) this.#coordinator = undefined
-      // While a new generation forms nobody may commit; the next round does.
-      const passes = type === 'REBALANCE_IN_PROGRESS' || (error as { retriable?: boolean }).retriable === true || RETRIABLE_AFTER_ALL.has(type)
-      if (!passes) this.#cluster.log.error({ group, error }, 'a commit was refused')
+    const codes = new Map(answer.responses.flatMap(({ topic, partitions }) => partitions.map(({ partition, errorCode }) => [`${topic}/${partition}`, errorCode])))
+    const refusals = [...new Set(codes.values())].filter((code) => code !== 0).map((code) => createErrorFromCode(code))
+    const isPresent = generation === this.#generation && memberId === this.#memberId
+    for (const error of refusals) this.#judgeRefusal(error, isPresent)
+    return offsets.filter(({ topic, partition }) => codes.get(`${topic}/${partition}`) === 0)
+  }
+
+  /** @param isPresent false for an answer to an earlier generation's commit: it does not concern the membership that there is now */
+  #judgeRefusal(error: Error, isPresent: boolean): void {
+    const { group } = this.#options
+    const type = protocolError(error) ?? ''
+    if (EXPELLED.has(type)) {
+      if (isPresent) this.#expel?.()
+      throw new KafkaError('KAFKA_FENCED', `${group} refused a commit: ${error.message}`, { cause: error })
     }
-    return offsets.filter(({ topic, partition }) => !refused.has(`${topic}/${partition}`))
+    if (isCoordinatorGone(error)) this.#coordinator = undefined
+    // While a new generation forms nobody may commit; the next round does.
+    const passes = type === 'REBALANCE_IN_PROGRESS' || (error as { retriable?: boolean }).retriable === true || RETRIABLE_AFTER_ALL.has(type)
+    if (!passes) this.#cluster.log.error({ group, error }, 'a commit was refused')
   }
 
   /** The committed offsets; retries until `signal` aborts. */
@@ -266,8 +304,9 @@ export class Membership {
     }
   }
 
-  #confirm(extraMs = 0): void {
-    this.#confirmedUntil = performance.now() + this.#options.sessionTimeoutMs + extraMs
+  /** The coordinator waits from when a request reached it, which may be long before its answer came: so from the sending. */
+  #confirm(sentAt: number): void {
+    this.#confirmedUntil = Math.max(this.#confirmedUntil, sentAt + this.#options.sessionTimeoutMs)
   }
 
   #forget(): void {
