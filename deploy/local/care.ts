@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type DataState, decideDataState, formatGib, measureDataUse, rotateLogs } from './data-folder.ts'
+import { type DataState, decideDataState, formatSize, measureDataUse, rotateLogs } from './data-folder.ts'
 import { azuriteProbe, kafkaProbe } from './probes.ts'
 import { SetupError } from './setup-error.ts'
 import { supervise } from './supervisor.ts'
@@ -54,14 +54,14 @@ export async function refuseFullData(dataDir: string, limitBytes: number): Promi
   if (state === 'disk-full') throw diskFull(dataDir, use.freeBytes)
   if (state === 'full') {
     throw new SetupError(
-      `${dataDir} holds ${formatGib(use.bytes)}, its limit is ${formatGib(limitBytes)}: raise it (LONGTAKE_DATA_LIMIT=… npm start), or clear all with ` +
+      `${dataDir} holds ${formatSize(use.bytes)}, its limit is ${formatSize(limitBytes)}: raise it (LONGTAKE_DATA_LIMIT=… npm start), or clear all with ` +
         '`npm start -- --reset` (it deletes every recording there).',
     )
   }
 }
 
 const diskFull = (dataDir: string, freeBytes: number): SetupError =>
-  new SetupError(`the disk of ${dataDir} is full (${formatGib(freeBytes)} free): free at least 1 GiB and run npm start again. What was acknowledged is kept there.`)
+  new SetupError(`the disk of ${dataDir} is full (${formatSize(freeBytes)} free): free at least 1 GiB and run npm start again. What was acknowledged is kept there.`)
 
 async function boundData({ processes }: Pick<System, 'processes'>, { dataDir, limitBytes, log }: CareOptions, signal: AbortSignal): Promise<void> {
   let state: DataState = 'ok'
@@ -76,7 +76,7 @@ async function boundData({ processes }: Pick<System, 'processes'>, { dataDir, li
   }
 
   async function change(before: DataState, next: DataState, bytes: number, freeBytes: number): Promise<void> {
-    const holds = `${dataDir} holds ${formatGib(bytes)} of ${formatGib(limitBytes)}`
+    const holds = `${dataDir} holds ${formatSize(bytes)} of ${formatSize(limitBytes)}`
     if (next === 'disk-full') throw diskFull(dataDir, freeBytes)
     if (next === 'full') {
       log(`${holds}: recording is paused, the gateway is stopped. Recorders keep their data and continue once there is space: ${waysOut(dataDir)}.`)

@@ -40,7 +40,7 @@ export function parseDataLimit(text: string): number {
   return bytes
 }
 
-export const formatGib = (bytes: number): string => `${(bytes / GIB).toFixed(1)} GiB`
+export const formatSize = (bytes: number): string => (bytes < GIB ? `${(bytes / 1024 ** 2).toFixed(0)} MiB` : `${(bytes / GIB).toFixed(1)} GiB`)
 
 export async function measureDataUse(folder: string): Promise<DataUse> {
   const { bavail, bsize } = await statfs(folder)

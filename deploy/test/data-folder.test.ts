@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { decideDataState, measureDataUse, parseDataLimit, resetData, rotateLogs } from '../local/data-folder.ts'
+import { decideDataState, formatSize, measureDataUse, parseDataLimit, resetData, rotateLogs } from '../local/data-folder.ts'
 
 const GIB = 1024 ** 3
 
@@ -26,6 +26,10 @@ test('a disk that is nearly full counts, whatever the limit', () => {
 test('limits are read with their unit; anything else is refused', () => {
   assert.deepEqual(['20GiB', '500 MiB', '1.5tib'].map(parseDataLimit), [20 * GIB, 500 * 1024 ** 2, 1536 * GIB])
   for (const wrong of ['20', '20GB', '0GiB', '-1GiB', 'none', '']) assert.throws(() => parseDataLimit(wrong), { name: 'SetupError', message: /LONGTAKE_DATA_LIMIT/ })
+})
+
+test('sizes below one GiB are given in MiB', () => {
+  assert.deepEqual([formatSize(2 * 1024 ** 2), formatSize(19.26 * GIB)], ['2 MiB', '19.3 GiB'])
 })
 
 test('use is measured in what the disk holds: sparse files are as small as their content', async (t) => {
