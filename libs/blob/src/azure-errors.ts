@@ -10,8 +10,12 @@ export class TryTimeout extends Error {
 export function isTransient(error: unknown): boolean {
   if (error instanceof TryTimeout) return true
   if (!(error instanceof RestError)) return false
-  return error.statusCode === undefined || error.statusCode === 408 || error.statusCode === 429 || error.statusCode >= 500 || error.code === 'PARSE_ERROR'
+  if (error.statusCode === undefined || error.statusCode === 408 || error.statusCode === 429 || error.statusCode >= 500 || error.code === 'PARSE_ERROR') return true
+  return PASSING.has(azureCode(error) ?? '')
 }
+
+/** Conflicts of account or container that end by themselves. */
+const PASSING: ReadonlySet<string> = new Set(['AccountBeingCreated', 'ContainerBeingDeleted'])
 
 /** Azure's own error code, as `ConditionNotMet`; answers to HEAD have it in a header only. */
 export function azureCode(error: unknown): string | undefined {
@@ -23,9 +27,38 @@ export function statusOf(error: unknown): number | undefined {
   return error instanceof RestError ? error.statusCode : undefined
 }
 
-/** A hold or policy on blob or container; all their codes say so. */
+/**
+ * What concerns one blob while all others can be written: another blob will do. The codes are Azure's,
+ * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+ */
+const BLOB_REFUSALS: ReadonlySet<string> = new Set([
+  'BlobArchived',
+  'BlobBeingRehydrated',
+  'BlobCustomerSpecifiedEncryptionMismatch',
+  'BlobDoesNotUseCustomerSpecifiedEncryption',
+  'BlobUsesCustomerSpecifiedEncryption',
+  'BlockCountExceedsLimit',
+  'InvalidBlobType',
+  'PendingCopyOperation',
+])
+
+const LEASE_REFUSALS: ReadonlySet<string> = new Set([
+  'LeaseAlreadyPresent',
+  'LeaseIdMismatchWithBlobOperation',
+  'LeaseIdMissing',
+  'LeaseLost',
+  'LeaseNotPresentWithBlobOperation',
+])
+
+/** Somebody holds a lease on the blob; some of these come as 412, like a condition that does not hold. */
+export function isLeased(error: unknown): boolean {
+  return LEASE_REFUSALS.has(azureCode(error) ?? '')
+}
+
+/** The blob itself refuses the operation: hold or immutability policy (all their codes name it), archive tier, type, lease. */
 export function isHeld(error: unknown): boolean {
-  return statusOf(error) === 409 && /Immutab|LegalHold/i.test(azureCode(error) ?? '')
+  const code = azureCode(error) ?? ''
+  return BLOB_REFUSALS.has(code) || isLeased(error) || (statusOf(error) === 409 && /Immutab|LegalHold/i.test(code))
 }
 
 /** Anything thrown by the SDK as one of our errors. The SDK's own carries whole requests: only its essence is kept. */
@@ -44,9 +77,10 @@ export function toBlobError(error: unknown, operation: string, blob: string): Lo
 }
 
 function codeOf(error: unknown): ErrorCode {
+  const code = azureCode(error)
+  if (code === 'ContainerBeingDeleted') return 'BLOB_CONTAINER_MISSING'
   if (isTransient(error)) return 'BLOB_UNAVAILABLE'
   const status = statusOf(error)
-  const code = azureCode(error)
   if (status === 401 || status === 403) return 'BLOB_FORBIDDEN'
   // What @azure/identity throws when there is nothing to sign in with.
   if (error instanceof Error && /Credential|Authentication/.test(error.name)) return 'BLOB_FORBIDDEN'

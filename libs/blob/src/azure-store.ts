@@ -3,7 +3,7 @@ import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob'
 import { LongtakeError } from '@longtake/contracts'
 import { Attempts, type RequestKind, type RetryPolicy } from './attempts.ts'
 import { resumingBody } from './azure-body.ts'
-import { azureCode, isHeld, isTransient, statusOf, toBlobError } from './azure-errors.ts'
+import { azureCode, isHeld, isLeased, isTransient, statusOf, toBlobError } from './azure-errors.ts'
 import { conditionsOf, headersOf, isConflict, isMissing, md5Of, present, propertiesOf, streamOf } from './azure-messages.ts'
 import { checkBlock, checkBlockList, checkContentType, checkMetadata, checkRange } from './checks.ts'
 import type {
@@ -68,8 +68,10 @@ export class AzureBlobStore implements BlobStore {
         return { outcome: 'committed', etag: present(etag, 'etag') }
       } catch (error) {
         options.signal?.throwIfAborted()
-        if (isConflict(error)) return { outcome: 'conflict' }
+        if (isLeased(error)) return { outcome: 'leased' }
         if (isHeld(error)) return { outcome: 'held' }
+        // With `ifMatch`, a blob that is gone is not the expected version either.
+        if (isConflict(error) || isMissing(error)) return { outcome: 'conflict' }
         if (azureCode(error) === 'InvalidBlockList') return { outcome: 'invalid-block-list' }
         const cause = toBlobError(error, 'commit blocks', blob)
         if (isTransient(error)) return { outcome: 'unknown', cause }

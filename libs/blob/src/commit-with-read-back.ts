@@ -12,6 +12,7 @@ export type ReadBackOutcome =
   | { outcome: 'conflict'; found: BlobProperties | null }
   | { outcome: 'invalid-block-list'; found: BlobProperties | null }
   | { outcome: 'held' }
+  | { outcome: 'leased' }
   /** Still undecided after all tries, or the blob cannot be read: it may have happened, or may yet. */
   | { outcome: 'unknown'; cause: LongtakeError }
 
@@ -33,7 +34,7 @@ export async function commitWithReadBack(
   for (let attempt = 1; ; attempt++) {
     const answer = await store.commitBlockList(blob, blockIds, options)
     if (answer.outcome === 'committed') return { ...answer, readBack: false }
-    if (answer.outcome === 'held') return answer
+    if (answer.outcome === 'held' || answer.outcome === 'leased') return answer
     const found = await store.properties(blob, { signal })
     if (found?.metadata[COMMIT_ID] === commitId) return { outcome: 'committed', etag: found.etag, readBack: true }
     if (answer.outcome !== 'unknown') return { outcome: answer.outcome, found }

@@ -34,21 +34,29 @@ export interface MemoryFaults {
    * other calls throw what was thrown. Waiting holds it up.
    */
   at?: (moment: 'before' | 'after', change: 'stage block' | 'commit blocks' | 'put' | 'snapshot' | 'delete', blob: string) => void | Promise<void>
+  /**
+   * Asked before `at`: why this blob itself refuses the operation. `held` is a hold or policy (only what changes the blob
+   * should be refused then), an archive tier (reads and changes) or the like; `leased` a lease.
+   */
+  refuses?: (blob: string, operation: 'stage block' | 'commit blocks' | 'put' | 'delete' | 'read') => 'held' | 'leased' | null
 }
 
 /** The port in memory, for unit tests: keeps the same rules as Azure, proven by the same suite. */
 export class MemoryBlobStore implements BlobStore {
   readonly #entries = new Map<string, Entry>()
   readonly #at: NonNullable<MemoryFaults['at']>
+  readonly #refuses: NonNullable<MemoryFaults['refuses']>
   #ticks = 0
 
   constructor(faults: MemoryFaults = {}) {
     this.#at = faults.at ?? (() => undefined)
+    this.#refuses = faults.refuses ?? (() => null)
   }
 
   async stageBlock(blob: string, blockId: string, bytes: Uint8Array, call: Call = {}): Promise<void> {
     call.signal?.throwIfAborted()
     checkBlock(blockId, bytes)
+    this.#throwIfRefused(blob, 'stage block')
     await this.#at('before', 'stage block', blob)
     const entry = this.#entry(blob)
     const other = entry.staged.keys().next().value ?? entry.current?.blocks?.[0]?.id
@@ -62,6 +70,8 @@ export class MemoryBlobStore implements BlobStore {
     checkBlockList(blockIds)
     checkContentType(options.contentType)
     checkMetadata(options.metadata)
+    const refusal = this.#refuses(blob, 'commit blocks')
+    if (refusal !== null) return { outcome: refusal }
     try {
       await this.#at('before', 'commit blocks', blob)
       const outcome = this.#commit(blob, blockIds, options)
@@ -110,6 +120,7 @@ export class MemoryBlobStore implements BlobStore {
     checkRange(offset, count)
     const version = this.#version(blob, snapshot)
     if (!version) return { outcome: 'not-found' }
+    this.#throwIfRefused(blob, 'read')
     if (ifMatch !== undefined && ifMatch !== version.properties.etag) return { outcome: 'changed' }
     const wantsAll = offset === 0 && count === undefined
     if (offset >= version.properties.bytes && !wantsAll) return { outcome: 'out-of-range' }
@@ -121,6 +132,7 @@ export class MemoryBlobStore implements BlobStore {
   async readAll(blob: string, options: { snapshot?: string | undefined } & Call = {}): Promise<{ bytes: Buffer; properties: BlobProperties } | null> {
     options.signal?.throwIfAborted()
     const version = this.#version(blob, options.snapshot)
+    if (version !== null) this.#throwIfRefused(blob, 'read')
     return version === null ? null : { bytes: Buffer.from(contentOf(version)), properties: version.properties }
   }
 
@@ -128,6 +140,7 @@ export class MemoryBlobStore implements BlobStore {
     options.signal?.throwIfAborted()
     checkContentType(options.contentType)
     checkMetadata(options.metadata)
+    if (this.#refuses(blob, 'put') !== null) return { outcome: 'held' }
     await this.#at('before', 'put', blob)
     if (!holds(this.#entries.get(blob)?.current ?? null, options)) return { outcome: 'conflict' }
     const etag = this.#write(this.#entry(blob), null, [Buffer.from(bytes)], options)
@@ -150,6 +163,7 @@ export class MemoryBlobStore implements BlobStore {
 
   async delete(blob: string, options: { includeSnapshots?: boolean } & Call = {}): Promise<void> {
     options.signal?.throwIfAborted()
+    if (this.#entries.get(blob)?.current) this.#throwIfRefused(blob, 'delete')
     await this.#at('before', 'delete', blob)
     const entry = this.#entries.get(blob)
     if (entry?.current) {
@@ -174,6 +188,11 @@ export class MemoryBlobStore implements BlobStore {
 
   async ensureContainer(call: Call = {}): Promise<void> {
     call.signal?.throwIfAborted()
+  }
+
+  #throwIfRefused(blob: string, operation: 'stage block' | 'delete' | 'read'): void {
+    const refusal = this.#refuses(blob, operation)
+    if (refusal !== null) throw new LongtakeError('BLOB_HELD', `${operation} of ${blob} is refused: it is ${refusal}`)
   }
 
   #entry(blob: string): Entry {

@@ -24,8 +24,10 @@ export type CommitOutcome =
   | { outcome: 'conflict' }
   /** A listed block is neither staged nor in the blob: another's commit discarded it, or it expired after 7 days. */
   | { outcome: 'invalid-block-list' }
-  /** A legal hold or immutability policy protects the blob. */
+  /** The blob itself takes no change: legal hold, immutability policy, archive tier, other type. Another blob can be written. */
   | { outcome: 'held' }
+  /** Somebody holds a lease on the blob; most last a minute at most. */
+  | { outcome: 'leased' }
   /** No answer, or one of a server in trouble: it may have happened, or may yet happen. Read the blob back. */
   | { outcome: 'unknown'; cause: LongtakeError }
 

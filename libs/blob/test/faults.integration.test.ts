@@ -81,6 +81,47 @@ test('a commit refused because of a hold says so; other refusals are errors', as
   )
 })
 
+// Azurite knows none of these: they are Azure's answers.
+for (const [status, code, outcome] of [
+  [409, 'BlobImmutableDueToLegalHold', 'held'],
+  [409, 'BlobArchived', 'held'],
+  [409, 'BlobBeingRehydrated', 'held'],
+  [409, 'InvalidBlobType', 'held'],
+  [409, 'BlockCountExceedsLimit', 'held'],
+  [412, 'LeaseIdMissing', 'leased'],
+  [412, 'LeaseIdMismatchWithBlobOperation', 'leased'],
+  [412, 'ConditionNotMet', 'conflict'],
+  [409, 'BlobAlreadyExists', 'conflict'],
+  [404, 'BlobNotFound', 'conflict'],
+  [400, 'InvalidBlockList', 'invalid-block-list'],
+  [409, 'AccountBeingCreated', 'unknown'],
+  [503, 'ServerBusy', 'unknown'],
+] as const) {
+  test(`a commit answered with ${code} is ${outcome}`, async () => {
+    await using it = await setUp()
+    it.proxy.inject(isCommit, { kind: 'answer', status, headers: { 'x-ms-error-code': code } })
+    assert.equal((await it.store.commitBlockList('b', [], { ifMatch: '"0x1"', ...described('c-1') })).outcome, outcome)
+    assert.equal(it.count(isCommit), 1)
+  })
+}
+
+test('what concerns one blob has its own code, whatever the operation; what concerns account or container has another', async () => {
+  await using it = await setUp()
+  await it.direct.put('b', Buffer.from('x'), described('c-1'))
+  const isDelete = ({ method }: SeenRequest) => method === 'DELETE'
+  const refused = async (is: (request: SeenRequest) => boolean, status: number, code: string, run: () => Promise<unknown>): Promise<string> => {
+    it.proxy.inject(is, { kind: 'answer', status, headers: { 'x-ms-error-code': code } })
+    return run().then(() => 'nothing', (error: unknown) => (error instanceof LongtakeError ? error.code : String(error)))
+  }
+  assert.equal(await refused(isRead, 409, 'BlobArchived', () => it.store.readAll('b')), 'BLOB_HELD')
+  assert.equal(await refused(isStage, 412, 'LeaseIdMissing', () => stageText(it.store, 'media')), 'BLOB_HELD')
+  assert.equal(await refused(isDelete, 412, 'LeaseIdMissing', () => it.store.delete('b')), 'BLOB_HELD')
+  assert.equal(await refused(isDelete, 409, 'BlobImmutableDueToPolicy', () => it.store.delete('b')), 'BLOB_HELD')
+  assert.equal(await refused(isStage, 404, 'ContainerNotFound', () => stageText(it.store, 'media')), 'BLOB_CONTAINER_MISSING')
+  assert.equal(await refused(isStage, 413, 'RequestBodyTooLarge', () => stageText(it.store, 'media')), 'BLOB_REFUSED')
+  assert.equal(await refused(isStage, 403, 'AccountIsDisabled', () => stageText(it.store, 'media')), 'BLOB_FORBIDDEN')
+})
+
 test('read back: a commit whose answer was cut is committed, under the etag the blob has', async () => {
   await using it = await setUp()
   const first = await it.store.commitBlockList('b', [await stageText(it.store, 'old')], { ifNoneMatch: '*', ...described('c-1') })

@@ -38,7 +38,7 @@ export const ERROR_CODES = {
   BLOB_UNAVAILABLE: { retryable: true, means: 'the storage did not answer, or not in time, however often it was asked' },
   BLOB_FORBIDDEN: { retryable: false, means: 'the storage refuses the credentials, or there are none: check the key, or the role of the identity' },
   BLOB_CONTAINER_MISSING: { retryable: false, means: 'the storage account has no container of that name: create it' },
-  BLOB_HELD: { retryable: false, means: 'a legal hold or an immutability policy forbids the change' },
+  BLOB_HELD: { retryable: false, means: 'the blob itself refuses the operation: a legal hold, an immutability policy, the archive tier, a lease or another type' },
   BLOB_HAS_SNAPSHOTS: { retryable: false, means: 'a blob with snapshots can only be deleted together with them' },
   BLOB_REFUSED: { retryable: false, means: 'the storage refuses the call as wrong; the message has its own code' },
 } as const satisfies Record<string, { retryable: boolean; close?: number; means: string }>

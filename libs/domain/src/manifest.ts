@@ -39,7 +39,9 @@ function sealedFile(state: SessionState, file: FileState, parts: readonly Placed
   const seal = seals.get(blob)
   if (seal === undefined) throw new TypeError(`no seal for ${blob}`)
   const { snapshot, etag } = seal
-  const held = parts.filter((part) => part.file === file).map(({ part }) => part.part)
+  // A part that goes on in a later file counts there, and has media in both.
+  const withMedia = new Set(file.parts.filter(({ startMs }) => startMs !== null).map(({ part }) => part))
+  const held = parts.filter((placed) => placed.file === file || withMedia.has(placed.part.part)).map(({ part }) => part.part)
   return { blob, snapshot, etag, mimeType, bytes, durationMs, startOffsetMs: startOffsetMs(state, file), commit, blocks, parts: held }
 }
 

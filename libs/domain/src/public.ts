@@ -55,12 +55,13 @@ export function startOffsetMs(state: Pick<SessionState, 'startedAt'>, file: Pick
  */
 function timelineOf(state: SessionState, parts: readonly PlacedPart[], files: readonly FileState[]): PublicTrack['timeline'] {
   let playedMs = 0
+  const known = new Set(parts.map(({ part }) => part.part))
   return files.flatMap((file) => {
     const base = playedMs
     playedMs += file.durationMs
     const zero = startOffsetMs(state, file)
-    return parts
-      .flatMap(({ file: of, part: { startMs } }) => (of !== file || startMs === null ? [] : [{ mediaMs: base + startMs, offsetMs: zero + startMs }]))
+    return file.parts
+      .flatMap(({ part, startMs }) => (startMs === null || !known.has(part) ? [] : [{ mediaMs: base + startMs, offsetMs: zero + startMs }]))
       .sort((a, b) => a.mediaMs - b.mediaMs)
   })
 }

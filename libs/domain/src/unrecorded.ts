@@ -1,6 +1,7 @@
 import type { FileState, GapState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
 import { knownChunks, partsOf, type KnownPart } from './parts.ts'
+import { filesOf } from './session.ts'
 import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
 
@@ -19,10 +20,14 @@ const REPORT_TOLERANCE_MS = 2000
 export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'parked' | 'reports' | 'gaps'>): Gap[] {
   const tracks = Map.groupBy(partsOf(state), ({ track }) => track)
   return [...tracks].flatMap(([track, parts]) => {
-    const placed = parts.flatMap(({ file, part }) => placeOf(file, part)).sort((a, b) => a.startedAt - b.startedAt)
-    return placed.flatMap((next, i) => {
-      const before = placed[i - 1]
-      return before === undefined ? [] : between(state, track, before, next)
+    const known = new Map(parts.map(({ part }) => [part.part, part]))
+    const placed = filesOf(state, track).flatMap((file) => placesIn(file, known)).sort((a, b) => a.startedAt - b.startedAt)
+    let before: Placed | undefined
+    return placed.flatMap((next) => {
+      const last = before
+      // What a part goes on with in a later file may lie within what was recorded.
+      if (last === undefined || next.endedAt > last.endedAt) before = next
+      return last === undefined || last.part.part === next.part.part ? [] : between(state, track, last, next)
     })
   })
 }
@@ -35,10 +40,14 @@ interface Placed {
   endedAt: number
 }
 
-function placeOf(file: FileState, part: KnownPart): Placed[] {
-  if (file.startedAt === null || part.startMs === null || part.endMs === null) return []
+/** A part that goes on in a later file has a place in both. */
+function placesIn(file: FileState, known: ReadonlyMap<string, KnownPart>): Placed[] {
+  if (file.startedAt === null) return []
   const zero = epochMs(file.startedAt)
-  return [{ part, startMs: part.startMs, startedAt: zero + part.startMs, endedAt: zero + part.endMs }]
+  return file.parts.flatMap(({ part: id, startMs, endMs }) => {
+    const part = known.get(id)
+    return part === undefined || startMs === null || endMs === null ? [] : [{ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs }]
+  })
 }
 
 function between(state: Pick<SessionState, 'reports' | 'gaps'>, track: string, before: Placed, next: Placed): Gap[] {

@@ -71,6 +71,25 @@ test('the manifest names the seal of every file that holds something, and accoun
   assert.throws(() => toManifest(state, new Map(), 0), TypeError)
 })
 
+test('a part that goes on in a later file counts once, and both files are shown to hold it at their times', () => {
+  const seen = live([
+    created(),
+    connected(1),
+    committed(1, [part({ stored: [[0, 4]], endMs: 5000 }), whole(2, { part: partB, startedAt: at(20), startMs: 20_000, endMs: 22_000 })], { durationMs: 22_000 }),
+    committed(1, [whole(20, { startMs: 10, endMs: 15_000 })], { file: 1, startedAt: at(5), durationMs: 15_000, bytes: 50 }),
+    finished({ webcam: [partA, partB] }, '9', 120),
+  ]).state
+  const shown = toPublicSession(seen, urls)
+  assert.equal(shown.status, 'complete')
+  const webcam = shown.tracks.webcam!
+  assert.deepEqual(webcam.parts.map(({ part: id, chunks, stored, gaps }) => [id, chunks, stored, gaps]), [[partB, 2, 2, []], [partA, 20, 20, []]])
+  assert.deepEqual(webcam.timeline, [{ mediaMs: 0, offsetMs: 0 }, { mediaMs: 20_000, offsetMs: 20_000 }, { mediaMs: 22_010, offsetMs: 5_010 }])
+  const seals = new Map<string, Seal>([0, 1].map((file) => [`${session}/webcam/${file}`, { snapshot: `s${file}`, etag: `e${file}` }]))
+  const manifest = toManifest(seen, seals, Date.parse(at(200)))
+  assert.deepEqual(manifest.tracks.webcam!.files.map(({ parts }) => parts), [[partB, partA], [partA]])
+  assert.deepEqual(manifest.tracks.webcam!.parts.map(({ part: id, chunks }) => [id, chunks]), [[partB, 2], [partA, 20]])
+})
+
 test('the rules know no clock and no chance: time comes as an argument', () => {
   const folder = new URL('../src/', import.meta.url)
   for (const file of readdirSync(folder)) {

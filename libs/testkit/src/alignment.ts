@@ -22,7 +22,7 @@ export interface Alignment {
 }
 
 /** Clocks of a file tick in whole ms, so a time may be rounded up in one place and down in another. */
-const TIME_TOLERANCE_MS = 1.01
+export const TIME_TOLERANCE_MS = 1.01
 
 /**
  * Says how `actual` differs from `expected`, in time that grows with their length and not its square: in a good file

@@ -60,7 +60,7 @@ export function checkManifest(manifest: Manifest, truth: SessionTruth, files?: T
       checkStoredRanges(ledger, part, findings)
       checkPartGaps(ledger, manifest.gaps.filter((gap) => gap.track === track && gap.part === part.part), true, findings)
       const holders = told.files.filter((file) => file.parts.includes(part.part)).length
-      if (holders > 1 || (holders === 0 && hasMedia(ledger.acknowledged))) findings.add('document', `part ${part.part} is in ${holders} files of track ${track}`, { part: part.part })
+      if (holders === 0 && hasMedia(ledger.acknowledged)) findings.add('document', `part ${part.part} is in no file of track ${track}`, { part: part.part })
     }
     for (const { blob, snapshot } of told.files) if (snapshot === '') findings.add('document', `${blob} is not sealed`)
     checkFiles(track, told.files, files?.[track], findings)

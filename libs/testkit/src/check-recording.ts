@@ -24,6 +24,11 @@ export interface CheckedPart {
   unacknowledged?: ReadonlyMap<number, Uint8Array>
   /** The gaps that status or manifest tell of this part. */
   gaps?: readonly ReportedGap[]
+  /**
+   * Of a part that goes on in a later file: the frames, by their order in the recording, that are to be in this one; or, of
+   * MP4, which of its bytes.
+   */
+  share?: { frames: ReadonlySet<number>; bytes: { from: number; to?: number }; isFirst: boolean }
 }
 
 export interface RecordingToCheck {
@@ -64,9 +69,11 @@ interface ReadPart extends CheckedPart {
  */
 export function checkRecording({ file, parts, growing = false }: RecordingToCheck): RecordingVerdict {
   const findings = new Findings()
-  const readParts = parts.toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt)).map(readPart)
+  const readParts = parts.map(readPart).toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt))
   const summary = emptySummary()
   for (const part of readParts) {
+    // Counted where it begins.
+    if (part.share?.isFirst === false) continue
     summary.acknowledgedChunks += part.acknowledged.size
     // A hole is told of only after it was waited for.
     summary.undeclaredHoles += growing ? 0 : checkGaps(part, findings)
@@ -94,7 +101,7 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   aligned.missing = aligned.missing.filter((e) => e < lastThere && !mayMiss(expected[e] as ExpectedFrame))
   checkFrames(file, expected, aligned, findings)
   if (ordered.every((part, index) => part === placed[index])) checkOffsets(ordered, expected, findings)
-  if (!growing) for (const part of placed) checkUndecodable(part, findings)
+  if (!growing) for (const part of placed) if (part.share?.isFirst !== false) checkUndecodable(part, findings)
   summary.frames = aligned.matched.length
   summary.lostChunks = chunksOf(expected, aligned.missing).size
   summary.duplicatedChunks = duplicatedChunks(expected, file.frames, aligned).size
@@ -105,7 +112,17 @@ function readPart(part: CheckedPart): ReadPart {
   const present = new Map(acknowledged)
   const isLost = (seq: number): boolean => (part.gaps ?? []).some(({ kind, from, to }) => kind === 'lost' && from <= seq && seq <= to)
   for (const [seq, bytes] of part.unacknowledged ?? []) if (!present.has(seq) && !isLost(seq)) present.set(seq, bytes)
-  return { ...part, acknowledged, present, recorded: readRecordedPart(present) }
+  const recorded = readRecordedPart(present)
+  return part.share === undefined ? { ...part, acknowledged, present, recorded } : { ...part, acknowledged, present, ...shareOf(part, recorded, part.share.frames) }
+}
+
+/** What goes on in a later file stands there as a part that was started with the first of its frames there. */
+function shareOf({ startedAt }: CheckedPart, recorded: RecordedPart, share: ReadonlySet<number>): Pick<ReadPart, 'startedAt' | 'recorded'> {
+  const frames = recorded.frames.filter((_, i) => share.has(i))
+  const firstMs = share.has(0) ? 0 : Math.min(...frames.map(({ timeMs }) => timeMs))
+  if (firstMs === 0 || frames.length === 0) return { startedAt, recorded: { ...recorded, frames } }
+  const moved = frames.map((frame) => ({ ...frame, timeMs: frame.timeMs - firstMs }))
+  return { startedAt: new Date(Date.parse(startedAt) + firstMs).toISOString(), recorded: { ...recorded, frames: moved } }
 }
 
 export function chunkMapOf(chunks: CheckedPart['chunks']): ReadonlyMap<number, Uint8Array> {
@@ -117,7 +134,7 @@ export function isMp4(firstChunk: Uint8Array | undefined): boolean {
 }
 
 function checkVerbatim(file: Uint8Array, parts: readonly ReadPart[], growing: boolean, findings: Findings): void {
-  const came = concat(parts.flatMap(({ present }) => [...present.keys()].toSorted((a, b) => a - b).map((seq) => present.get(seq) as Uint8Array)))
+  const came = concat(parts.map(({ present, share }) => concat([...present.keys()].toSorted((a, b) => a - b).map((seq) => present.get(seq) as Uint8Array)).subarray(share?.bytes.from, share?.bytes.to)))
   const at = firstDifference(file, growing ? came.subarray(0, file.length) : came)
   if (at >= 0) findings.add('verbatim-bytes', `${file.length} bytes instead of ${came.length}, the first difference at ${at}`, { at })
 }

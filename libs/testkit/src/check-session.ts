@@ -1,11 +1,9 @@
 import type { Manifest, PublicSession } from '@longtake/contracts'
 import { checkManifest, checkStatus, type SessionTruth, type TrackFiles } from './check-documents.ts'
-import { concat, firstDifference } from './bytes.ts'
-import { addSummaries, checkRecording, chunkMapOf, isMp4, type CheckedPart, type RecordingSummary } from './check-recording.ts'
-import { Findings, type Finding } from './findings.ts'
-import { readFinishedFile } from './finished-file.ts'
+import { addSummaries, checkRecording, type CheckedPart, type RecordingSummary } from './check-recording.ts'
+import type { Finding } from './findings.ts'
 import type { PartLedger } from './ledger.ts'
-import { contiguousRuns, readRecordedPart } from './recorder-output.ts'
+import { partsOfFiles } from './part-shares.ts'
 
 export interface SessionToCheck extends SessionTruth {
   status: PublicSession
@@ -47,38 +45,4 @@ function checkedPart(ledger: PartLedger, status: PublicSession): CheckedPart {
     gaps: told?.gaps ?? [],
     ...(ledger.closed === null ? {} : { length: ledger.closed.chunks }),
   }
-}
-
-/**
- * Which parts each file holds: as the manifest says, else where most of a part's frames (or, of MP4, first bytes) are. A part that is nowhere goes
- * to the last file, where it will be found missing.
- */
-export function partsOfFiles(files: readonly Uint8Array[], parts: readonly CheckedPart[], told?: Manifest['tracks'][string]): CheckedPart[][] {
-  const groups = Array.from({ length: Math.max(1, files.length) }, (): CheckedPart[] => [])
-  const last = groups.length - 1
-  const contents = files.map((file) => new Set(readFinishedFile(file, new Findings()).frames.map(({ identity }) => identity)))
-  for (const part of parts) {
-    const named = told?.files.findIndex((file) => file.parts.includes(part.part)) ?? -1
-    const index = named >= 0 ? named : fileOf(part, files, contents)
-    groups[index >= 0 && index <= last ? index : last]?.push(part)
-  }
-  return groups
-}
-
-function fileOf(part: CheckedPart, files: readonly Uint8Array[], contents: readonly ReadonlySet<string>[]): number {
-  if (files.length < 2) return 0
-  const chunks = chunkMapOf(part.chunks)
-  const first = chunks.get(0)
-  const identities = [...new Set(readRecordedPart(chunks).frames.map(({ identity }) => identity))]
-  const scores =
-    identities.length === 0 && first !== undefined && isMp4(first)
-      ? files.map((file) => sharedStart(file, concat(contiguousRuns(chunks).map(({ bytes }) => bytes))))
-      : contents.map((content) => identities.filter((identity) => content.has(identity)).length)
-  const best = Math.max(...scores)
-  return best === 0 ? -1 : scores.indexOf(best)
-}
-
-function sharedStart(file: Uint8Array, came: Uint8Array): number {
-  const at = firstDifference(file, came)
-  return at < 0 ? file.length : at
 }

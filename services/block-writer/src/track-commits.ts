@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { ChunkRecord } from '@longtake/contracts'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
-import { planCommit, type Track, type TrackFile } from './core/index.ts'
+import { planCommit, type Track, type TrackFile, type WorkStep } from './core/index.ts'
 import { instruments, withCommitSpan } from './telemetry.ts'
-import { Superseded, type Committed } from './track-storage.ts'
+import { FileRefused, Superseded, type Committed } from './track-storage.ts'
 import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
+
+/** A lease that somebody forgot lasts no longer; a shorter one is waited for, as it would cost a file. */
+const LEASE_MS = 60_000
+/** So many files of one track are not refused for what each of them is: then it is an outage. */
+const MAX_REFUSED = 16
 
 /** Brings a track from storage and to it, and says in recordings.events what storage has. */
 export class TrackCommits {
@@ -13,6 +18,10 @@ export class TrackCommits {
   readonly #name: string
   readonly #deps: WriterDeps
   #etags = new Map<number, string>()
+  /** Files that storage takes no change of, until a checkpoint of a later file tells so. */
+  readonly #refused = new Set<number>()
+  /** Since when a file's commits have been refused over a lease, ms. */
+  readonly #leasedSince = new Map<number, number>()
   /** What recordings.events lacks of each file, and when it was committed: to load a track is no sign of life of its session. */
   #untold = new Map<number, { readonly state: Committed; readonly at: Date }>()
 
@@ -26,7 +35,7 @@ export class TrackCommits {
   async load(): Promise<{ track: Track; isErased: boolean; coveredTo: bigint[] }> {
     const { storage, settings, clock } = this.#deps
     const isErased = await this.#deps.isErased()
-    const { track, etags, states } = await storage.load(settings.limits, clock.now())
+    const { track, etags, states } = await storage.load(settings.limits, clock.now(), this.#refused)
     this.#etags = etags
     this.#untold = new Map(states.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()
@@ -52,16 +61,29 @@ export class TrackCommits {
   }
 
   async #workOff(track: Track, nextOffset: bigint): Promise<void> {
-    const { storage, settings } = this.#deps
     const work = track.work()
     let given: Uint8Array | undefined
     for (;;) {
       const step = orUnwritable(() => work.next(given))
       if (step.done === true) break
-      given = step.value.kind === 'load' ? await storage.readPending(step.value.blob) : undefined
-      if (step.value.kind === 'pause' && track.freshBytes >= settings.workBytes) await this.#commitFiles(track, nextOffset)
+      given = await this.#serve(track, step.value, nextOffset)
     }
     await this.#commitFiles(track, nextOffset)
+  }
+
+  async #serve(track: Track, step: WorkStep, nextOffset: bigint): Promise<Uint8Array | undefined> {
+    const { storage, settings } = this.#deps
+    switch (step.kind) {
+      case 'load':
+        return storage.readPending(step.blob)
+      case 'read':
+        return storage.readMedia(track, step.media, this.#etags)
+      case 'pause':
+        if (track.freshBytes >= settings.workBytes) await this.#commitFiles(track, nextOffset)
+        return undefined
+      default:
+        return step satisfies never
+    }
   }
 
   async #commitFiles(track: Track, nextOffset: bigint): Promise<void> {
@@ -79,11 +101,13 @@ export class TrackCommits {
     const plan = orUnwritable(() => planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits))
     const before = this.#etags.get(file.number) ?? null
     const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before).catch(async (error: unknown) => {
-      if (error instanceof Superseded) await this.#eraseAgain()
+      if (error instanceof Superseded || error instanceof FileRefused) await this.#eraseAgain()
+      if (error instanceof FileRefused) this.#refuse(track, file.number, error)
       throw error
     })
     // A new blob needs no etag to match: only so could a session that was deleted meanwhile, by another owner, come back.
     if (before === null && (await this.#eraseAgain())) throw new Superseded('the session was deleted')
+    this.#leasedSince.delete(file.number)
     this.#etags.set(file.number, etag)
     this.#untold.set(file.number, { state, at: new Date(this.#deps.clock.now()) })
     if (!isUnderWork(track)) await this.#tell()
@@ -91,6 +115,19 @@ export class TrackCommits {
     instruments.commitDuration.record((performance.now() - startedAt) / 1000)
     logger.debug({ file: file.number, commit: state.commit.number, bytes, durationMs: state.durationMs, generation: state.generation }, 'committed')
     if (obsolete.length > 0) await storage.deleteAll(obsolete)
+  }
+
+  /** From the next load on, what comes of this file's parts goes into later files. */
+  #refuse(track: Track, file: number, { why, message }: FileRefused): void {
+    const { clock, logger } = this.#deps
+    if (why === 'leased') {
+      const since = this.#leasedSince.get(file) ?? clock.now()
+      this.#leasedSince.set(file, since)
+      if (clock.now() - since < LEASE_MS) return
+    }
+    if (track.closedFiles.length >= MAX_REFUSED) return
+    this.#refused.add(file)
+    logger.warn({ file, why, reason: message }, 'file closed: storage refuses to change it, and what comes of its parts goes into the next one')
   }
 
   /** True when another owner deleted the session meanwhile: then what was written here since is deleted, too. */

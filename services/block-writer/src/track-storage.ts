@@ -7,11 +7,14 @@ import {
   commitEvent,
   decodeCheckpoint,
   METADATA,
+  offsetIn,
   Track,
   TrackFile,
   writtenBy,
+  type Checkpoint,
   type CommitEvent,
   type CommitPlan,
+  type LeadIn,
   type NewBlock,
   type TrackLimits,
 } from './core/index.ts'
@@ -39,7 +42,30 @@ const SIDE = /^(pending|checkpoints)\//
 /** Somebody else wrote the blob: what is in memory is not what follows from it. */
 export class Superseded extends Error {}
 
+/** Storage takes no change of this file's blob, while it takes others: by a hold, a policy, an archive tier, or because it is gone. */
+export class FileRefused extends Error {
+  readonly why: 'held' | 'leased' | 'gone'
+
+  constructor(why: FileRefused['why'], message: string) {
+    super(message)
+    this.why = why
+  }
+}
+
+type LoadedFile = { readonly file: TrackFile; readonly properties: BlobProperties | null; readonly nextOffset: string }
+
 const IMMUTABLE = { contentType: 'application/octet-stream', metadata: {} } as const
+
+export interface CommitResult {
+  readonly etag: string
+  readonly state: Committed
+  /** Whether the answer was lost, and the blob had to be asked. */
+  readonly readBack: boolean
+  /** Side blobs that nothing needs any more. */
+  readonly obsolete: string[]
+  /** Of media blocks that were staged. */
+  readonly bytes: number
+}
 
 /** Reads and writes one track's blobs: files, checkpoints, pending chunks. */
 export class TrackStorage {
@@ -55,10 +81,12 @@ export class TrackStorage {
     this.#name = name
   }
 
-  async load(limits: TrackLimits, now: number): Promise<LoadedTrack> {
+  /** @param refused files that storage is known to take no change of */
+  async load(limits: TrackLimits, now: number, refused: ReadonlySet<number> = new Set()): Promise<LoadedTrack> {
     const track = new Track(this.#session, this.#name, limits)
+    const closed = new Set(refused)
     const etags = new Map<number, string>()
-    const restored: { file: TrackFile; properties: BlobProperties; nextOffset: string }[] = []
+    const restored = new Map<number, LoadedFile>()
     const prefix = BLOBS.track(this.#session, this.#name)
     const files: number[] = []
     const side: { name: string; age: number }[] = []
@@ -68,22 +96,32 @@ export class TrackStorage {
       // A track may be called as a folder of the session, where others keep their blobs.
       else if (SIDE.test(rest)) side.push({ name, age: now - lastModified.getTime() })
     }
-    for (const number of files.toSorted((a, b) => a - b)) {
-      const { checkpoint, name, properties } = await this.#readCheckpoint(number)
-      const file = TrackFile.restore(number, checkpoint, checkpoint.parts, name)
-      track.addFile(file, checkpoint.parts)
-      etags.set(number, properties.etag)
-      restored.push({ file, properties, nextOffset: checkpoint.nextOffset })
+    const names = side.map(({ name }) => name)
+    for (const number of new Set([...files, ...committedFiles(names)])) {
+      const found = await this.#readCheckpoint(number)
+      if (found === null) closed.add(number)
+      const { checkpoint, name } = found ?? (await this.#lastCheckpoint(number, names))
+      for (const other of checkpoint.closedFiles ?? []) closed.add(other)
+      if (found !== null) etags.set(number, found.properties.etag)
+      restored.set(number, { file: TrackFile.restore(number, checkpoint, checkpoint.parts, name), properties: found?.properties ?? null, nextOffset: checkpoint.nextOffset })
     }
+    const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
+    track.restore(inOrder.map(({ file }) => file), closed)
     if (files.length > 0) await this.#expectFiles(files.length)
+    const states = await this.#statesOf(track, inOrder)
+    await this.#deleteOrphans(track, side)
+    return { track, etags, states }
+  }
+
+  async #statesOf(track: Track, files: readonly LoadedFile[]): Promise<{ state: Committed; at: Date }[]> {
     const states: { state: Committed; at: Date }[] = []
-    for (const { file, properties, nextOffset } of restored) {
+    for (const { file, properties, nextOffset } of files) {
+      if (properties === null) continue
       const lists = await this.#store.blockList(BLOBS.file(this.#session, this.#name, file.number))
       const ids = lists?.committed.map(({ id }) => id) ?? []
       states.push({ state: withBlocks(commitEvent(track, file, properties.contentType, nextOffset), ids), at: properties.lastModified })
     }
-    await this.#deleteOrphans(track, side)
-    return { track, etags, states }
+    return states
   }
 
   /**
@@ -97,17 +135,40 @@ export class TrackStorage {
     if (found !== count) throw new Superseded(`a file of ${prefix} was begun while it was loaded`)
   }
 
-  async #readCheckpoint(number: number): Promise<{ checkpoint: ReturnType<typeof decodeCheckpoint>; name: string; properties: BlobProperties }> {
+  /** Null when the file is gone, or was overwritten by somebody who is no writer of ours. */
+  async #readCheckpoint(number: number): Promise<{ checkpoint: Checkpoint; name: string; properties: BlobProperties } | null> {
     const blob = BLOBS.file(this.#session, this.#name, number)
     for (let read = 0; read < READS; read++) {
       const properties = await this.#store.properties(blob)
       const name = properties?.metadata[METADATA.checkpoint]
-      if (properties === null || name === undefined) throw new Unwritable(`${blob} has no checkpoint`)
-      const found = await this.#store.readAll(name)
+      if (properties === null || name === undefined) return null
+      const found = await this.#readSide(name)
       if (found === null) continue
-      return { checkpoint: orUnwritable(() => decodeCheckpoint(found.bytes)), name, properties }
+      return { checkpoint: orUnwritable(() => decodeCheckpoint(found)), name, properties }
     }
     throw new Unwritable(`${blob} names a checkpoint that does not exist`)
+  }
+
+  /** A checkpoint of a file whose blob is gone: it says what was in it. The newest may be of a commit that found it gone. */
+  async #lastCheckpoint(number: number, names: readonly string[]): Promise<{ checkpoint: Checkpoint; name: string }> {
+    const own = names.map((name) => ({ name, by: writtenBy(name) })).filter(({ name, by }) => name.includes('/checkpoints/') && by?.file === number)
+    const newest = Math.max(...own.map(({ by }) => by!.number))
+    const older = own.filter(({ by }) => by!.number < newest)
+    for (const { name } of (older.length > 0 ? older : own).toSorted((a, b) => b.by!.number - a.by!.number)) {
+      const found = await this.#readSide(name)
+      if (found !== null) return { checkpoint: orUnwritable(() => decodeCheckpoint(found)), name }
+    }
+    throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
+  }
+
+  /** A side blob's bytes; null if there is none. One that cannot be read for what it is, as in the archive, makes its track unwritable only. */
+  async #readSide(name: string): Promise<Uint8Array | null> {
+    try {
+      return (await this.#store.readAll(name))?.bytes ?? null
+    } catch (error) {
+      if (isHeld(error)) throw new Unwritable(`${name} cannot be read`, { cause: error })
+      throw error
+    }
   }
 
   /** What was written for commits that failed, or not deleted by one that was cut short. */
@@ -119,19 +180,55 @@ export class TrackStorage {
       const last = by === null ? undefined : track.files[by.file]?.commitNumber
       // A commit of that number or a lower one can never succeed any more; one of a higher number may be under way.
       const isOver = by !== null && last !== undefined && by.number <= last
-      if (isOver || age > ORPHAN_MS) await this.#store.delete(name)
+      if (isOver || age > ORPHAN_MS) await this.#delete(name)
     }
   }
 
   /** The bytes of a pending blob. */
   async readPending(name: string): Promise<Uint8Array> {
-    const found = await this.#store.readAll(name)
+    const found = await this.#readSide(name)
     if (found === null) throw new Unwritable(`the pending blob ${name} does not exist`)
-    return found.bytes
+    return found
   }
 
-  /** Carries out a planned commit. Throws `Superseded` when the blob is not what the plan began from; whatever it throws, load again. */
-  async commit(plan: CommitPlan, etag: string | null): Promise<{ etag: string; state: Committed; readBack: boolean; obsolete: string[]; bytes: number }> {
+  /** Committed media of a file; undefined where it cannot be read any more. @param etags of the files as they are loaded */
+  async readMedia(track: Track, { file, block, skip, length }: LeadIn, etags: ReadonlyMap<number, string>): Promise<Uint8Array | undefined> {
+    const from = track.files[file]
+    if (from === undefined || !from.committed.some(({ id }) => id === block)) return undefined
+    try {
+      const read = await this.#store.readRange(BLOBS.file(this.#session, this.#name, file), { offset: offsetIn(from, block) + skip, count: length, ifMatch: etags.get(file) })
+      return read.outcome === 'read' ? await buffer(read.body) : undefined
+    } catch (error) {
+      if (isHeld(error)) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Carries out a planned commit. Throws `Superseded` when the blob is not what the plan began from, `FileRefused` when it
+   * takes no change; whatever it throws, load again.
+   */
+  async commit(plan: CommitPlan, etag: string | null): Promise<CommitResult> {
+    try {
+      return await this.#commit(plan, etag)
+    } catch (error) {
+      if (!isHeld(error) || etag === null) throw error
+      // A block was refused, which may have other reasons: what is asked of the blob itself decides.
+      const why = await this.#refusalOf(plan.blob, etag)
+      throw why === null ? error : new FileRefused(why, `${plan.blob} takes no blocks`)
+    }
+  }
+
+  /** Why a blob takes no commit; null if it does. Commits what it is already. */
+  async #refusalOf(blob: string, etag: string): Promise<'held' | 'leased' | null> {
+    const [properties, lists] = [await this.#store.properties(blob), await this.#store.blockList(blob)]
+    if (properties === null || lists === null) return null
+    const { contentType, metadata } = properties
+    const { outcome } = await this.#store.commitBlockList(blob, lists.committed.map(({ id }) => id), { ifMatch: etag, contentType, metadata })
+    return outcome === 'held' || outcome === 'leased' ? outcome : null
+  }
+
+  async #commit(plan: CommitPlan, etag: string | null): Promise<CommitResult> {
     await Promise.all(plan.pending.map(async ({ name, parts }) => this.#putNew(name, Buffer.concat(parts))))
     const ids: string[] = []
     let bytes = 0
@@ -150,12 +247,14 @@ export class TrackStorage {
       case 'committed':
         return { etag: outcome.etag, state: withBlocks(sealed.event, blockIds), readBack: outcome.readBack, obsolete: sealed.obsolete(), bytes }
       case 'conflict':
+        if (etag !== null && isNotOurs(outcome.found)) throw new FileRefused('gone', `${plan.blob} is gone`)
         throw new Superseded(`${plan.blob} was written by somebody else`)
       case 'invalid-block-list':
         // Another's commit, or seven days, have discarded what was staged: it is staged anew after loading.
         throw new Superseded(`blocks staged for ${plan.blob} are gone`)
       case 'held':
-        throw new LongtakeError('UNAVAILABLE', `${plan.blob} may not be changed: a hold or a policy protects it`)
+      case 'leased':
+        throw new FileRefused(outcome.outcome, `${plan.blob} may not be changed: it is ${outcome.outcome}`)
       case 'unknown':
         throw outcome.cause
       default:
@@ -165,7 +264,14 @@ export class TrackStorage {
 
   /** Deletes side blobs that nothing refers to any more. */
   async deleteAll(names: readonly string[]): Promise<void> {
-    await Promise.all(names.map(async (name) => this.#store.delete(name)))
+    await Promise.all(names.map(async (name) => this.#delete(name)))
+  }
+
+  /** What may not be deleted now is an orphan, which the next load tries to delete again. */
+  async #delete(name: string): Promise<void> {
+    await this.#store.delete(name).catch((error: unknown) => {
+      if (!isHeld(error)) throw error
+    })
   }
 
   async #stage(blob: string, bytes: Uint8Array): Promise<string> {
@@ -187,6 +293,17 @@ export class TrackStorage {
     // Names are unique to their commit, so a blob that is there is this one: its first answer was lost.
     await this.#store.put(name, bytes, { ifNoneMatch: '*', ...IMMUTABLE })
   }
+}
+
+const isHeld = (error: unknown): boolean => error instanceof LongtakeError && (error.code === 'BLOB_HELD' || error.code === 'BLOB_HAS_SNAPSHOTS')
+const isNotOurs = (found: BlobProperties | null): boolean => found?.metadata[METADATA.checkpoint] === undefined
+
+/** Numbers of files that had a second commit, by their checkpoints: the one of a first commit may be there without a file. */
+function committedFiles(names: readonly string[]): number[] {
+  return names.flatMap((name) => {
+    const by = name.includes('/checkpoints/') ? writtenBy(name) : null
+    return by !== null && by.number > 1 ? [by.file] : []
+  })
 }
 
 function withBlocks(event: CommitEvent, ids: readonly string[]): Committed {

@@ -7,7 +7,7 @@ import { Settling } from './settling.ts'
 import { instruments } from './telemetry.ts'
 import { isChunk, reasonToPark, type Entry, type TrackContent } from './track-entry.ts'
 import { TrackCommits } from './track-commits.ts'
-import { Superseded } from './track-storage.ts'
+import { FileRefused, Superseded } from './track-storage.ts'
 import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
 
@@ -257,7 +257,7 @@ export class TrackWriter {
   async #recover(error: unknown): Promise<void> {
     const { clock, settings, logger, signal } = this.#deps
     const superseded = error instanceof Superseded
-    instruments.commits.add(1, { outcome: superseded ? 'superseded' : 'failed' })
+    instruments.commits.add(1, { outcome: superseded ? 'superseded' : error instanceof FileRefused ? 'refused' : 'failed' })
     this.#failures++
     this.#failingSince ??= clock.now()
     this.#failure = error

@@ -93,6 +93,7 @@ export class World {
         this.#activity++
         await options.faults?.at?.(...change)
       },
+      ...(options.faults?.refuses === undefined ? {} : { refuses: options.faults.refuses }),
     })
   }
 

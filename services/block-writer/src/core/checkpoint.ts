@@ -5,6 +5,7 @@ import { packCues, packHeader, unpackCues, unpackHeader, type PackedHeader, type
 import { BinaryReader, BinaryWriter } from './binary.ts'
 import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
+import type { LeadIn, LeftPlace } from './continuation.ts'
 import { Part, type Container, type Place } from './part.ts'
 import type { Piece, StoredPiece } from './piece.ts'
 import type { RawPiece } from './raw.ts'
@@ -23,6 +24,8 @@ export interface CheckpointHead {
   /** Of the part that the file began with; null for MP4 and while there is no media. */
   readonly header: PartHeader | null
   readonly headerBytes: number
+  /** Files of the track that storage takes no change of any more. */
+  readonly closedFiles?: readonly number[]
 }
 
 /** A file with its parts as one commit left them: all that is needed to go on. */
@@ -52,6 +55,7 @@ interface SavedRun {
   wholeSeq: number | null
   tailFrom: number
   damaged: Ranges
+  leadIn?: LeadIn
   decoder: { state: DecoderState | null; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
   after: SavedSection
@@ -70,6 +74,7 @@ interface SavedPart {
   container: Container | null
   header: PackedHeader | null
   place: Place | null
+  continues?: LeftPlace
   stored: Ranges
   digestBytes: number
   bytes: number
@@ -117,7 +122,8 @@ function savePart(part: Part, binary: BinaryWriter): SavedPart {
   const digestBytes = binary.put(part.digests.pack(stored))
   const header = part.header === null ? null : packHeader(part.header)
   const runs = part.runs.map((run) => saveRun(run, binary))
-  return { id, client, mimeType, startedAt, closed, lost, rejected, container, header, place, stored, digestBytes, bytes, capturedTo, runs }
+  const continues = part.continues === null ? {} : { continues: part.continues }
+  return { id, client, mimeType, startedAt, closed, lost, rejected, container, header, place, ...continues, stored, digestBytes, bytes, capturedTo, runs }
 }
 
 function loadPart(saved: SavedPart, binary: BinaryReader): Part {
@@ -139,7 +145,7 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const decoder = saved === null ? null : { state: saved.state, tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged, decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged, ...(run.leadIn === null ? {} : { leadIn: run.leadIn }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
@@ -155,6 +161,7 @@ function loadRun(saved: SavedRun, binary: BinaryReader): Run {
   run.wholeSeq = saved.wholeSeq
   run.tailFrom = saved.tailFrom
   run.damaged = saved.damaged
+  run.leadIn = saved.leadIn ?? null
   if (saved.decoder !== null) {
     const { state, tailLength, tailBlob } = saved.decoder
     // A copy, so that it does not keep the whole checkpoint in memory (`slice` would not copy a Buffer).

@@ -112,7 +112,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     track.planned(parts)
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
-    const checkpoint = encodeCheckpoint({ number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, parts })
+    const checkpoint = encodeCheckpoint({ number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
     const contentType = contentTypeOf(file, parts)
     return {
       header,
@@ -156,11 +156,15 @@ export function commitEvent(track: Track, file: TrackFile, contentType: string, 
   }
 }
 
-/** File 0 also keeps the parts that have no place yet. */
-const partsOf = (track: Track, file: TrackFile): Part[] => (file.number === 0 ? [...file.parts, ...track.unplaced] : file.parts)
+/** The first file that can be written also keeps the parts that have no place yet. */
+function partsOf(track: Track, file: TrackFile): readonly Part[] {
+  if (file.closed) return [...file.parts, ...file.unplaced]
+  return file === track.home ? [...file.parts, ...track.unplaced] : file.parts
+}
 const durationOf = (file: TrackFile): number => Math.max(0, ...file.spans.map(({ endMs }) => endMs))
 
-function offsetIn(file: TrackFile, id: string): number {
+/** Where a committed block stands in a file's blob. */
+export function offsetIn(file: TrackFile, id: string): number {
   let offset = file.headerBytes
   for (const block of file.committed) {
     if (block.id === id) return offset

@@ -24,6 +24,10 @@ export class TrackFile {
   /** Side blobs that the last commit refers to, and its checkpoint and the one before. */
   pendingBlobs: ReadonlySet<string> = new Set()
   checkpoints: readonly string[] = []
+  /** As loaded: parts that had no place yet in its last commit. */
+  unplaced: readonly Part[] = []
+  /** Storage takes no change of it any more: it stays as its last commit left it, and what comes goes into later files. */
+  closed = false
   /** Something other than its parts has changed: a part left it. */
   dirty = false
 
@@ -37,6 +41,7 @@ export class TrackFile {
     file.startedAt = head.startedAt
     file.headerBytes = head.headerBytes
     file.parts = parts.filter((part) => part.place !== null)
+    file.unplaced = parts.filter((part) => part.place === null)
     file.header = head.header
     file.commitNumber = head.number
     file.commitId = head.commitId
@@ -47,14 +52,22 @@ export class TrackFile {
     return file
   }
 
-  /** Puts a part where its start says; the first one makes the file what it is. */
-  insert(part: Part): void {
+  /**
+   * Puts a part where its start says; the first one makes the file what it is.
+   * @param header of the file that the part was in before: what was made for that one has its track numbers
+   */
+  insert(part: Part, header: PartHeader | null = part.header): void {
     if (this.parts.length === 0) {
       this.container = part.container
-      this.header = part.header
-      this.startedAt = part.startedAt
+      this.header = header
+      this.startedAt = part.continues === null ? part.startedAt : new Date(startOf(part).startedAtMs).toISOString()
     }
     this.parts = [...this.parts, part].toSorted((a, b) => byStart(startOf(a), startOf(b)))
+  }
+
+  /** Of its last commit, without the header. */
+  get mediaBytes(): number {
+    return this.committed.reduce((sum, { length }) => sum + length, 0)
   }
 
   /** Its parts that have media. */
@@ -66,7 +79,8 @@ export class TrackFile {
   }
 }
 
-const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: Date.parse(part.startedAt ?? '') })
+/** When what it has in its file began; of a part that has no place yet, what it has to put into one. */
+export const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: Date.parse(part.startedAt ?? '') + part.fromMs })
 
 /** All pending blobs that these parts need. */
 export function blobsOf(parts: readonly Part[]): Set<string> {

@@ -32,7 +32,8 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
   if (part.container === 'mp4') {
     if (part.pieces.length === 0) return null
     // Nobody reads its boxes here: it lasts from its start to its last chunk, by the recorder's clock.
-    return { startMs: place.offsetMs, endMs: place.offsetMs + Math.max(0, (part.capturedTo ?? 0) - Date.parse(part.startedAt ?? '')) }
+    const startMs = place.offsetMs + (place.fromMs ?? 0)
+    return { startMs, endMs: Math.max(startMs, place.offsetMs + (part.capturedTo ?? 0) - Date.parse(part.startedAt ?? '')) }
   }
   let [startMs, endMs] = [Infinity, -Infinity]
   for (const piece of part.pieces) {

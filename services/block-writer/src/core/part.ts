@@ -1,12 +1,14 @@
 import type { ChunkRecord, DeclarationOf, PartState, SeqRange } from '@longtake/contracts'
 import { endOf, hasSeq, insertRange } from '@longtake/domain'
-import { mapTracks, packHeader, sniff, StreamReader, type PartHeader, type ReaderState } from '@longtake/webm'
+import { mapTracks, sniff, StreamReader, type PartHeader, type TrackInfo } from '@longtake/webm'
+import { fromMsOf, type LeftPlace } from './continuation.ts'
 import { DeclaredLost } from './declared-lost.ts'
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { HeldChunks } from './held-chunks.ts'
 import { moved, type Piece } from './piece.ts'
 import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
+import { knownState } from './reader-state.ts'
 import { Run, type Decoders } from './run.ts'
 import { VerbatimDecoder } from './verbatim.ts'
 
@@ -23,6 +25,8 @@ export interface Place {
   readonly file: number
   /** File time of the part's own time 0, frozen with the first commit. */
   readonly offsetMs: number
+  /** The part's own time from which on it stands in this file; not set where it began there. */
+  readonly fromMs?: number
 }
 
 /** A header of this length is none: real ones have a few hundred bytes. */
@@ -42,6 +46,8 @@ export class Part {
   container: Container | null = null
   header: PartHeader | null = null
   place: Place | null = null
+  /** Set once it goes on in another file than it began in; that one keeps the media that it has. */
+  continues: LeftPlace | null = null
   /** Changed in place. */
   stored: SeqRange[] = []
   digests = new Digests()
@@ -105,6 +111,11 @@ export class Part {
     this.#put(chunk)
     this.#takeHeldInOrder()
     return 'taken'
+  }
+
+  /** Whether a chunk of this number is here. */
+  has(seq: number): boolean {
+    return hasSeq(this.stored, seq) || this.#held.get(seq) !== undefined
   }
 
   /** Takes what is held whatever is missing before it. */
@@ -175,12 +186,57 @@ export class Part {
   /** How long it is as far as is known, ms: one that is being recorded now may become of any length. */
   get lengthMs(): number {
     if (this.closed === null && this.latencyMs !== null && this.latencyMs < LIVE_MS) return Infinity
-    return Math.max(0, (this.capturedTo ?? 0) - Date.parse(this.startedAt ?? ''))
+    return Math.max(0, (this.capturedTo ?? 0) - Date.parse(this.startedAt ?? '') - this.fromMs)
   }
 
-  /** Whether it is known what it is and when it was. */
+  /** Whether it is known what it is and when it was, and, of one that goes on in another file, whether it has media for that. */
   get placeable(): boolean {
-    return this.place === null && this.rejected === null && this.startedAt !== null && (this.container === 'mp4' || this.header !== null)
+    if (this.place !== null || this.rejected !== null || this.startedAt === null) return false
+    return this.continues === null ? this.#isRecognised : this.#hasWork || this.pieces.length > 0
+  }
+
+  /** The part's own time from which on it stands in its file, or will. */
+  get fromMs(): number {
+    if (this.place !== null) return this.place.fromMs ?? 0
+    if (this.continues === null) return 0
+    return fromMsOf(this)
+  }
+
+  /**
+   * Its committed media stays where it is, and it goes on in a later file, which `settle` gives it. Returns what stays.
+   * @param tracks of the file that it leaves
+   */
+  leave(tracks: readonly TrackInfo[]): Part {
+    const place = this.place!
+    const stays = new Part(this.id)
+    const { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, stored, digests, bytes, capturedTo, committedMedia, committedTo } = this
+    Object.assign(stays, { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, place, digests, bytes, capturedTo, committedMedia, committedTo })
+    stays.stored = stored.map(([from, to]) => [from, to])
+    stays.runs = this.runs.map((run) => run.leave(tracks, place))
+    const endMs = stays.pieces.reduce((latest, piece) => Math.max(latest, piece.endMs), place.offsetMs + (place.fromMs ?? 0))
+    const mp4EndMs = Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
+    this.continues = { file: place.file, offsetMs: place.offsetMs, toMs: container === 'mp4' ? mp4EndMs : endMs - place.offsetMs }
+    this.place = null
+    this.dirty = true
+    return stays
+  }
+
+  /** Gives it its place in a file. @param offsetMs file time of what it has to put there first */
+  settle(file: number, offsetMs: number): void {
+    const { fromMs, continues } = this
+    if (continues === null) this.place = { file, offsetMs }
+    else if (this.container === 'mp4') this.place = { file, offsetMs: offsetMs - fromMs, fromMs }
+    else {
+      this.place = { file, offsetMs: continues.offsetMs, fromMs }
+      this.move(offsetMs - fromMs - continues.offsetMs)
+    }
+    this.dirty = true
+  }
+
+  /** Makes room in front of what it goes on with in its file. */
+  beginEarlier(byMs: number): void {
+    this.move(byMs)
+    this.place = { ...this.place!, fromMs: this.fromMs - byMs }
   }
 
   /** Makes one run of those that touch; for a part that has no place yet. */
@@ -196,25 +252,31 @@ export class Part {
   /** Decodes and joins all that can be; `fileHeader` is that of the file's first part. */
   *work(fileHeader: PartHeader | null): Work {
     if (this.place === null) return
-    yield* pausing(this.#workRuns(this.#decoders(fileHeader)), () => this.#flush())
+    yield* pausing(this.#workRuns(this.#decoders(fileHeader), fileHeader?.tracks ?? []), () => this.#flush())
     this.#flush()
   }
 
-  *#workRuns(decoders: Decoders): Work {
+  *#workRuns(decoders: Decoders, tracks: readonly TrackInfo[]): Work {
     for (let i = 0; i < this.runs.length; i++) {
       const run = this.runs[i]!
       run.begin(decoders)
       for (;;) {
-        yield* run.decode(decoders)
+        yield* this.#decode(i, decoders, tracks)
         const next = this.runs[i + 1]
         if (next === undefined || next.from !== run.to + 1) break
-        if (next.decoded) yield* next.decode(decoders)
+        if (next.decoded) yield* this.#decode(i + 1, decoders, tracks)
         if (run.decoded) yield* run.join(next, decoders)
         else for (const piece of next.raw) run.raw.push(piece)
         run.to = next.to
         this.runs.splice(i + 1, 1)
       }
     }
+  }
+
+  *#decode(i: number, decoders: Decoders, tracks: readonly TrackInfo[]): Work {
+    const run = this.runs[i]!
+    if (this.hasWorkAt(i) || run.leftFresh) yield* run.repeatLeadIn(tracks, this.place!)
+    yield* run.decode(decoders)
   }
 
   #flush(): void {
@@ -227,8 +289,17 @@ export class Part {
 
   /** Whether there is something left for `work`: an owner before this one ended in the middle of it. */
   get unfinished(): boolean {
-    if (this.place === null) return false
-    return this.runs.some((run, i) => run.waiting || (!run.decoded && this.container === 'webm') || (run.decoded && this.runs[i + 1]?.from === run.to + 1))
+    return this.place === null ? this.continues !== null && this.placeable : this.#hasWork
+  }
+
+  get #hasWork(): boolean {
+    return this.runs.some((_run, i) => this.hasWorkAt(i))
+  }
+
+  /** Whether there is something left for `work` in this run, or to join it with the next. */
+  hasWorkAt(i: number): boolean {
+    const run = this.runs[i]!
+    return run.waiting || (!run.decoded && this.container === 'webm') || (run.decoded && this.runs[i + 1]?.from === run.to + 1)
   }
 
   /** Moves all of its media in time; `work` must have been done before. */
@@ -314,23 +385,5 @@ export class Part {
   #reject(message: string): void {
     this.rejected = { code: 'REC_NOT_A_RECORDING', message }
     this.dirty = true
-  }
-}
-
-/** All that a reader needs to know of a part to go on behind a hole. */
-function knownState(header: PartHeader): ReaderState {
-  return {
-    version: 1,
-    phase: 'search',
-    offset: 0,
-    skip: 0,
-    docType: header.docType,
-    timestampScale: header.timestampScale,
-    header: packHeader(header),
-    earlyTracks: null,
-    segmentEnd: null,
-    clusterEnd: null,
-    clusterStart: 0,
-    clusterTicks: null,
   }
 }

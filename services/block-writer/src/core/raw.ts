@@ -1,3 +1,5 @@
+import type { LeadIn } from './continuation.ts'
+
 /** Consecutive chunks of a part as they came, kept beside the file until what surrounds them is whole. */
 export interface RawPiece {
   readonly from: number
@@ -10,10 +12,11 @@ export interface RawPiece {
 }
 
 /**
- * What work asks of its caller. `load`: the bytes of this pending blob, which the step that asks uses at once. `pause`:
- * everything is consistent, so what was made until now may be committed before more is loaded.
+ * What work asks of its caller. `load`: the bytes of this pending blob, which the step that asks uses at once. `read`: media
+ * of a file, or nothing where that cannot be read. `pause`: everything is consistent, so what was made until now may be
+ * committed before more is loaded.
  */
-export type WorkStep = { readonly kind: 'load'; readonly blob: string } | { readonly kind: 'pause' }
+export type WorkStep = { readonly kind: 'load'; readonly blob: string } | { readonly kind: 'read'; readonly media: LeadIn } | { readonly kind: 'pause' }
 
 /**
  * Work that stops wherever it needs a blob and goes on there with its bytes. Bytes are never kept for later, so memory is

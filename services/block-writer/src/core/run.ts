@@ -1,4 +1,6 @@
 import { unionRanges, type Ranges } from '@longtake/domain'
+import type { TrackInfo } from '@longtake/webm'
+import { isStored, leadInOf, leadInPieces, type LeadIn } from './continuation.ts'
 import type { Decoded, DecoderState } from './decoder.ts'
 import type { Piece } from './piece.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
@@ -48,6 +50,10 @@ export class Run {
   decoder: Decoder | null = null
   /** The decoder as loaded, until it is needed. */
   saved: SavedDecoder | null = null
+  /** What a later file must repeat in front of what goes on there; set while the run has nothing in that file. */
+  leadIn: LeadIn | null = null
+  /** Whether it had media that was in no commit when its part left a file: that goes behind the lead-in. */
+  leftFresh = false
   before: Piece[] = []
   after: Piece[] = []
   /** Chunks with bytes that are no sound element. */
@@ -144,7 +150,39 @@ export class Run {
     this.decoder = next.decoder
     this.saved = next.saved
     this.unfed = next.unfed
+    this.leadIn = next.leadIn
     this.tailFrom = next.tailFrom
+  }
+
+  /** File time of the last frame of the track that ended first; null where nothing was decoded. */
+  get playedTo(): number | null {
+    const times = this.snapshot()?.state?.writer.tracks.map(({ lastMs }) => lastMs) ?? []
+    return times.length === 0 ? null : Math.min(...times)
+  }
+
+  /** Leaves its committed media where it is and goes on without it; returns what stays. */
+  leave(tracks: readonly TrackInfo[], { file, offsetMs }: { readonly file: number; readonly offsetMs: number }): Run {
+    const stays = new Run(this.from, this.to)
+    const { wholeFrom, wholeSeq, tailFrom, damaged } = this
+    Object.assign(stays, { wholeFrom, wholeSeq, tailFrom, damaged, saved: this.snapshot() })
+    stays.before = this.before.filter(isStored)
+    stays.after = this.after.filter(isStored)
+    if (stays.after.length > 0) this.leadIn = leadInOf(stays.after, tracks, file, offsetMs)
+    this.leftFresh = this.after.some(({ kind }) => kind === 'fresh')
+    this.before = this.before.filter(({ kind }) => kind === 'fresh')
+    this.after = this.after.filter(({ kind }) => kind === 'fresh')
+    return stays
+  }
+
+  /** Puts the lead-in, if there is one, in front of what it goes on with; leaves it out where storage does not give it. */
+  *repeatLeadIn(tracks: readonly TrackInfo[], { offsetMs }: { readonly offsetMs: number }): Work {
+    const { leadIn, leftFresh } = this
+    this.leftFresh = false
+    if (leadIn === null) return
+    const bytes = yield { kind: 'read', media: leadIn }
+    this.leadIn = null
+    const pieces = bytes === undefined ? [] : leadInPieces(bytes, tracks, leadIn, offsetMs)
+    this.after = leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces]
   }
 
   /** Ends the open cluster, so that all that was decoded is in pieces. */

@@ -1,12 +1,14 @@
-import type { ChunkRecord, DeclarationOf } from '@longtake/contracts'
-import { compatible } from '@longtake/webm'
-import { TrackFile } from './file.ts'
+import type { ChunkRecord } from '@longtake/contracts'
+import { compatible, mapTracks, type PartHeader } from '@longtake/webm'
+import { blobsOf, startOf, TrackFile } from './file.ts'
+import { fromMsOf } from './continuation.ts'
+import { isNews, type PartDeclaration } from './declarations.ts'
 import { Part, type Taken } from './part.ts'
 import { freshLength } from './piece.ts'
 import { pausing, type Work } from './raw.ts'
 import { makeRoom, placeInFile, type FoundPlace } from './timeline.ts'
 
-export type TrackDeclaration = DeclarationOf<'part-opened'> | DeclarationOf<'part-closed'> | DeclarationOf<'chunks-lost'>
+export type TrackDeclaration = PartDeclaration
 
 export interface TrackLimits {
   /** How long chunks behind a hole wait for it to be filled, ms. */
@@ -20,8 +22,11 @@ export interface TrackLimits {
 /** What a chunk that waits takes beside its payload, bytes: many tiny ones end the wait, too. */
 const HELD_OVERHEAD_BYTES = 1024
 
-/** A part that began before a longer file than this gets a file of its own: every block would have to be written again. */
-const MAX_SHIFTED_BYTES = 256 * 1024 * 1024
+/**
+ * More committed media is not moved for a part that comes late; it gets a file of its own. Every block that moves is read
+ * and staged again while the track's commits wait: about a second at Azure's rates, and eight blocks.
+ */
+const MAX_MOVED_BYTES = 32 * 1024 * 1024
 
 /**
  * One track of a session: its parts and the files they are in. Pure: chunks and declarations come in, `work` decodes and
@@ -49,26 +54,49 @@ export class Track {
     this.#limits = limits
   }
 
-  /** A loaded file. Files are added in order of their numbers. */
-  addFile(file: TrackFile, parts: readonly Part[]): void {
-    // One that is missing before it was planned together with it, and its writer ended in between.
-    while (this.files.length < file.number) this.#file(this.files.length)
-    this.files[file.number] = file
-    for (const part of parts) {
+  /**
+   * Takes over what was loaded of all files.
+   * @param closed numbers of files that storage takes no change of any more
+   */
+  restore(files: readonly TrackFile[], closed: ReadonlySet<number>): void {
+    for (const file of files) {
+      // One that is missing before it was planned together with it, and its writer ended in between.
+      while (this.files.length < file.number) this.#file(this.files.length)
+      this.files[file.number] = file
+    }
+    for (const number of closed) this.#file(number).closed = true
+    for (const part of files.flatMap((file) => [...file.parts, ...file.unplaced])) {
       const known = this.#parts.get(part.id)
-      // A part that got its place in another file may still stand unplaced in file 0: that commit had not happened yet.
-      if (known === undefined || known.place === null) this.#parts.set(part.id, part)
-      if (known !== undefined) this.files[0]!.dirty = true
+      if (known === undefined || isLater(part, known)) this.#parts.set(part.id, part)
       this.#measure(part)
       if (part.client !== null) this.#clients.add(part.client)
     }
+    for (const file of files) {
+      // What went on in another file needs nothing here any more.
+      file.parts = file.parts.map((part) => (this.#isCurrent(part) ? part : part.leave([])))
+      if (file.closed) file.pendingBlobs = blobsOf([...file.parts, ...file.unplaced.filter((part) => this.#isCurrent(part))])
+      // A part that got its place in another file still stands unplaced in this one: that commit had not happened yet.
+      else if (!file.unplaced.every((part) => this.#isCurrent(part))) file.dirty = true
+    }
+  }
+
+  /** The first file that can be written. */
+  get home(): TrackFile {
+    for (let number = 0; ; number++) {
+      const file = this.#file(number)
+      if (!file.closed) return file
+    }
+  }
+
+  get closedFiles(): number[] {
+    return this.files.filter(({ closed }) => closed).map(({ number }) => number)
   }
 
   get parts(): Part[] {
     return [...this.#parts.values()]
   }
 
-  /** Parts that have no place yet. File 0 keeps them. */
+  /** Parts that have no place yet. The home file keeps them. */
   get unplaced(): Part[] {
     return this.parts.filter((part) => part.place === null)
   }
@@ -80,6 +108,7 @@ export class Track {
 
   takeChunk(chunk: ChunkRecord, now: number): Taken {
     const part = this.#part(chunk.part)
+    if (this.#isInClosedFile(part) && !part.has(chunk.seq)) this.#leave(part)
     const taken = part.take(chunk, now)
     this.#clients.add(chunk.client)
     if (part.firstTakenAt !== null && !part.committedMedia) this.#unplayable.add(part)
@@ -91,6 +120,10 @@ export class Track {
 
   declare(declaration: TrackDeclaration): void {
     const part = this.#part(declaration.part)
+    if (this.#isInClosedFile(part)) {
+      if (!isNews(part, declaration)) return
+      this.#leave(part)
+    }
     switch (declaration.type) {
       case 'part-opened':
         part.declareOpened(declaration)
@@ -135,26 +168,31 @@ export class Track {
   }
 
   *#workParts(): Work {
-    for (const file of this.files) for (const part of file.parts) yield* part.work(file.header)
+    for (const file of this.files) {
+      for (const part of file.parts) {
+        if (!this.#isCurrent(part)) continue
+        if (file.closed ? part.unfinished : !this.#beginsInTime(file, part)) this.#leave(part)
+        else if (!file.closed) yield* part.work(file.header)
+      }
+    }
     for (const part of this.unplaced) {
-      part.joinRaw()
+      if (part.continues === null) part.joinRaw()
       yield* part.recognise()
       if (part.placeable) this.#place(part)
       yield* part.work(this.#fileOf(part)?.header ?? null)
     }
   }
 
-  /** Files with something to commit; file 0 last, since it keeps parts until the file that got them is committed. */
+  /** Files with something to commit; the home file last, since it keeps parts until the file that got them is committed. */
   get dirtyFiles(): TrackFile[] {
-    const dirty = this.files.filter((file) => file.dirty || file.parts.some((part) => part.dirty))
-    const first = this.files[0]
-    if (this.unplaced.some((part) => part.dirty) && (first === undefined || !dirty.includes(first))) dirty.unshift(this.#file(0))
-    return dirty.toSorted((a, b) => b.number - a.number)
+    const dirty = new Set(this.files.filter((file) => !file.closed && (file.dirty || file.parts.some((part) => part.dirty))))
+    if (this.unplaced.some((part) => part.dirty)) dirty.add(this.home)
+    return [...dirty].toSorted((a, b) => b.number - a.number)
   }
 
   /** Whether a commit is due for what was loaded: its owner ended in the middle of longer work. */
   get unfinished(): boolean {
-    return this.files.some(({ dirty }) => dirty) || this.parts.some(({ unfinished }) => unfinished)
+    return this.files.some(({ dirty, closed }) => dirty && !closed) || this.parts.some(({ unfinished }) => unfinished)
   }
 
   /** Decoded media that no commit has yet. */
@@ -209,32 +247,58 @@ export class Track {
     return part.place === null ? null : (this.files[part.place.file] ?? null)
   }
 
+  #isCurrent(part: Part): boolean {
+    return this.#parts.get(part.id) === part
+  }
+
+  #isInClosedFile(part: Part): boolean {
+    return this.#fileOf(part)?.closed ?? false
+  }
+
+  /** What comes of this part goes into a later file than the one that it is in. */
+  #leave(part: Part): void {
+    const file = this.#fileOf(part)!
+    const stays = part.leave(file.header?.tracks ?? [])
+    file.parts = file.parts.map((other) => (other === part ? stays : other))
+    if (file.closed) file.pendingBlobs = blobsOf(file.parts)
+  }
+
+  /** What a part goes on with in its file may turn out to begin earlier: false where there is no room for that. */
+  #beginsInTime(file: TrackFile, part: Part): boolean {
+    const earlyMs = part.continues === null ? 0 : part.fromMs - fromMsOf(part)
+    if (earlyMs <= 0) return true
+    if (file.parts.length > 1 || file.mediaBytes > MAX_MOVED_BYTES) return false
+    part.beginEarlier(earlyMs)
+    file.startedAt = new Date(startOf(part).startedAtMs).toISOString()
+    return true
+  }
+
   /** Puts a part into the first file where it fits, else into one of its own. */
   #place(part: Part): void {
-    const startedAtMs = Date.parse(part.startedAt!)
-    const { lengthMs } = part
-    for (let number = 0; ; number++) {
+    const leftHeader = part.continues === null ? part.header : this.files[part.continues.file]!.header
+    for (let number = part.continues === null ? 0 : part.continues.file + 1; ; number++) {
       const file = this.#file(number)
-      const found = file.parts.length === 0 ? { offsetMs: 0, shiftMs: 0 } : this.#placeIn(file, part, { part: part.id, startedAtMs, lengthMs })
+      if (file.closed) continue
+      const found = file.parts.length === 0 ? { offsetMs: 0, shiftMs: 0 } : this.#placeIn(file, part, leftHeader)
       if (found === null) continue
       if (found.shiftMs > 0) {
         for (const other of file.parts) other.move(found.shiftMs)
-        file.startedAt = part.startedAt
+        file.startedAt = new Date(startOf(part).startedAtMs).toISOString()
       }
-      part.place = { file: number, offsetMs: found.offsetMs }
-      part.dirty = true
-      file.insert(part)
-      // It leaves what file 0 keeps of it.
-      if (number > 0) this.#file(0).dirty = true
+      part.settle(number, found.offsetMs)
+      file.insert(part, leftHeader)
+      // It leaves what the home file keeps of it.
+      if (file !== this.home) this.home.dirty = true
       return
     }
   }
 
-  #placeIn(file: TrackFile, part: Part, span: { part: string; startedAtMs: number; lengthMs: number }): FoundPlace | null {
+  #placeIn(file: TrackFile, part: Part, leftHeader: PartHeader | null): FoundPlace | null {
     if (part.container !== 'webm' || file.header === null || file.committed.length >= this.#limits.fullAtBlocks || !compatible(file.header, part.header!).compatible) return null
-    const found = placeInFile(file.spans, Date.parse(file.startedAt!), span)
-    const bytes = file.committed.reduce((sum, { length }) => sum + length, 0)
-    return found !== null && found.shiftMs > 0 && bytes > MAX_SHIFTED_BYTES ? null : found
+    // What it has decoded already has the track numbers of the file that it left.
+    if (part.continues !== null && !isSameMap(mapTracks(file.header, part.header!), mapTracks(leftHeader!, part.header!))) return null
+    const found = placeInFile(file.spans, Date.parse(file.startedAt!), { ...startOf(part), lengthMs: part.lengthMs })
+    return found !== null && found.shiftMs > 0 && file.mediaBytes > MAX_MOVED_BYTES ? null : found
   }
 
   #makeRoomInAll(): void {
@@ -244,6 +308,16 @@ export class Track {
   /** Late data may be longer than the room that was left for it: what stands behind moves on. */
   #makeRoom(file: TrackFile): void {
     if (file.container !== 'webm') return
-    for (const { part, deltaMs } of makeRoom(file.spans)) this.#parts.get(part)!.move(deltaMs)
+    for (const { part, deltaMs } of makeRoom(file.spans)) file.parts.find(({ id }) => id === part)!.move(deltaMs)
   }
+}
+
+/** Of two states of one part that were loaded: it goes on in one file after another, and has no place before it has one. */
+function isLater(a: Part, b: Part): boolean {
+  const [left, than] = [a.continues?.file ?? -1, b.continues?.file ?? -1]
+  return left === than ? b.place === null : left > than
+}
+
+function isSameMap(a: ReadonlyMap<number, number> | null, b: ReadonlyMap<number, number> | null): boolean {
+  return a !== null && b !== null && a.size === b.size && [...a].every(([from, to]) => b.get(from) === to)
 }

@@ -1,0 +1,95 @@
+import { ClusterWriter, KeyframeGate, StreamReader, type TrackInfo } from '@longtake/webm'
+import type { Container } from './part.ts'
+import type { FreshPiece, Piece, StoredPiece } from './piece.ts'
+
+/**
+ * A part whose file takes no change any more, or none at a reasonable price, goes on in a later file of its track: what is
+ * committed stays, and what comes is put into the next one.
+ */
+export interface LeftPlace {
+  readonly file: number
+  readonly offsetMs: number
+  /** The part's own time at the end of the media that stays there. */
+  readonly toMs: number
+}
+
+/**
+ * Committed media from a run's last video keyframe on, which the later file repeats in front of what goes on there: without
+ * it, its first frames could not be decoded, and Chrome would not play the file at all.
+ */
+export interface LeadIn {
+  readonly file: number
+  /** Block in which it begins, how many of its bytes are before that, and how many bytes it has from there on. */
+  readonly block: string
+  readonly skip: number
+  readonly length: number
+  /** The part's own time of that keyframe, and file time of the part's own time 0. */
+  readonly fromMs: number
+  readonly offsetMs: number
+}
+
+/** More is not repeated: recorders make keyframes every few seconds, and all of it is read at once. */
+const MAX_LEAD_IN_BYTES = 8 * 1024 * 1024
+
+/** The lead-in that these neighbouring pieces have; null where there is no keyframe near their end, or no video. */
+export function leadInOf(pieces: readonly Piece[], tracks: readonly TrackInfo[], file: number, offsetMs: number): LeadIn | null {
+  const video = tracks.find(({ type }) => type === 'video')
+  if (video === undefined) return null
+  let length = 0
+  for (const piece of pieces.toReversed()) {
+    if (piece.kind !== 'stored' || piece.moveMs !== 0) return null
+    const cue = piece.cues.findLast(({ track }) => track === video.number)
+    if (cue !== undefined) {
+      length += piece.length - cue.clusterOffset
+      return length > MAX_LEAD_IN_BYTES ? null : { file, block: piece.id, skip: cue.clusterOffset, length, fromMs: cue.timeMs - offsetMs, offsetMs }
+    }
+    length += piece.length
+    if (length > MAX_LEAD_IN_BYTES) return null
+  }
+  return null
+}
+
+/** The clusters of a lead-in, from the keyframe on, moved to where the part stands now. */
+export function leadInPieces(bytes: Uint8Array, tracks: readonly TrackInfo[], { fromMs, offsetMs }: LeadIn, nowOffsetMs: number): FreshPiece[] {
+  const header = { docType: 'matroska', timestampScale: 1_000_000, tracks } as const
+  const gate = new KeyframeGate(header)
+  const writer = new ClusterWriter(tracks)
+  const pieces: FreshPiece[] = []
+  const put = (cluster: ReturnType<ClusterWriter['flush']>): void => {
+    if (cluster !== null) pieces.push({ kind: 'fresh', bytes: cluster.bytes, length: cluster.bytes.length, startMs: cluster.startMs, endMs: cluster.endMs, cues: cluster.cues })
+  }
+  for (const item of StreamReader.resync(header, 0).push(bytes)) {
+    if (item.kind !== 'frame' || item.timeMs < fromMs + offsetMs || !gate.admits(item)) continue
+    put(writer.add(item, { track: item.track, offsetMs: nowOffsetMs - offsetMs }))
+  }
+  put(writer.flush())
+  return pieces
+}
+
+/** A part as far as `fromMsOf` looks at it. */
+interface Continuing {
+  readonly continues: LeftPlace | null
+  readonly place: { readonly offsetMs: number } | null
+  readonly container: Container | null
+  readonly runs: readonly { readonly leadIn: LeadIn | null; readonly playedTo: number | null; readonly before: readonly Piece[]; readonly after: readonly Piece[] }[]
+  hasWorkAt(run: number): boolean
+}
+
+/** The own time from which on a part has something to put into the file that it goes on in. */
+export function fromMsOf(part: Continuing): number {
+  const { continues, place, container, runs } = part
+  const { offsetMs } = place ?? continues!
+  let fromMs = Infinity
+  let playedMs: number | null = null
+  for (const [i, run] of runs.entries()) {
+    playedMs = run.playedTo ?? playedMs
+    const pieces = [...run.before, ...run.after].filter(({ kind }) => container === 'webm' && kind === 'fresh')
+    for (const { startMs } of pieces) fromMs = Math.min(fromMs, startMs - offsetMs)
+    if (!part.hasWorkAt(i) && pieces.length === 0) continue
+    if (playedMs !== null) fromMs = Math.min(fromMs, playedMs - offsetMs)
+    if (run.leadIn !== null) fromMs = Math.min(fromMs, run.leadIn.fromMs)
+  }
+  return Math.max(0, fromMs === Infinity ? (continues?.toMs ?? 0) : fromMs)
+}
+
+export const isStored = (piece: Piece): piece is StoredPiece => piece.kind === 'stored'
