@@ -1,6 +1,7 @@
 import { pause } from './backoff.ts'
 import { isConnectionError, KafkaError, protocolError, toKafkaError } from './errors.ts'
 import { createBroker, createErrorFromCode, logOf, sendChecked, sendRaw, type ApiName, type Broker, type Instead, type KafkaConfig, type Log } from './kafkajs.ts'
+import { Leaders, type TopicMetadata } from './leaders.ts'
 
 /** Leaves the broker time between two questions for the same thing. */
 const REFRESH_PAUSE_MS = 100
@@ -8,11 +9,7 @@ const CLOSE_WITHIN_MS = 1000
 
 interface Metadata {
   brokers: { nodeId: number; host: string; port: number }[]
-  topicMetadata: {
-    topicErrorCode: number
-    topic: string
-    partitionMetadata: { partitionErrorCode: number; partitionId: number; leader: number }[]
-  }[]
+  topicMetadata: ({ topicErrorCode: number } & TopicMetadata)[]
 }
 
 /** `group` requests have connections of their own: a join waits in the broker and holds up all behind it. */
@@ -28,7 +25,7 @@ export class Cluster {
   readonly #brokers = new Map<string, Broker>()
   readonly #connecting = new WeakMap<object, Promise<unknown>>()
   readonly #wanted = new Set<string>()
-  readonly #leaders = new Map<string, (number | undefined)[]>()
+  readonly #leaders = new Leaders()
   #addresses = new Map<number, { host: string; port: number }>()
   #refreshing: Promise<void> | undefined
   #refreshedAt = -Infinity
@@ -46,12 +43,17 @@ export class Cluster {
 
   /** From what is known now; undefined before a refresh has seen the topic, and for topics that do not exist. */
   partitionCount(topic: string): number | undefined {
-    return this.#leaders.get(topic)?.length
+    return this.#leaders.partitionCount(topic)
   }
 
   /** The node that leads the partition as far as is known; undefined when it is not known, or it has no leader. */
   leader(topic: string, partition: number): number | undefined {
-    return this.#leaders.get(topic)?.[partition]
+    return this.#leaders.leader(topic, partition)
+  }
+
+  /** Of the leader, as far as is known. It rises with every election; requests that carry it are refused by any other leader. */
+  leaderEpoch(topic: string, partition: number): number | undefined {
+    return this.#leaders.leaderEpoch(topic, partition)
   }
 
   /** Asks the cluster for brokers and leaders; calls at the same time share one request. */
@@ -69,15 +71,14 @@ export class Cluster {
     if (this.#closed) throw new KafkaError('KAFKA_CLOSED', 'the Kafka client is closed')
     const metadata = await this.#askAny()
     this.#addresses = new Map(metadata.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
-    for (const { topicErrorCode, topic, partitionMetadata } of metadata.topicMetadata) {
+    for (const { topicErrorCode, ...topicMetadata } of metadata.topicMetadata) {
+      const { topic } = topicMetadata
       if (topicErrorCode !== 0) {
         // A topic is unknown for a moment on a broker that just came up; what was known before is the better guess.
         this.log.debug({ topic, error: createErrorFromCode(topicErrorCode).message }, 'no metadata of a topic')
         continue
       }
-      const leaders: (number | undefined)[] = Array.from({ length: partitionMetadata.length })
-      for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader < 0 ? undefined : leader
-      this.#leaders.set(topic, leaders)
+      if (this.#wanted.has(topic)) this.#leaders.update(topicMetadata)
     }
   }
 

@@ -2,12 +2,14 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { KafkaConfig as KafkajsConfig } from 'kafkajs'
 import { requireKafkajs } from './kafkajs-patches.ts'
+import { REQUESTS, type ProtocolRequest } from './protocol.ts'
 
 /** The parts of kafkajs that Longtake builds on: protocol, connections, authentication. Its version is pinned for this. */
 const BrokerClass = requireKafkajs('kafkajs/src/broker') as new (options: object) => Broker
 const ConnectionPoolClass = requireKafkajs('kafkajs/src/network/connectionPool') as new (options: object) => ConnectionPool
 const { createLogger } = requireKafkajs('kafkajs/src/loggers') as { createLogger: (options: object) => unknown }
 const { requests } = requireKafkajs('kafkajs/src/protocol/requests') as { requests: Record<ApiName, unknown> }
+const definitions: Record<ApiName, unknown> = { ...requests, ...REQUESTS }
 const apiKeys = requireKafkajs('kafkajs/src/protocol/requests/apiKeys') as Record<ApiName, number>
 const { Kafka, ConfigResourceTypes } = requireKafkajs('kafkajs') as typeof import('kafkajs')
 export { ConfigResourceTypes }
@@ -40,11 +42,6 @@ export interface RawRecord {
   value: Buffer | null
   headers: Record<string, Buffer | Buffer[] | null>
   isControlRecord: boolean
-}
-
-interface ProtocolRequest {
-  request: { apiKey: number; encode: () => Promise<unknown> }
-  response: { decode: (bytes: Buffer) => Promise<unknown>; parse: (decoded: unknown) => Promise<unknown> }
 }
 
 interface Connection {
@@ -130,7 +127,7 @@ export async function sendChecked<T>(broker: Broker, api: ApiName, args: object)
   return (await broker.connectionPool.send(request(broker, api, args))) as T
 }
 
-const request = (broker: Broker, api: ApiName, args: object) => broker.lookupRequest(apiKeys[api], requests[api])(args)
+const request = (broker: Broker, api: ApiName, args: object) => broker.lookupRequest(apiKeys[api], definitions[api])(args)
 
 /** kafkajs's public client, for administration. */
 export function createKafkajs(config: KafkaConfig): InstanceType<typeof Kafka> {

@@ -2,6 +2,7 @@ import { backoffMs, pause } from './backoff.ts'
 import type { Cluster } from './cluster.ts'
 import { KafkaError, protocolError, toKafkaError } from './errors.ts'
 import { createErrorFromCode } from './kafkajs.ts'
+import { NO_EPOCH } from './protocol.ts'
 
 export interface TopicPartition {
   readonly topic: string
@@ -46,20 +47,31 @@ async function askLeader(cluster: Cluster, nodeId: number | undefined, led: Topi
   if (nodeId === undefined) return []
   const topics = [...Map.groupBy(led, ({ topic }) => topic)].map(([topic, partitions]) => ({
     topic,
-    partitions: partitions.map(({ partition }) => ({ partition, timestamp: TIMESTAMPS[which] })),
+    partitions: partitions.map(({ partition }) => ({ partition, timestamp: TIMESTAMPS[which], currentLeaderEpoch: cluster.leaderEpoch(topic, partition) ?? NO_EPOCH })),
   }))
   const { responses } = await cluster.raw<ListOffsetsResponse>(nodeId, 'ListOffsets', { isolationLevel: 0, topics })
-  return responses.flatMap(({ topic, partitions }) =>
-    partitions.filter(({ errorCode }) => errorCode === 0).map(({ partition, offset }) => ({ topic, partition, offset: BigInt(offset) })),
-  )
+  const answered = answersOf(responses)
+  return led.flatMap(({ topic, partition }) => {
+    const answer = answered.get(`${topic}/${partition}`)
+    return answer?.errorCode === 0 ? [{ topic, partition, offset: BigInt(answer.offset) }] : []
+  })
+}
+
+/** By topic and partition, to be looked up for what was asked; what was not asked is not looked at, nor what is answered twice. */
+function answersOf<A extends { partition: number }>(responses: readonly { topic: string; partitions: readonly A[] }[]): Map<string, A> {
+  const groups = Map.groupBy(responses.flatMap(({ topic, partitions }) => partitions.map((answer) => ({ key: `${topic}/${answer.partition}`, answer }))), ({ key }) => key)
+  return new Map([...groups].flatMap(([key, [one, ...more]]) => (one === undefined || more.length > 0 ? [] : [[key, one.answer] as const])))
 }
 
 interface OffsetFetchResponse {
   errorCode: number
-  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string }[] }[]
+  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string; leaderEpoch?: number }[] }[]
 }
 
-/** What a group has committed; partitions without a commit are left out. Throws what the coordinator says. */
+/**
+ * What a group has committed; partitions without a commit are left out. Throws what the coordinator says, and
+ * KAFKA_UNEXPECTED_ANSWER when a partition is missing in its answer: it must not look like one that was never committed.
+ */
 export async function committedOffsets(cluster: Cluster, coordinator: number, groupId: string, wanted: readonly TopicPartition[]): Promise<PartitionOffset[]> {
   const topics = [...Map.groupBy(wanted, ({ topic }) => topic)].map(([topic, partitions]) => ({
     topic,
@@ -67,13 +79,14 @@ export async function committedOffsets(cluster: Cluster, coordinator: number, gr
   }))
   const { errorCode, responses } = await cluster.raw<OffsetFetchResponse>(coordinator, 'OffsetFetch', { groupId, topics })
   if (errorCode !== 0) throw createErrorFromCode(errorCode)
-  return responses.flatMap(({ topic, partitions }) =>
-    partitions.flatMap(({ partition, errorCode: code, offset }) => {
-      // A partition whose offset could not be read must not look like one that was never committed.
-      if (code !== 0) throw createErrorFromCode(code)
-      return offset === '-1' ? [] : [{ topic, partition, offset: BigInt(offset) }]
-    }),
-  )
+  const answered = answersOf(responses)
+  return wanted.flatMap(({ topic, partition }) => {
+    const answer = answered.get(`${topic}/${partition}`)
+    if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} did not say once what is committed of ${topic}/${partition}`)
+    // Nor must one whose offset could not be read.
+    if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
+    return answer.offset === '-1' ? [] : [{ topic, partition, offset: BigInt(answer.offset) }]
+  })
 }
 
 /** Resolves with the one partition count of all topics, once all exist; throws KAFKA_PARTITION_COUNTS when they differ. */

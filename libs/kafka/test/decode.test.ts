@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeBatches, decodeFetchResponse, NO_EPOCH, type FetchQuestion } from '../src/fetch/decode.ts'
+import { decodeBatches, decodeFetchResponse, type FetchQuestion } from '../src/fetch/decode.ts'
 import { requireKafkajs } from '../src/kafkajs-patches.ts'
+import { NO_EPOCH } from '../src/protocol.ts'
 
 const { RecordBatch } = requireKafkajs('kafkajs/src/protocol/recordBatch/v0') as { RecordBatch: (options: object) => Promise<{ buffer: Buffer }> }
 const encodeRecord = requireKafkajs('kafkajs/src/protocol/recordBatch/record/v0') as (record: object) => object

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Cluster } from '../src/cluster.ts'
+import type { KafkaError } from '../src/errors.ts'
 import type { FetchedPartition } from '../src/fetch/decode.ts'
 import { Fetcher, type FetchTarget } from '../src/fetch/fetcher.ts'
+import { logBatch } from './fixtures/moving-cluster.ts'
 
 /** A record batch's frame of format 2, with bytes in it that its checksum does not fit. */
 function brokenBatch(): Buffer {
@@ -65,4 +67,132 @@ test('a partition that cannot be decoded is named as long as that lasts, a broke
   read.answer = { batches: Buffer.alloc(0) }
   await read.until(() => read.fetcher.fault(100) === undefined)
   await read.fetcher.close()
+})
+
+interface Question {
+  api: string
+  partition: { partition: number; fetchOffset?: string; currentLeaderEpoch: number; leaderEpoch?: number }
+}
+
+/** A broker that leads partition 3 in an epoch, and answers what each test has it answer. */
+class Leader implements AsyncDisposable {
+  epoch = 4
+  readonly questions: Question[] = []
+  readonly handed: bigint[] = []
+  readonly errors: object[] = []
+  readonly stopped: KafkaError[] = []
+  fetched: (fetchOffset: number) => Partial<FetchedPartition>[] = () => [{}]
+  epochEnd: { errorCode: number; leaderEpoch: number; endOffset: bigint } = { errorCode: 0, leaderEpoch: 4, endOffset: 99n }
+  readonly fetcher: Fetcher
+
+  constructor(start: { offset: bigint; epoch?: number } = { offset: 0n }) {
+    const silent = () => undefined
+    this.fetcher = new Fetcher({
+      log: { debug: silent, info: silent, warn: silent, error: (fields) => void this.errors.push(fields) },
+      want: silent,
+      leader: () => 1,
+      leaderEpoch: () => this.epoch,
+      refresh: () => Promise.resolve(),
+      raw: <T>(_: number, api: string, args: object) => this.#answer(api, args) as Promise<T>,
+    })
+    this.fetcher.add({
+      topic: 'chunks',
+      partition: 3,
+      nextOffset: start.offset,
+      ...(start.epoch === undefined ? {} : { startEpoch: start.epoch }),
+      wants: () => true,
+      accept: ({ records }) => this.handed.push(...records.map(({ offset }) => offset)),
+      failed: (error) => this.stopped.push(error),
+    })
+  }
+
+  async #answer(api: string, args: object): Promise<unknown> {
+    await nextTurn()
+    const [partition] = (args as { topics: { partitions: Question['partition'][] }[] }).topics[0]!.partitions
+    this.questions.push({ api, partition: partition! })
+    if (api === 'OffsetForLeaderEpoch') return { topics: [{ topic: 'chunks', partitions: [{ partition: 3, ...this.epochEnd }] }] }
+    const empty = { topic: 'chunks', partition: 3, errorCode: 0, highWatermark: 99n, batches: Buffer.alloc(0) }
+    return { errorCode: 0, partitions: this.fetched(Number(partition!.fetchOffset)).map((each) => ({ ...empty, ...each })) }
+  }
+
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await nextTurn()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.fetcher.close()
+  }
+}
+
+const upTo = (end: number, epoch: number) => (fetchOffset: number) => [{ batches: fetchOffset < end ? logBatch(fetchOffset, end, epoch) : Buffer.alloc(0) }]
+
+test('given a leader of a new epoch that has all that was read, then reading goes on there', { timeout: 20_000 }, async () => {
+  await using leader = new Leader()
+  leader.fetched = upTo(3, 4)
+  await leader.until(() => leader.handed.length === 3)
+  leader.epoch = 6
+  leader.fetched = upTo(5, 6)
+  await leader.until(() => leader.handed.length === 5)
+  const validations = leader.questions.filter(({ api }) => api === 'OffsetForLeaderEpoch').map(({ partition }) => partition)
+  assert.deepEqual(validations, [{ topic: 'chunks', partition: 3, currentLeaderEpoch: 6, leaderEpoch: 4 }])
+  assert.deepEqual(leader.questions.filter(({ partition }) => Number(partition.fetchOffset) === 3).at(-1)?.partition.currentLeaderEpoch, 6)
+  assert.equal(leader.stopped.length, 0)
+})
+
+test('given a leader of a new epoch that lacks what was read, then the partition stops with an alarm before anything else is read', { timeout: 20_000 }, async () => {
+  for (const epochEnd of [
+    { errorCode: 0, leaderEpoch: 4, endOffset: 2n }, // the third record is cut off
+    { errorCode: 0, leaderEpoch: 3, endOffset: 3n }, // the third record is another one
+    { errorCode: 0, leaderEpoch: -1, endOffset: -1n }, // the topic was made anew
+  ]) {
+    await using leader = new Leader()
+    leader.fetched = upTo(3, 4)
+    await leader.until(() => leader.handed.length === 3)
+    leader.epoch = 6
+    leader.epochEnd = epochEnd
+    leader.fetched = upTo(9, 6)
+    await leader.until(() => leader.stopped.length > 0)
+    assert.equal(leader.stopped[0]?.code, 'KAFKA_LOG_TRUNCATED')
+    assert.deepEqual(leader.handed, [0n, 1n, 2n])
+  }
+})
+
+test('given the epoch of a committed offset, then it is validated before the first fetch', { timeout: 20_000 }, async () => {
+  await using leader = new Leader({ offset: 50n, epoch: 2 })
+  leader.epochEnd = { errorCode: 0, leaderEpoch: 2, endOffset: 40n }
+  await leader.until(() => leader.stopped.length > 0)
+  assert.equal(leader.stopped[0]?.code, 'KAFKA_LOG_TRUNCATED')
+  assert.deepEqual(leader.questions.map(({ api }) => api), ['OffsetForLeaderEpoch'])
+})
+
+test('given one answer that the offset is out of range, as of a deposed leader, then reading goes on; given only such, it stops', { timeout: 20_000 }, async () => {
+  await using leader = new Leader()
+  let refusals = 1
+  leader.fetched = (offset) => (refusals-- > 0 ? [{ errorCode: 1 }] : upTo(3, 4)(offset))
+  await leader.until(() => leader.handed.length === 3)
+  assert.equal(leader.stopped.length, 0)
+  leader.fetched = () => [{ errorCode: 1 }]
+  await leader.until(() => leader.stopped.length > 0)
+  assert.equal(leader.stopped[0]?.code, 'KAFKA_OFFSET_OUT_OF_RANGE')
+})
+
+test('given an answer that does not fit, then nothing of it is used, it is logged once, and the right one is read', { timeout: 20_000 }, async () => {
+  const wrong: [string, Partial<FetchedPartition>[]][] = [
+    ['left out', []],
+    ['another partition', [{ partition: 4, batches: logBatch(0, 3, 4) }]],
+    ['beyond the position', [{ batches: logBatch(1, 3, 4) }]],
+    ['a first batch that is cut off', [{ batches: logBatch(0, 3, 4).subarray(0, 70) }]],
+    ['a batch of a later epoch than its leader', [{ batches: logBatch(0, 3, 5) }]],
+  ]
+  for (const [what, partitions] of wrong) {
+    await using leader = new Leader()
+    leader.fetched = () => partitions
+    await leader.until(() => leader.questions.length >= 3)
+    assert.deepEqual(leader.handed, [], what)
+    assert.match(leader.fetcher.fault(0) ?? '', /^chunks\/3 cannot be read/, what)
+    leader.fetched = upTo(3, 4)
+    await leader.until(() => leader.handed.length === 3)
+    assert.doesNotMatch(leader.fetcher.fault(0) ?? '', /cannot be read/, what)
+    assert.equal(leader.errors.length, what === 'another partition' ? 2 : 1, what)
+  }
 })

@@ -175,7 +175,7 @@ export class Consumer implements AsyncDisposable {
         failed: (error) => {
           kafka.log?.error({ group, partition: number, error }, 'a partition is stopped')
           // Ending the process would stop all its partitions, and those of whoever got this one next.
-          if (error.code !== 'KAFKA_OFFSET_OUT_OF_RANGE') return this.#fatal(error)
+          if (error.code !== 'KAFKA_OFFSET_OUT_OF_RANGE' && error.code !== 'KAFKA_LOG_TRUNCATED') return this.#fatal(error)
           this.#faults.push(error)
           // It stays held, so that nobody takes it up anew, but nothing goes on by itself over what will not be read.
           void held.close('shutdown', this.#closeTimeoutMs)

@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { KafkaError } from '../errors.ts'
 import { decodeRecordBatch, Decoder, type RawRecord } from '../kafkajs.ts'
+import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
 
 /** What one fetch brought of one partition. */
@@ -60,9 +61,6 @@ export interface FetchQuestion {
   /** Of the leader asked, which has no batch of a later one; {@link NO_EPOCH} when it is not known. */
   readonly leaderEpoch: number
 }
-
-/** As in the protocol: a leader epoch that is not known. */
-export const NO_EPOCH = -1
 
 export interface DecodedBatches {
   readonly records: KafkaRecord[]

@@ -1,6 +1,7 @@
-import { KafkaError } from '../errors.ts'
+import type { KafkaError } from '../errors.ts'
+import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
-import { NO_EPOCH, type DecodedBatches, type FetchQuestion } from './decode.ts'
+import type { DecodedBatches, FetchQuestion } from './decode.ts'
 import type { EpochEnd } from './leader-epoch.ts'
 
 /** One partition that is being read. */

@@ -3,7 +3,8 @@ import { isStaleMetadata } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
 import { createErrorFromCode, type ApiName, type Instead, type Log } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
-import { decodeBatches, decodeFetchResponse, NO_EPOCH, type FetchedPartition, type FetchQuestion } from './decode.ts'
+import { NO_EPOCH } from '../protocol.ts'
+import { decodeBatches, decodeFetchResponse, type FetchedPartition, type FetchQuestion } from './decode.ts'
 import { FetchState, type FetchTarget } from './fetch-state.ts'
 import { epochEnds } from './leader-epoch.ts'
 
@@ -48,6 +49,7 @@ export class Fetcher {
   readonly #closing = new AbortController()
   #wakers: (() => void)[] = []
   #rotation = 0
+  #unaskedAnswers = 0
   #metadataAt = performance.now()
   /** Since when each leader, or anyone who knows a leader, has left us without an answer. */
   readonly #silentSince = new Map<number | undefined, number>()
@@ -216,7 +218,7 @@ export class Fetcher {
       const key = keyOf(fetched)
       const one = waiting.get(key)
       waiting.delete(key)
-      if (one === undefined) this.#reportUnexpected(new KafkaError('KAFKA_UNEXPECTED_ANSWER', `broker ${nodeId} answered for ${key}, which it was not asked for, or twice`), key)
+      if (one === undefined) this.#reportUnexpected(new KafkaError('KAFKA_UNEXPECTED_ANSWER', `broker ${nodeId} answered for ${key}, which it was not asked for, or twice`), key, (this.#unaskedAnswers += 1))
       else isStale = (await this.#deliver(one, fetched, key === first)) || isStale
     }
     for (const [key, one] of waiting) {
@@ -314,8 +316,8 @@ export class Fetcher {
     if (failures % 10 === 3) this.#cluster.log.warn({ error, failures }, message)
   }
 
-  /** Never passed over: it means that a broker, or this client, is wrong about what was asked. */
-  #reportUnexpected(error: KafkaError, partition: string, failures = 1): void {
+  /** Counted each time and logged the first: a broker, or this client, is wrong about what was asked. */
+  #reportUnexpected(error: KafkaError, partition: string, failures: number): void {
     instruments().unexpectedAnswers.add(1)
     if (failures === 1) this.#cluster.log.error({ partition, error }, 'answer of a broker rejected, fetching again')
   }
