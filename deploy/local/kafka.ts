@@ -25,6 +25,8 @@ export interface KafkaOptions {
   controllerPort?: number
   /** Further ports to listen on, each of which tells its clients to come by another one: that of a proxy. */
   proxied?: readonly ProxiedPort[]
+  /** Properties of the broker over those that are set here. */
+  properties?: Readonly<Record<string, string | number | boolean>>
   log?: (line: string) => void
 }
 
@@ -176,7 +178,7 @@ async function answersAsCluster(brokers: string): Promise<void> {
   }
 }
 
-function properties(logDir: string, { id, port, controllerPorts, proxied = [] }: NodeOptions): string {
+function properties(logDir: string, { id, port, controllerPorts, proxied = [], properties: more = {} }: NodeOptions): string {
   const replicas = controllerPorts.length
   const others = proxied.map((ports, index) => ({ name: `PROXIED${index + 1}`, ...ports }))
   const settings: Record<string, string | number | boolean> = {
@@ -199,6 +201,8 @@ function properties(logDir: string, { id, port, controllerPorts, proxied = [] }:
     // Few partitions start faster.
     'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': 8,
+    // A group that is away keeps its offsets for 90 days instead of 7, so that it goes on where it stopped.
+    'offsets.retention.minutes': 90 * 24 * 60,
     'transaction.state.log.replication.factor': replicas,
     'transaction.state.log.min.isr': 1,
     'transaction.state.log.num.partitions': 4,
@@ -223,6 +227,7 @@ function properties(logDir: string, { id, port, controllerPorts, proxied = [] }:
     'log.cleaner.dedupe.buffer.size': 8 << 20,
     'num.network.threads': 2,
     'num.io.threads': 4,
+    ...more,
   }
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)

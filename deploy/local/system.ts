@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { DEFAULT_PARTITIONS } from '@longtake/contracts'
 import { provision } from '../provision.ts'
 import { startAzurite, type RunningAzurite } from './azurite.ts'
 import { buildBundles } from './build.ts'
@@ -77,6 +78,8 @@ export interface System {
 }
 
 const CONTAINER = 'recordings'
+/** The disk of a laptop holds no hour of what a load test records: what is committed is freed soon. */
+const OWN_DISK = { LONGTAKE_TOPIC_SEGMENT: '16MiB', LONGTAKE_CHUNKS_KEEP: '5m' }
 const FOREIGN = /^(LONGTAKE_|KAFKA_|AZURE_|OTEL_)/
 
 /** Starts Kafka, Azurite and the services as processes and resolves when all are ready; a failed start leaves nothing. */
@@ -114,6 +117,7 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
   const env: NodeJS.ProcessEnv = {
     LONGTAKE_QUERY_PUBLIC_URL: addresses.queryUrl,
     LONGTAKE_GATEWAY_PUBLIC_URL: addresses.gatewayUrls[0],
+    ...(kafka ? OWN_DISK : {}),
     ...(options.baseEnv ?? withoutForeign(process.env)),
     KAFKA_BROKERS: brokers,
     ...storageEnv(storage),
@@ -123,7 +127,7 @@ async function start(options: SystemOptions, log: (line: string) => void, runnin
     ...(kafka ? { LONGTAKE_TOPIC_REPLICATION: '1' } : {}),
     ...options.env,
   }
-  await provision(env)
+  for (const change of await provision(env, DEFAULT_PARTITIONS)) log(change)
   options.signal?.throwIfAborted()
   const processes = new Processes({
     specs: await planProcesses(options, addresses, env),

@@ -58,7 +58,7 @@ test('while Kafka is gone a gateway acks nothing and holds no more than it may; 
   t.after(() => rmSync(dataDir, { recursive: true, force: true }))
   const kafka = await startKafka({ dataDir, logFile: join(dataDir, 'kafka.log') })
   t.after(() => kafka.stop())
-  await ensureTopics({ brokers: [kafka.brokers], clientId: 'test' }, { replicationFactor: 1 })
+  await ensureTopics({ brokers: [kafka.brokers], clientId: 'test' }, { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 })
   const { child, url, healthUrl } = await startGateway(kafka.brokers)
   t.after(() => child.stop())
   await until(() => isReady(healthUrl))

@@ -12,10 +12,10 @@ import { readBacklog, replay } from '../parked/replay.ts'
 const kafka = (): KafkaConfig => ({ brokers: [testKafka()], clientId: 'test-parked' })
 
 test('parked records are listed, sent back as they were, and never a second time, whatever dies in between', async () => {
-  await ensureTopics(kafka(), { replicationFactor: 1 }, [TOPICS.parked, TOPICS.status])
+  await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked, TOPICS.status])
   const id = randomUUID().slice(0, 8)
   const [topic, session] = [`test.${id}.chunks`, `parked-${id}`]
-  await ensureTopics(kafka(), { replicationFactor: 1 }, [{ ...TOPICS.chunks, name: topic }])
+  await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [{ ...TOPICS.chunks, name: topic }])
   const partition = partitionOf(session, DEFAULT_PARTITIONS)
   await using producer = createProducer({ kafka: kafka() })
   const recordsOf = async (name: string): Promise<KafkaRecord[]> => {

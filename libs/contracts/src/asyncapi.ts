@@ -45,7 +45,7 @@ export function asyncApiDocument(): object {
       address: topic.name,
       description: `${topic.holds}; keyed by session id`,
       messages: MESSAGES[key as TopicKey],
-      bindings: { kafka: { topic: topic.name, topicConfiguration: { 'cleanup.policy': [topic.cleanup], 'retention.ms': topic.retentionMs } } },
+      bindings: { kafka: { topic: topic.name, topicConfiguration: { 'cleanup.policy': [topic.cleanup], 'retention.ms': topic.retentionMs, 'retention.bytes': -1 } } },
     },
   ])
   return {

@@ -12,8 +12,8 @@ interface Metadata {
   topicMetadata: ({ topicErrorCode: number } & TopicMetadata)[]
 }
 
-/** `group` requests have connections of their own: a join waits in the broker and holds up all behind it. */
-type Purpose = 'data' | 'group'
+/** `group` and `admin` requests have connections of their own: a join, or a deletion, waits in the broker and holds up all behind it. */
+type Purpose = 'data' | 'group' | 'admin'
 
 /**
  * Connections to the brokers and knowledge of who leads what. Unlike kafkajs's Cluster, an error of one topic or
@@ -112,6 +112,11 @@ export class Cluster {
   /** Sends to one node; error codes stay in the answer, for each partition to be judged by itself. */
   raw<T>(nodeId: number, api: ApiName, args: object, instead?: Instead<T>): Promise<T> {
     return this.#send(nodeId, 'data', (broker) => sendRaw(broker, api, args, instead), api === 'Fetch' ? 1 : 0)
+  }
+
+  /** Sends to one node what may take long there; error codes stay in the answer. */
+  rawAdmin<T>(nodeId: number, api: ApiName, args: object): Promise<T> {
+    return this.#send(nodeId, 'admin', (broker) => sendRaw(broker, api, args))
   }
 
   /** Sends to a group's coordinator; error codes stay in the answer. */

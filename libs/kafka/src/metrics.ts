@@ -17,6 +17,8 @@ function make() {
     lag: meter.createGauge('longtake.kafka.consumer.lag', { unit: '{record}', description: 'records behind the end, over all partitions of this member' }),
     rebalances: meter.createCounter('longtake.kafka.consumer.rebalances', { unit: '{rebalance}', description: 'generations this member took part in' }),
     skipped: meter.createCounter('longtake.kafka.consumer.skipped', { unit: '{partition}', description: 'partitions begun without a committed offset behind records that were deleted' }),
+    truncations: meter.createCounter('longtake.kafka.truncations', { unit: '{partition}', description: 'truncations behind committed offsets by outcome: truncated, failed' }),
+    truncationOverdue: meter.createGauge('longtake.kafka.truncation.overdue', { unit: 's', description: 'how long the oldest truncation has been due: disk that could be free' }),
     unexpectedAnswers: meter.createCounter('longtake.kafka.fetch.unexpected', { unit: '{answer}', description: 'answers of brokers that did not fit what was asked, and were not used' }),
     lost: meter.createCounter('longtake.kafka.consumer.lost', { unit: '{partition}', description: 'partitions lost without a hand-over' }),
   }

@@ -1,5 +1,5 @@
 import { backoffMs, pause } from './backoff.ts'
-import type { Cluster } from './cluster.ts'
+import { isStaleMetadata, type Cluster } from './cluster.ts'
 import { KafkaError, protocolError, toKafkaError } from './errors.ts'
 import { createErrorFromCode } from './kafkajs.ts'
 import { NO_EPOCH } from './protocol.ts'
@@ -10,6 +10,8 @@ export interface TopicPartition {
 }
 export interface PartitionOffset extends TopicPartition {
   readonly offset: bigint
+  /** What a committed offset carries beside it. */
+  readonly metadata?: string
 }
 
 const TIMESTAMPS = { earliest: '-2', latest: '-1' } as const
@@ -65,7 +67,7 @@ function answersOf<A extends { partition: number }>(responses: readonly { topic:
 
 interface OffsetFetchResponse {
   errorCode: number
-  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string; leaderEpoch?: number }[] }[]
+  responses: { topic: string; partitions: { partition: number; errorCode: number; offset: string; leaderEpoch?: number; metadata?: string | null }[] }[]
 }
 
 /**
@@ -85,8 +87,53 @@ export async function committedOffsets(cluster: Cluster, coordinator: number, gr
     if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} did not say once what is committed of ${topic}/${partition}`)
     // Nor must one whose offset could not be read.
     if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
-    return answer.offset === '-1' ? [] : [{ topic, partition, offset: BigInt(answer.offset) }]
+    return answer.offset === '-1' ? [] : [{ topic, partition, offset: BigInt(answer.offset), ...(answer.metadata ? { metadata: answer.metadata } : {}) }]
   })
+}
+
+interface DeleteRecordsResponse {
+  topics: { topic: string; partitions: { partition: number; errorCode: number }[] }[]
+}
+
+/** The leader answers when all in-sync replicas have moved their start, or after this. */
+const DELETE_TIMEOUT_MS = 5000
+
+/** Deletes the records before each offset. One try for each leader; rejects never, but reports what has failed. */
+export async function deleteRecords(
+  cluster: Cluster,
+  wanted: readonly PartitionOffset[],
+): Promise<{ deleted: PartitionOffset[]; failed: (PartitionOffset & { error: unknown })[] }> {
+  const deleted: PartitionOffset[] = []
+  const failed: (PartitionOffset & { error: unknown })[] = []
+  const byLeader = Map.groupBy(wanted, ({ topic, partition }) => cluster.leader(topic, partition))
+  const attempts = [...byLeader].map(async ([nodeId, led]) => {
+    const errors = await askToDelete(cluster, nodeId, led).catch((error: unknown) => () => error)
+    for (const of of led) {
+      const error = errors(of)
+      if (error === undefined) deleted.push(of)
+      else failed.push({ ...of, error })
+    }
+  })
+  await Promise.all(attempts)
+  if (failed.some(({ error }) => isStaleMetadata(error))) {
+    await cluster.refresh().catch((error: unknown) => cluster.log.debug({ error }, 'no metadata'))
+  }
+  return { deleted, failed }
+}
+
+/** Resolves with what names the error of each partition. */
+async function askToDelete(cluster: Cluster, nodeId: number | undefined, led: readonly PartitionOffset[]): Promise<(of: TopicPartition) => unknown> {
+  if (nodeId === undefined) throw new KafkaError('KAFKA_UNREACHABLE', 'the partition has no leader')
+  const topics = [...Map.groupBy(led, ({ topic }) => topic)].map(([topic, partitions]) => ({
+    topic,
+    partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
+  }))
+  const answer = await cluster.rawAdmin<DeleteRecordsResponse>(nodeId, 'DeleteRecords', { topics, timeout: DELETE_TIMEOUT_MS })
+  return ({ topic, partition }) => {
+    const found = answer.topics.find((of) => of.topic === topic)?.partitions.find((of) => of.partition === partition)
+    if (found === undefined) return new KafkaError('KAFKA_UNEXPECTED_ANSWER', `no answer for ${topic}/${partition}`)
+    return found.errorCode === 0 ? undefined : createErrorFromCode(found.errorCode)
+  }
 }
 
 /** Resolves with the one partition count of all topics, once all exist; throws KAFKA_PARTITION_COUNTS when they differ. */

@@ -145,7 +145,7 @@ const offsetForLeaderEpoch = define<{ topics: readonly ByTopic<{ partition: numb
   },
 )
 
-const offsetCommit = define<{ groupId: string; groupGenerationId: number; memberId: string; topics: readonly ByTopic<{ partition: number; offset: string; leaderEpoch?: number }>[] }>(
+const offsetCommit = define<{ groupId: string; groupGenerationId: number; memberId: string; topics: readonly ByTopic<{ partition: number; offset: string; leaderEpoch?: number; metadata?: string | undefined }>[] }>(
   'OffsetCommit',
   8,
   6,
@@ -154,7 +154,7 @@ const offsetCommit = define<{ groupId: string; groupGenerationId: number; member
       .writeString(groupId)
       .writeInt32(groupGenerationId)
       .writeString(memberId)
-      .writeArray(eachTopic(topics, ({ partition, offset, leaderEpoch = NO_EPOCH }) => encoder().writeInt32(partition).writeInt64(offset).writeInt32(leaderEpoch).writeString(null))),
+      .writeArray(eachTopic(topics, ({ partition, offset, leaderEpoch = NO_EPOCH, metadata: kept }) => encoder().writeInt32(partition).writeInt64(offset).writeInt32(leaderEpoch).writeString(kept ?? null))),
   (decoder) => {
     decoder.readInt32()
     return { responses: readTopics(decoder, (d) => ({ partition: d.readInt32(), errorCode: d.readInt16() })) }

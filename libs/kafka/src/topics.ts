@@ -1,4 +1,4 @@
-import { DEFAULT_PARTITIONS, MAX_MESSAGE_BYTES, TOPICS, type TopicSpec } from '@longtake/contracts'
+import { MAX_MESSAGE_BYTES, PRODUCTION_PARTITIONS, TOPICS, type TopicSpec } from '@longtake/contracts'
 import type { Admin } from 'kafkajs'
 import { backoffMs, pause } from './backoff.ts'
 import { KafkaError, toKafkaError } from './errors.ts'
@@ -7,27 +7,34 @@ import { ConfigResourceTypes, createKafkajs, type KafkaConfig } from './kafkajs.
 const KNOWN_AFTER_MS = 10_000
 
 export interface TopicLayout {
-  /** The same for all topics. Default {@link DEFAULT_PARTITIONS}. */
+  /** The same for all topics. Default: what the topics have that exist, else `newPartitions`. */
   partitions?: number
+  /** Where no topic exists yet. Default {@link PRODUCTION_PARTITIONS}. */
+  newPartitions?: number
   /** Default 3; 1 only where one broker is all there is. */
   replicationFactor?: number
   /** Default 2, or 1 with a replication factor below 3. */
   minInsyncReplicas?: number
+  /** Segments no larger than this, where a topic's own limit is not smaller anyway. Default: none. */
+  maxSegmentBytes?: number
 }
 
 /**
  * Creates the topics that are missing and checks all of them: partition count, replication, in-sync replicas, size,
- * cleanup, retention, compression. Differences are reported all together as KAFKA_TOPICS_DIFFER and never "repaired":
- * another partition count would split sessions, a shorter retention lose data.
+ * cleanup, retention, segments, compression. Differences are reported all together as KAFKA_TOPICS_DIFFER with the way
+ * out, and never repaired here: another partition count would split sessions, a shorter retention lose data.
  */
-export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {}, specs: readonly TopicSpec[] = Object.values(TOPICS)): Promise<void> {
-  const { partitions = DEFAULT_PARTITIONS, replicationFactor = 3 } = layout
-  const { minInsyncReplicas = replicationFactor >= 3 ? 2 : 1 } = layout
-  const admin = createKafkajs(kafka).admin()
-  try {
-    await admin.connect()
+export async function ensureTopics(
+  kafka: KafkaConfig,
+  layout: TopicLayout = {},
+  specs: readonly TopicSpec[] = Object.values(TOPICS),
+): Promise<void> {
+  await withAdmin(kafka, 'preparing topics', async (admin) => {
     const existing = new Set(await admin.listTopics())
     const missing = specs.filter(({ name }) => !existing.has(name))
+    const present = specs.filter(({ name }) => existing.has(name))
+    const { replicationFactor = 3 } = layout
+    const partitions = layout.partitions ?? (await countOf(admin, present[0]?.name)) ?? layout.newPartitions ?? PRODUCTION_PARTITIONS
     if (missing.length > 0) {
       await admin.createTopics({
         // kafkajs gives up when a broker does not know a new topic yet: `describe` waits for that, and for leaders.
@@ -36,26 +43,88 @@ export async function ensureTopics(kafka: KafkaConfig, layout: TopicLayout = {},
           topic: spec.name,
           numPartitions: partitions,
           replicationFactor,
-          configEntries: Object.entries(settingsOf(spec, minInsyncReplicas)).map(([name, value]) => ({ name, value })),
+          configEntries: Object.entries(settingsOf(spec, layout)).map(([name, value]) => ({ name, value })),
         })),
       })
     }
-    const { topics, resources } = await describe(admin, specs.map(({ name }) => name))
+    const found = await describe(admin, specs.map(({ name }) => name))
     const differences = specs.flatMap((spec) => {
-      const found = topics.find(({ name }) => name === spec.name)?.partitions ?? []
-      const settings = new Map(resources.find(({ resourceName }) => resourceName === spec.name)?.configEntries.map(({ configName, configValue }) => [configName, configValue]))
+      const replicas = found.get(spec.name)?.replicas ?? []
       return [
-        ...difference(spec.name, 'partitions', partitions, found.length),
-        ...difference(spec.name, 'replication factor', replicationFactor, Math.min(...found.map(({ replicas }) => replicas.length))),
-        ...Object.entries(settingsOf(spec, minInsyncReplicas)).flatMap(([name, value]) => difference(spec.name, name, value, settings.get(name))),
+        ...difference(spec.name, 'partitions', partitions, replicas.length),
+        ...difference(spec.name, 'replication factor', replicationFactor, Math.min(...replicas)),
+        ...settingDifferences(spec, layout, found.get(spec.name)?.settings).map(({ line }) => line),
       ]
     })
-    if (differences.length > 0) throw new KafkaError('KAFKA_TOPICS_DIFFER', `topics exist with other settings:\n${differences.map((line) => `  ${line}`).join('\n')}`)
+    if (differences.length === 0) return
+    const ways = [
+      ...(differences.some((line) => ADJUSTABLE.some((name) => line.includes(`: ${name} is`))) ? [ADJUST_WAY_OUT] : []),
+      ...(differences.some((line) => line.includes(': partitions is')) ? [PARTITIONS_WAY_OUT] : []),
+    ]
+    const lines = [...differences.map((line) => `  ${line}`), ...ways]
+    throw new KafkaError('KAFKA_TOPICS_DIFFER', `topics exist with other settings:\n${lines.join('\n')}`)
+  })
+}
+
+/**
+ * Brings topics that an earlier version created to the retention and segments of this one, where no record can be lost
+ * by that: retention only ever grows, and the size of segments deletes nothing. Resolves with a line for each change.
+ */
+export async function adjustTopics(
+  kafka: KafkaConfig,
+  layout: TopicLayout = {},
+  specs: readonly TopicSpec[] = Object.values(TOPICS),
+): Promise<string[]> {
+  return withAdmin(kafka, 'adjusting topics', async (admin) => {
+    const existing = new Set(await admin.listTopics())
+    const present = specs.filter(({ name }) => existing.has(name))
+    if (present.length === 0) return []
+    const found = await describe(admin, present.map(({ name }) => name))
+    const changes = present.map((spec) => ({
+      name: spec.name,
+      own: found.get(spec.name)?.own ?? new Map<string, string>(),
+      changed: settingDifferences(spec, layout, found.get(spec.name)?.settings).filter(({ name, needed, is }) => isAdjustable(name, needed, is)),
+    }))
+    const resources = changes
+      .filter(({ changed }) => changed.length > 0)
+      .map(({ name, own, changed }) => ({
+        type: ConfigResourceTypes.TOPIC,
+        name,
+        // AlterConfigs replaces all settings of the topic (only KIP-339 alters single ones, which kafkajs lacks).
+        configEntries: [...new Map([...own, ...changed.map((of) => [of.name, of.needed] as const)])].map(([key, value]) => ({ name: key, value })),
+      }))
+    if (resources.length > 0) await admin.alterConfigs({ validateOnly: false, resources })
+    return changes.flatMap(({ name, changed }) => changed.map((of) => `${name}: ${of.name} changed from ${of.is} to ${of.needed}`))
+  })
+}
+
+/** Settings that `adjustTopics` may change. */
+const ADJUSTABLE = ['retention.ms', 'retention.bytes', 'segment.bytes', 'segment.ms']
+const ADJUST_WAY_OUT = `  ${ADJUSTABLE.join(', ')}: run deploy/provision.ts (npm start does), which changes them where no record can be lost by that; or use
+  kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name … --add-config name=value`
+const PARTITIONS_WAY_OUT = `  A partition count never changes, as the records of a session would be split. Unset LONGTAKE_TOPIC_PARTITIONS to keep it. To have another
+  one: stop the gateways, wait until all groups have no lag, and create new topics on another cluster; see deploy/README.md.`
+
+function isAdjustable(name: string, needed: string, is: string | undefined): boolean {
+  if (!ADJUSTABLE.includes(name) || is === undefined) return false
+  if (name.startsWith('segment.')) return true
+  return needed === '-1' || (is !== '-1' && Number(needed) > Number(is))
+}
+
+async function withAdmin<T>(kafka: KafkaConfig, doing: string, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = createKafkajs(kafka).admin()
+  try {
+    await admin.connect()
+    return await work(admin)
   } catch (error) {
-    throw toKafkaError(error, 'preparing topics')
+    throw toKafkaError(error, doing)
   } finally {
     await admin.disconnect()
   }
+}
+
+async function countOf(admin: Admin, topic: string | undefined): Promise<number | undefined> {
+  return topic === undefined ? undefined : (await describe(admin, [topic])).get(topic)?.replicas.length
 }
 
 /** Whether compaction leaves holes in the topic; undefined for one that is not ours. */
@@ -64,14 +133,32 @@ export function isCompacted(topic: string): boolean | undefined {
   return spec === undefined ? undefined : spec.cleanup === 'compact'
 }
 
+interface Described {
+  /** How many replicas each partition has. */
+  readonly replicas: number[]
+  readonly settings: Map<string, string>
+  /** Those of `settings` that were set for this topic, and not by defaults. */
+  readonly own: Map<string, string>
+}
+
 /** What another process has just created, not every broker knows at once: asked again for a while. */
-async function describe(admin: Admin, names: string[]) {
+async function describe(admin: Admin, names: string[]): Promise<Map<string, Described>> {
   const deadline = performance.now() + KNOWN_AFTER_MS
   for (let failures = 1; ; failures++) {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
-      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })) })
-      return { topics, resources }
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
+      })
+      return new Map(
+        topics.map(({ name, partitions }) => {
+          const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? []
+          const own = entries.filter(({ configSource }) => `${configSource}` === OF_TOPIC)
+          const pairs = (of: typeof entries) => new Map(of.map(({ configName, configValue }) => [configName, configValue]))
+          return [name, { replicas: partitions.map(({ replicas }) => replicas.length), settings: pairs(entries), own: pairs(own) }]
+        }),
+      )
     } catch (error) {
       const type = (error as { type?: string }).type
       const isYoung = type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'LEADER_NOT_AVAILABLE'
@@ -81,12 +168,19 @@ async function describe(admin: Admin, names: string[]) {
   }
 }
 
-function settingsOf(spec: TopicSpec, minInsyncReplicas: number): Record<string, string> {
+/** DYNAMIC_TOPIC_CONFIG of the protocol's DescribeConfigs. */
+const OF_TOPIC = '1'
+
+function settingsOf(spec: TopicSpec, { replicationFactor = 3, minInsyncReplicas, maxSegmentBytes = Infinity }: TopicLayout): Record<string, string> {
+  const { segmentBytes, segmentMs } = spec
   return {
     'cleanup.policy': spec.cleanup,
     'retention.ms': String(spec.retentionMs),
+    'retention.bytes': '-1',
+    ...(segmentBytes === undefined ? {} : { 'segment.bytes': String(Math.min(segmentBytes, maxSegmentBytes)) }),
+    ...(segmentMs === undefined ? {} : { 'segment.ms': String(segmentMs) }),
     'max.message.bytes': String(MAX_MESSAGE_BYTES),
-    'min.insync.replicas': String(minInsyncReplicas),
+    'min.insync.replicas': String(minInsyncReplicas ?? (replicationFactor >= 3 ? 2 : 1)),
     // Video does not compress; whatever producers do, brokers leave it alone.
     'compression.type': 'producer',
     // An acknowledgement by an out-of-sync leader would be worth nothing.
@@ -94,41 +188,15 @@ function settingsOf(spec: TopicSpec, minInsyncReplicas: number): Record<string, 
   }
 }
 
+function settingDifferences(spec: TopicSpec, layout: TopicLayout, found: ReadonlyMap<string, string> | undefined) {
+  return Object.entries(settingsOf(spec, layout)).flatMap(([name, needed]) => {
+    const is = found?.get(name)
+    // Smaller segments are as good.
+    if (name.startsWith('segment.') && Number(is) <= Number(needed)) return []
+    return difference(spec.name, name, needed, is).map((line) => ({ name, needed, is, line }))
+  })
+}
+
 function difference(topic: string, what: string, needed: string | number, found: string | number | undefined): string[] {
   return String(needed) === String(found) ? [] : [`${topic}: ${what} is ${found ?? 'unknown'}, needed ${needed}`]
-}
-
-/** How far a group has come in a partition. */
-export interface GroupProgress {
-  readonly topic: string
-  readonly partition: number
-  /** All before it is complete; without a commit the first record there is. */
-  readonly completed: bigint
-  /** Where the partition ended before `completed` was asked for. */
-  readonly end: bigint
-}
-
-/** How far a group is behind, by topic and partition; a partition without a commit counts from its first record. */
-export async function consumerLag(kafka: KafkaConfig, group: string, topics: readonly string[]): Promise<{ topic: string; partition: number; lag: bigint }[]> {
-  return (await groupProgress(kafka, group, topics)).map(({ topic, partition, completed, end }) => ({ topic, partition, lag: end - completed }))
-}
-
-/** How far a group has come, by topic and partition. */
-export async function groupProgress(kafka: KafkaConfig, group: string, topics: readonly string[]): Promise<GroupProgress[]> {
-  const admin = createKafkajs(kafka).admin()
-  try {
-    await admin.connect()
-    const ends = await Promise.all(topics.map(async (topic) => ({ topic, offsets: await admin.fetchTopicOffsets(topic) })))
-    const committed = await admin.fetchOffsets({ groupId: group, topics: [...topics] })
-    return ends.flatMap(({ topic, offsets }) =>
-      offsets.map(({ partition, high, low }) => {
-        const at = committed.find((of) => of.topic === topic)?.partitions.find((of) => of.partition === partition)?.offset ?? '-1'
-        return { topic, partition, completed: BigInt(at === '-1' ? low : at), end: BigInt(high) }
-      }),
-    )
-  } catch (error) {
-    throw toKafkaError(error, `asking how far ${group} has come`)
-  } finally {
-    await admin.disconnect()
-  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TOPICS } from '@longtake/contracts'
+import { DEFAULT_PARTITIONS, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, ensureTopics, PARKED_HEADERS, readPartitionToEnd, startConsumer, type KafkaRecord, type Producer } from '../src/index.ts'
 import { committed, Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
@@ -270,7 +270,7 @@ test('a paused partition hands nothing out until it is resumed; what was fetched
 
 test('parking keeps the record as it is, with the reason, before it is done', async () => {
   // The one topic with a fixed name; other tests may have made it.
-  await ensureTopics(kafka(), { replicationFactor: 1 }, [TOPICS.parked])
+  await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked])
   const [topic = ''] = await makeTopics(kafka(), ['bad'], 1)
   await using producer = createProducer({ kafka: kafka() })
   const parker = createParker({ producer, group: 'writers' })

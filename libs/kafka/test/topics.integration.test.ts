@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MAX_MESSAGE_BYTES, type TopicSpec } from '@longtake/contracts'
-import { consumerLag, createProducer, ensureTopics, KafkaError, startConsumer } from '../src/index.ts'
+import { adjustTopics, consumerLag, createProducer, ensureTopics, KafkaError, startConsumer } from '../src/index.ts'
 import { Journal, kafka, unexpected, unique, withAdmin } from './support.ts'
 
 const specs = (): TopicSpec[] => [
@@ -27,7 +27,7 @@ test('all differences are told together, and nothing is changed', async () => {
   await assert.rejects(ensureTopics(kafka(), { ...layout, partitions: 4 }, [{ ...chunks, retentionMs: 7_200_000 }, { ...status, cleanup: 'delete' }]), (error: unknown) => {
     assert.ok(error instanceof KafkaError)
     assert.equal(error.code, 'KAFKA_TOPICS_DIFFER')
-    assert.deepEqual(error.message.split('\n').slice(1).map((line) => line.trim()).toSorted(), [
+    assert.deepEqual(error.message.split('\n').filter((line) => line.includes(', needed ')).map((line) => line.trim()).toSorted(), [
       `${chunks.name}: partitions is 3, needed 4`,
       `${chunks.name}: retention.ms is 3600000, needed 7200000`,
       `${status.name}: cleanup.policy is compact, needed delete`,
@@ -36,6 +36,40 @@ test('all differences are told together, and nothing is changed', async () => {
     return true
   })
   await ensureTopics(kafka(), layout, wanted)
+})
+
+test('a write-ahead log of an earlier version is refused with the way out, and brought over without losing its other settings', async () => {
+  const name = unique('log')
+  const wanted: TopicSpec[] = [{ name, cleanup: 'delete', retentionMs: -1, segmentBytes: 64 << 20, segmentMs: 600_000, holds: 'x' }]
+  await ensureTopics(kafka(), layout, [{ name, cleanup: 'delete', retentionMs: 172_800_000, holds: 'x' }])
+  await withAdmin(kafka(), async (admin) => {
+    const configEntries = Object.entries({ 'cleanup.policy': 'delete', 'retention.ms': '172800000', 'retention.bytes': '1000000000', 'segment.bytes': String(1 << 30), 'max.message.bytes': String(MAX_MESSAGE_BYTES), 'min.insync.replicas': '1', 'unclean.leader.election.enable': 'false', 'compression.type': 'producer', 'flush.messages': '12345' })
+    await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name, configEntries: configEntries.map(([key, value]) => ({ name: key, value })) }] })
+  })
+  await assert.rejects(ensureTopics(kafka(), layout, wanted), { code: 'KAFKA_TOPICS_DIFFER', message: /retention\.ms is 172800000, needed -1[^]*retention\.bytes is 1000000000, needed -1[^]*deploy\/provision\.ts/ })
+
+  const changes = await adjustTopics(kafka(), layout, wanted)
+  assert.equal(changes.filter((line) => /retention\.ms changed from 172800000 to -1|retention\.bytes changed from 1000000000 to -1|segment\.bytes|segment\.ms/.test(line)).length, 4)
+  await ensureTopics(kafka(), layout, wanted)
+  const { resources } = await withAdmin(kafka(), (admin) => admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name }] }))
+  assert.equal(resources[0]?.configEntries.find(({ configName }) => configName === 'flush.messages')?.configValue, '12345')
+  assert.deepEqual(await adjustTopics(kafka(), layout, wanted), [])
+})
+
+test('retention is never shortened, and a partition count never changed', async () => {
+  const [chunks] = specs() as [TopicSpec]
+  await ensureTopics(kafka(), layout, [chunks])
+  const other = { ...chunks, retentionMs: 60_000 }
+  assert.deepEqual(await adjustTopics(kafka(), { ...layout, partitions: 6 }, [other]), [])
+  await assert.rejects(ensureTopics(kafka(), { ...layout, partitions: 6 }, [other]), { message: /partitions is 3, needed 6[^]*never changes[^]*LONGTAKE_TOPIC_PARTITIONS/ })
+})
+
+test('without a partition count, new topics take that of those that exist', async () => {
+  const [chunks, status] = specs() as [TopicSpec, TopicSpec]
+  await ensureTopics(kafka(), layout, [chunks])
+  await ensureTopics(kafka(), { replicationFactor: 1 }, [chunks, status])
+  const { topics } = await withAdmin(kafka(), (admin) => admin.fetchTopicMetadata({ topics: [status.name] }))
+  assert.equal(topics[0]?.partitions.length, 3)
 })
 
 test('lag counts what a group has not completed', async () => {

@@ -14,6 +14,11 @@ const settings = {
   headerBytes: bytes('LONGTAKE_HEADER_BYTES', { help: 'fixed size of a new file’s header with its cues', default: COMMIT_LIMITS.headerBytes, min: 4096, max: 4 * MiB }),
   holeWaitMs: duration('LONGTAKE_HOLE_WAIT', { help: 'how long chunks behind a missing one wait for it', default: 5_000 }),
   bufferBytes: bytes('LONGTAKE_WRITER_BUFFER', { help: 'memory for uncommitted chunks of all tracks together', default: 256 * MiB, min: 8 * MiB }),
+  keepCommittedMs: duration('LONGTAKE_CHUNKS_KEEP', {
+    help: 'how long recordings.chunks keeps records once they are committed',
+    default: 3_600_000,
+    min: 1_000,
+  }),
   idleMs: duration('LONGTAKE_TRACK_IDLE', { help: 'a track without chunks for so long leaves memory', default: 120_000, min: 1_000 }),
 }
 export type Config = ConfigOf<typeof settings>

@@ -49,6 +49,8 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     ...(place.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: place.sessionTimeoutMs }),
     signal: stopping,
     onFatal: fail,
+    // What is committed is read from Kafka no more, but for a checkpoint that turns out to be damaged.
+    truncate: { behindMs: config.keepCommittedMs },
     // Below the time an orderly stop has, which also has to flush the producer.
     closeTimeoutMs: Math.min(20_000, config.shutdownTimeoutMs * 0.7),
     assign(assigned) {

@@ -15,6 +15,8 @@ export class Live implements AsyncDisposable {
   readonly place: Place
   readonly kafka: KafkaConfig
   readonly producer: Producer
+  /** Of the records that are sent, in milliseconds since the epoch; default now. */
+  timestamp: number | undefined
   readonly store: BlobStore
   readonly container: string
   readonly events: RecordingEvent[] = []
@@ -23,20 +25,24 @@ export class Live implements AsyncDisposable {
   health = new Health()
   #reader: ReturnType<typeof readTable> | null = null
 
-  private constructor(id: string, store: BlobStore) {
+  private constructor(id: string, store: BlobStore, brokers: string) {
     this.place = { chunks: `test.${id}.chunks`, events: `test.${id}.events`, group: `test.${id}`, sessionTimeoutMs: 3_000 }
-    this.kafka = { brokers: [testKafka()], clientId: `test-${id}` }
+    this.kafka = { brokers: [brokers], clientId: `test-${id}` }
     this.producer = createProducer({ kafka: this.kafka })
     this.container = `t${id}`
     this.store = store
   }
 
-  static async begin(): Promise<Live> {
+  /**
+   * @param brokers another Kafka than the one that tests share
+   * @param maxSegmentBytes of the topics
+   */
+  static async begin(brokers = testKafka(), maxSegmentBytes = Infinity): Promise<Live> {
     const id = randomUUID().slice(0, 8)
     const store = await openBlobStore({ azureConnectionString: new Secret(testAzurite()), azureAccountUrl: undefined, azureContainer: `t${id}` })
-    const live = new Live(id, store)
+    const live = new Live(id, store, brokers)
     const specs = [{ ...TOPICS.chunks, name: live.place.chunks }, { ...TOPICS.events, name: live.place.events }]
-    await ensureTopics(live.kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)
+    await ensureTopics(live.kafka, { partitions: PARTITIONS, replicationFactor: 1, maxSegmentBytes }, specs)
     await store.ensureContainer()
     live.#reader = readTable({
       kafka: live.kafka,
@@ -61,7 +67,7 @@ export class Live implements AsyncDisposable {
 
   env(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
     return {
-      KAFKA_BROKERS: testKafka(),
+      KAFKA_BROKERS: this.kafka.brokers.join(','),
       AZURE_STORAGE_CONNECTION_STRING: testAzurite(),
       LONGTAKE_AZURE_CONTAINER: this.container,
       LONGTAKE_LOG_LEVEL: process.env['LONGTAKE_LOG_LEVEL'] ?? 'error',
@@ -80,7 +86,7 @@ export class Live implements AsyncDisposable {
   }
 
   async send(session: string, record: { key: string; value: Uint8Array; headers: Record<string, string> }): Promise<void> {
-    await this.producer.send({ topic: this.place.chunks, partition: partitionOf(session, PARTITIONS), ...record })
+    await this.producer.send({ topic: this.place.chunks, partition: partitionOf(session, PARTITIONS), timestamp: this.timestamp, ...record })
   }
 
   async declare(declaration: Declaration): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { decodeClientRequest, decodeEvent, decodeStatus, encodeEvent, isRecordFault, partitionOf, TOPICS, type ClientRequest, type RecordingEvent, type SessionState, type TopicSpec } from '@longtake/contracts'
+import { DEFAULT_PARTITIONS, decodeClientRequest, decodeEvent, decodeStatus, encodeEvent, isRecordFault, partitionOf, TOPICS, type ClientRequest, type RecordingEvent, type SessionState, type TopicSpec } from '@longtake/contracts'
 import { createProducer, ensureTopics, type KafkaConfig, type KafkaRecord, PARKED_HEADERS, readTable } from '@longtake/kafka'
 import { createLogger, Health } from '@longtake/service'
 import { Conditions, testKafka } from '@longtake/testkit'
@@ -32,7 +32,7 @@ export async function setUp() {
   const specs: TopicSpec[] = [{ ...TOPICS.events, name: topics.events }, { ...TOPICS.status, name: topics.status }, { ...TOPICS.resends, name: topics.resends }, { ...TOPICS.chunks, name: topics.chunks }]
   await ensureTopics(kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)
   // The one that is shared: what is ours in it names our group.
-  await ensureTopics(kafka, { replicationFactor: 1 }, [TOPICS.parked])
+  await ensureTopics(kafka, { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked])
   const producer = createProducer({ kafka })
 
   const states = new Map<string, SessionState>()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { openBlobStore } from '@longtake/blob'
-import { BLOBS, decodeEvent, encodeStatus, isRecordFault, ManifestShape, partitionOf, type RecordingEvent, type SessionState, TOPICS, type TopicSpec } from '@longtake/contracts'
+import { DEFAULT_PARTITIONS, BLOBS, decodeEvent, encodeStatus, isRecordFault, ManifestShape, partitionOf, type RecordingEvent, type SessionState, TOPICS, type TopicSpec } from '@longtake/contracts'
 import { createProducer, ensureTopics, PARKED_HEADERS, readTable } from '@longtake/kafka'
 import { createLogger, Health } from '@longtake/service'
 import { Conditions, testAzurite, testKafka } from '@longtake/testkit'
@@ -19,7 +19,7 @@ async function setUp() {
   const kafka = { brokers: [testKafka()], clientId: 'finalizer-test' }
   const specs: TopicSpec[] = [{ ...TOPICS.events, name: wiring.topics.events }, { ...TOPICS.status, name: wiring.topics.status }]
   await ensureTopics(kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)
-  await ensureTopics(kafka, { replicationFactor: 1 }, [TOPICS.parked])
+  await ensureTopics(kafka, { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked])
   const config = readConfig({ KAFKA_BROKERS: testKafka(), AZURE_STORAGE_CONNECTION_STRING: testAzurite(), LONGTAKE_AZURE_CONTAINER: `finalizer-${id}` })
   const store = await openBlobStore(config)
   await store.ensureContainer()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { TOPICS, partitionOf, type TopicKey } from '@longtake/contracts'
+import { DEFAULT_PARTITIONS, TOPICS, partitionOf, type TopicKey } from '@longtake/contracts'
 import { createProducer, ensureTopics, readPartitionToEnd, type KafkaRecord } from '@longtake/kafka'
 import { createLogger, createTokens, Health, Secret } from '@longtake/service'
 import { TestClient, testKafka, type ClientOptions } from '@longtake/testkit'
@@ -12,7 +12,7 @@ const tokens = createTokens({ tokenSecret: new Secret(SECRET) })
 
 export const gatewayEnv = (): Record<string, string> => ({ KAFKA_BROKERS: testKafka(), LONGTAKE_TOKEN_SECRET: SECRET, LONGTAKE_GATEWAY_PORT: '0', LONGTAKE_LOG_LEVEL: 'fatal' })
 export const kafkaOfTests = () => ({ brokers: [testKafka()], clientId: 'gateway-test' })
-export const prepareTopics = (): Promise<void> => ensureTopics(kafkaOfTests(), { replicationFactor: 1 })
+export const prepareTopics = (): Promise<void> => ensureTopics(kafkaOfTests(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 })
 
 /** A session of its own for each test, since all share one Kafka. */
 export const newSession = (): string => `gateway-${randomUUID()}`

@@ -22,7 +22,11 @@ export function toDeletion(state: SessionState, { deletedRetentionMs, keptAtMost
     deletedAt,
     erasedAt: deletion?.erasedAt ?? null,
     remains: [
-      ...TOPICS_WITH_RECORDS.map(({ name, holds }) => ({ where: name, what: holds, until: after(keptAtMostMs.get(name)) })),
+      ...TOPICS_WITH_RECORDS.map(({ name, holds }) => ({
+        where: name,
+        what: name === TOPICS.chunks.name ? `${holds}, until block-writer truncates the topic an hour after it has committed them` : holds,
+        until: after(keptAtMostMs.get(name)),
+      })),
       { where: TOPICS.status.name, what: 'the id of the session and when it was created and deleted', until },
       { where: 'storage', what: 'an empty blob named after the session, which stops late chunks', until },
     ],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type BlobStore, openBlobStore } from '@longtake/blob'
-import { decodeEvent, encodeStatus, isRecordFault, partitionOf, type RecordingEvent, type SessionState, TOPICS } from '@longtake/contracts'
+import { DEFAULT_PARTITIONS, decodeEvent, encodeStatus, isRecordFault, partitionOf, type RecordingEvent, type SessionState, TOPICS } from '@longtake/contracts'
 import { createProducer, ensureTopics, readTable } from '@longtake/kafka'
 import { createLogger, Health } from '@longtake/service'
 import { Conditions, findFfmpeg, testAzurite, testKafka } from '@longtake/testkit'
@@ -21,7 +21,7 @@ async function setUp() {
   const kafka = { brokers: [testKafka()], clientId: 'remuxer-test' }
   const names = { status: `status-${id}`, events: `events-${id}`, group: `remuxer-${id}` }
   await ensureTopics(kafka, { partitions: PARTITIONS, replicationFactor: 1 }, [{ ...TOPICS.status, name: names.status }, { ...TOPICS.events, name: names.events }])
-  await ensureTopics(kafka, { replicationFactor: 1 }, [TOPICS.parked])
+  await ensureTopics(kafka, { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked])
   const tempDir = mkdtempSync(join(tmpdir(), 'remuxer-test-'))
   const config = readConfig({
     KAFKA_BROKERS: testKafka(), AZURE_STORAGE_CONNECTION_STRING: testAzurite(), LONGTAKE_AZURE_CONTAINER: `remuxer-${id}`, LONGTAKE_REMUXER_TEMP_DIR: tempDir, FFMPEG_PATH: findFfmpeg(),

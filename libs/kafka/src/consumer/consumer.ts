@@ -7,6 +7,7 @@ import { instruments } from '../metrics.ts'
 import { awaitTopics, committedOffsets, listOffsets, type PartitionOffset } from '../offsets.ts'
 import { Membership, type PartitionOwner } from './membership.ts'
 import { HeldPartition, type AssignedPartition, type PartitionHandler } from './partition.ts'
+import { Truncator, type TruncationFence, type TruncationOptions } from './truncator.ts'
 
 export interface ConsumerOptions {
   kafka: KafkaConfig
@@ -19,6 +20,11 @@ export interface ConsumerOptions {
   onFatal(error: KafkaError): void
   /** Where a group without committed offsets begins. Default earliest. */
   from?: 'earliest' | 'latest'
+  /**
+   * Deletes records behind what the group has committed, in all of `topics`: they are a log that this group alone reads.
+   * Then a group without committed offsets begins at the earliest record without having missed any.
+   */
+  truncate?: TruncationOptions
   /** Without a sign of life for this long the group gives our partitions away. Default 15,000. */
   sessionTimeoutMs?: number
   /** Members learn of a rebalance by it. Default 1,000, or a fifth of a shorter session timeout. */
@@ -47,6 +53,7 @@ export class Consumer implements AsyncDisposable {
   readonly #cluster: Cluster
   readonly #fetcher: Fetcher
   readonly #membership: Membership
+  readonly #truncator: Truncator | undefined
   readonly #held = new Map<number, HeldPartition>()
   readonly #ending = new Map<number, Promise<unknown>>()
   readonly #faults: KafkaError[] = []
@@ -67,6 +74,7 @@ export class Consumer implements AsyncDisposable {
     this.#fetcher = new Fetcher(this.#cluster, options.fetch)
     const heartbeatMs = options.heartbeatMs ?? Math.min(1000, sessionTimeoutMs / 5)
     this.#membership = new Membership(this.#cluster, { group, topics, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs }, this.#owner())
+    if (options.truncate !== undefined) this.#truncator = new Truncator(this.#cluster, group, options.truncate, this.#fence())
   }
 
   /** Resolves when the member is part of the group; rejects for what will not pass. */
@@ -83,6 +91,7 @@ export class Consumer implements AsyncDisposable {
       throw error
     }
     void this.#commitRegularly()
+    void this.#truncateRegularly()
     return this
   }
 
@@ -155,6 +164,14 @@ export class Consumer implements AsyncDisposable {
     }
   }
 
+  #fence(): TruncationFence {
+    return {
+      committed: (wanted) =>
+        this.#membership.coordinate(this.#closing.signal, (coordinator) => committedOffsets(this.#cluster, coordinator, this.#options.group, wanted)),
+      generation: () => (this.#membership.confirmed ? this.#membership.generations : undefined),
+    }
+  }
+
   #take(number: number): void {
     const { topics, kafka, group, maxQueuedBytesPerPartition = 2 << 20, maxQueuedBytes = 64 << 20 } = this.#options
     const held = new HeldPartition(
@@ -189,6 +206,7 @@ export class Consumer implements AsyncDisposable {
   /** Closes a partition; until that is done it counts as held, unless it is lost. */
   #end(held: HeldPartition, reason: 'revoked' | 'lost' | 'shutdown'): Promise<void> {
     const { number } = held
+    this.#truncator?.end(number)
     const forget = () => {
       if (this.#held.get(number) === held) this.#held.delete(number)
     }
@@ -210,6 +228,7 @@ export class Consumer implements AsyncDisposable {
     if (from === 'earliest') this.#tellSkipped(found)
     // Committed at once: else the next member would look for a start again, and skip what was deleted or came meanwhile.
     if (found.length > 0) await this.#membership.coordinate(signal, () => this.#commitAll(found))
+    for (const offset of [...committed, ...found]) this.#truncator?.begin(offset, Date.now())
     return [...committed.map((offset) => ({ ...offset, committed: true })), ...found.map((offset) => ({ ...offset, committed: false }))]
   }
 
@@ -218,6 +237,10 @@ export class Consumer implements AsyncDisposable {
     const { kafka, group } = this.#options
     for (const { topic, partition, offset } of begun) {
       if (offset === 0n) continue
+      if (this.#truncator !== undefined) {
+        kafka.log?.warn({ group, topic, partition, offset: String(offset) }, 'no committed offset: beginning at the earliest record; those before were truncated after a commit, so none is missed and some come again')
+        continue
+      }
       kafka.log?.warn({ group, topic, partition, offset: String(offset) }, 'no committed offset, and earlier records are deleted already: unless this group is new its offsets have expired, and it may have missed records')
       instruments().skipped.add(1, { group })
     }
@@ -241,6 +264,15 @@ export class Consumer implements AsyncDisposable {
     }
   }
 
+  async #truncateRegularly(): Promise<void> {
+    const truncator = this.#truncator
+    if (truncator === undefined) return
+    while (!this.#closing.signal.aborted) {
+      await pause(truncator.everyMs, this.#closing.signal)
+      if (!this.#closing.signal.aborted) await truncator.truncate(Date.now())
+    }
+  }
+
   /** One at a time, so that an older offset never overtakes a newer one. False when something has to be committed again. */
   #commit(of: () => HeldPartition[]): Promise<boolean> {
     const committing = this.#committing.then(() => this.#commitNow(of()))
@@ -252,7 +284,8 @@ export class Consumer implements AsyncDisposable {
     const offsets = held.flatMap((partition) => partition.committable())
     if (offsets.length === 0) return true
     try {
-      const taken = await this.#membership.commit(offsets)
+      const taken = await this.#membership.commit(offsets.map((offset) => this.#truncator?.withMark(offset) ?? offset))
+      this.#truncator?.committed(taken, Date.now())
       for (const offset of taken) for (const partition of held) if (partition.number === offset.partition) partition.committed(offset)
       return taken.length === offsets.length
     } catch (error) {

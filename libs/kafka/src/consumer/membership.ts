@@ -260,7 +260,7 @@ export class Membership {
     if (generation !== this.#generation || memberId !== this.#memberId) return []
     const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([topic, partitions]) => ({
       topic,
-      partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
+      partitions: partitions.map(({ partition, offset, metadata }) => ({ partition, offset: String(offset), metadata })),
     }))
     let answer: { responses: { topic: string; partitions: { partition: number; errorCode: number }[] }[] }
     try {

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createProducer, startConsumer, type Log, type Producer } from '../src/index.ts'
+import { Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
+
+const quick = { sessionTimeoutMs: 3000, heartbeatMs: 200, commitIntervalMs: 100, closeTimeoutMs: 5000 }
+const truncate = { behindMs: 600, everyMs: 100 }
+
+const fill = (producer: Producer, topic: string, partition: number, count: number) =>
+  Promise.all(Array.from({ length: count }, () => producer.send({ topic, partition, key: 's', value: Buffer.from('v') })))
+const starts = async (topic: string): Promise<number[]> => {
+  const offsets = await withAdmin(kafka(), (admin) => admin.fetchTopicOffsets(topic))
+  return offsets.toSorted((a, b) => a.partition - b.partition).map(({ low }) => Number(low))
+}
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !(await holds()); await delay(50)) assert.ok(Date.now() < deadline, what)
+}
+
+test('the owner truncates behind what is committed, never beyond a record that is not', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['wal'], 2)
+  await using producer = createProducer({ kafka: kafka() })
+  await fill(producer, topic, 0, 10)
+  await fill(producer, topic, 1, 10)
+  const journal = new Journal()
+  const group = unique('group')
+  // Record 4 of partition 1 is never done.
+  const handle = journal.member('m', (record, partition) => void ((partition.partition === 0 || record.offset !== 4n) && partition.done(record)))
+  await using consumer = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate, ...handle })
+  await journal.until('all', () => journal.handled().length === 20)
+  await until('truncation', async () => (await starts(topic)).join() === '10,4')
+  await fill(producer, topic, 0, 1)
+  await journal.until('one more', () => journal.handled().length === 21)
+  await until('truncation of one more', async () => (await starts(topic)).join() === '11,4')
+  await consumer.close()
+})
+
+test('a group whose offsets Kafka has forgotten begins at the first record of a truncated log, and misses none', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['wal'], 1)
+  await using producer = createProducer({ kafka: kafka() })
+  await fill(producer, topic, 0, 10)
+  const journal = new Journal()
+  const group = unique('group')
+  const first = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate, ...journal.member('first', (record, partition) => void (record.offset < 6n && partition.done(record))) })
+  await until('truncation', async () => (await starts(topic)).join() === '6')
+  await first.close()
+  await withAdmin(kafka(), (admin) => admin.deleteGroups([group]))
+  const warned: string[] = []
+  const log: Log = { debug() {}, info() {}, error() {}, warn: (_, message) => void warned.push(message) }
+  await using _second = await startConsumer({ kafka: { ...kafka(), log }, group, topics: [topic], onFatal: unexpected, ...quick, truncate, ...journal.member('second') })
+  await journal.until('what is not committed', () => journal.handled('second').length === 4)
+  assert.deepEqual(journal.handled('second').map(({ offset }) => offset), [6n, 7n, 8n, 9n])
+  assert.match(warned.join(), /none is missed/)
+})
+
+test('members that are replaced before anything is due do not postpone truncation', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['wal'], 1)
+  await using producer = createProducer({ kafka: kafka() })
+  const group = unique('group')
+  const journal = new Journal()
+  let member = 0
+  await until('truncation', async () => {
+    member += 1
+    await fill(producer, topic, 0, 1)
+    // Each of them lives for less than the time that records are kept.
+    await using consumer = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate: { behindMs: 4000, everyMs: 50 }, ...journal.member(`m${member}`) })
+    await journal.until('its record', () => journal.handled().length >= member)
+    await consumer.commit()
+    return (await starts(topic))[0]! > 0
+  })
+  assert.ok(member > 2, `${member} members`)
+})
