@@ -30,12 +30,12 @@ export function packCues(cues: readonly Cue[]): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** The reverse of `packCues`. Throws `invalid-cues`. */
-export function unpackCues(bytes: Uint8Array): Cue[] {
+/** The reverse of `packCues`; each cluster offset counts from `offset` before what was packed. Throws `invalid-cues`. */
+export function unpackCues(bytes: Uint8Array, offset = 0): Cue[] {
   const cues: Cue[] = [];
   let timeMs = 0;
   let track = 0;
-  let clusterOffset = 0;
+  let clusterOffset = offset;
   let at = 0;
   const next = (): number => {
     let value = 0;

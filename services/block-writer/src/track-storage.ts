@@ -194,7 +194,7 @@ export class TrackStorage {
   /** Committed media of a file; undefined where it cannot be read any more. @param etags of the files as they are loaded */
   async readMedia(track: Track, { file, block, skip, length }: LeadIn, etags: ReadonlyMap<number, string>): Promise<Uint8Array | undefined> {
     const from = track.files[file]
-    if (from === undefined || !from.committed.some(({ id }) => id === block)) return undefined
+    if (from === undefined || !from.committed.some((blocks) => blocks.rowOf(block) >= 0)) return undefined
     try {
       const read = await this.#store.readRange(BLOBS.file(this.#session, this.#name, file), { offset: offsetIn(from, block) + skip, count: length, ifMatch: etags.get(file) })
       return read.outcome === 'read' ? await buffer(read.body) : undefined

@@ -7,7 +7,7 @@ import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
 import type { LeadIn, LeftPlace } from './continuation.ts'
 import { Part, type Container, type Place } from './part.ts'
-import type { Piece, StoredPiece } from './piece.ts'
+import { PieceList } from './piece-list.ts'
 import type { RawPiece } from './raw.ts'
 import { Run } from './run.ts'
 
@@ -34,7 +34,9 @@ export interface Checkpoint extends CheckpointHead {
   readonly parts: readonly Part[]
 }
 
-const FORMAT = 1
+const FORMAT = 2
+/** Format 1 packed the cues of a run as one list. */
+const FIRST_FORMAT = 1
 
 interface SavedSection {
   lengths: number[]
@@ -42,9 +44,12 @@ interface SavedSection {
   ends: number[]
   /** Base64 block ids decode to this many bytes. */
   idBytes: number
-  cues: number[]
-  cueBytes: number
+  /** Bytes of each block's packed cues. */
+  cueBytes: number[]
 }
+
+/** Of format 1: how many cues each block has, and the bytes of all of them. */
+type FirstSavedSection = Omit<SavedSection, 'cueBytes'> & { cues: number[]; cueBytes: number }
 
 interface SavedRun {
   from: number
@@ -83,13 +88,14 @@ interface SavedPart {
 }
 
 interface SavedCheckpoint {
-  format: typeof FORMAT
+  format: typeof FORMAT | typeof FIRST_FORMAT
   head: Omit<CheckpointHead, 'header'> & { header: PackedHeader | null }
   parts: SavedPart[]
 }
 
 /**
- * Packs a checkpoint: gzip over a length, JSON and the bytes that it refers to in order.
+ * Packs a checkpoint: gzip over a length, JSON and the bytes that it refers to in order. Those are digests, ids and packed cues, which
+ * hardly shrink: they are a gzip member of their own (RFC 1952 §2.2) without compression.
  * Everything in it must be durable by then: pieces stored, raw chunks in pending blobs.
  */
 export function encodeCheckpoint({ parts, ...facts }: Checkpoint): Uint8Array {
@@ -99,7 +105,10 @@ export function encodeCheckpoint({ parts, ...facts }: Checkpoint): Uint8Array {
   const json = Buffer.from(JSON.stringify(saved))
   const length = Buffer.alloc(4)
   length.writeUInt32BE(json.length)
-  return gzipSync(Buffer.concat([length, json, binary.bytes()]))
+  const rest = binary.bytes()
+  // In one piece: zlib allocates 16 KiB at a time otherwise.
+  const stored = gzipSync(rest, { level: 0, chunkSize: rest.length + 1024 })
+  return Buffer.concat([gzipSync(Buffer.concat([length, json]), { level: 1 }), stored])
 }
 
 /** Throws `INVALID_SHAPE` when these bytes are no checkpoint of a format known here. */
@@ -108,10 +117,10 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     const plain = gunzipSync(bytes)
     const jsonEnd = 4 + plain.readUInt32BE(0)
     const saved = JSON.parse(plain.subarray(4, jsonEnd).toString('utf8')) as SavedCheckpoint
-    if (saved.format !== FORMAT) throw new Error(`format ${String(saved.format)}`)
+    if (saved.format !== FORMAT && saved.format !== FIRST_FORMAT) throw new Error(`format ${String(saved.format)}`)
     const binary = new BinaryReader(plain.subarray(jsonEnd))
     const header = saved.head.header === null ? null : unpackHeader(saved.head.header)
-    return { ...saved.head, header, parts: saved.parts.map((part) => loadPart(part, binary)) }
+    return { ...saved.head, header, parts: saved.parts.map((part) => loadPart(part, binary, saved.format)) }
   } catch (cause) {
     throw new LongtakeError('INVALID_SHAPE', 'a checkpoint that cannot be read', { cause })
   }
@@ -126,15 +135,15 @@ function savePart(part: Part, binary: BinaryWriter): SavedPart {
   return { id, client, mimeType, startedAt, closed, lost, rejected, container, header, place, ...continues, stored, digestBytes, bytes, capturedTo, runs }
 }
 
-function loadPart(saved: SavedPart, binary: BinaryReader): Part {
+function loadPart(saved: SavedPart, binary: BinaryReader, format: SavedCheckpoint['format']): Part {
   const { id, header, digestBytes, runs, ...facts } = saved
   const part = new Part(id)
   Object.assign(part, facts)
   part.header = header === null ? null : unpackHeader(header)
   // A copy, so that a part's digests do not keep the whole checkpoint in memory.
   part.digests = Digests.unpack(saved.stored, binary.take(digestBytes))
-  part.runs = runs.map((run) => loadRun(run, binary))
-  part.committedMedia = part.pieces.length > 0
+  part.runs = runs.map((run) => loadRun(run, binary, format))
+  part.committedMedia = part.hasMedia
   part.committedTo = part.capturedTo
   return part
 }
@@ -153,7 +162,8 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   }
 }
 
-function loadRun(saved: SavedRun, binary: BinaryReader): Run {
+function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint['format']): Run {
+  const load = format === FIRST_FORMAT ? loadFirstSection : loadSection
   const run = new Run(saved.from, saved.to)
   run.raw = saved.raw.map(loadRaw)
   run.unfed = saved.unfed.map(loadRaw)
@@ -168,8 +178,8 @@ function loadRun(saved: SavedRun, binary: BinaryReader): Run {
     const bytes = tailBlob === null ? new Uint8Array(binary.take(tailLength)) : null
     run.saved = { state, tail: { length: tailLength, bytes, blob: tailBlob } }
   }
-  run.before = loadSection(saved.before, binary)
-  run.after = loadSection(saved.after, binary)
+  run.before = load(saved.before, binary)
+  run.after = load(saved.after, binary)
   return run
 }
 
@@ -180,30 +190,38 @@ function saveRaw({ from, lengths, blob }: RawPiece): SavedRaw {
 
 const loadRaw = ([from, lengths, blob]: SavedRaw): RawPiece => ({ from, lengths, blob, bytes: null })
 
-function saveSection(pieces: readonly Piece[], binary: BinaryWriter): SavedSection {
-  const stored = pieces.map((piece): StoredPiece => {
-    if (piece.kind === 'fresh' || piece.moveMs !== 0) throw new Error('media is saved before it is in blocks')
-    return piece
-  })
-  const ids = stored.map(({ id }) => Buffer.from(id, 'base64'))
-  for (const id of ids) binary.put(id)
-  return {
-    lengths: stored.map(({ length }) => length),
-    starts: stored.map(({ startMs }) => startMs),
-    ends: stored.map(({ endMs }) => endMs),
-    idBytes: ids[0]?.length ?? 0,
-    cues: stored.map(({ cues }) => cues.length),
-    cueBytes: binary.put(packCues(stored.flatMap(({ cues }) => cues))),
+function saveSection({ packed, rest }: PieceList, binary: BinaryWriter): SavedSection {
+  if (rest.length > 0) throw new Error('media is saved before it is in blocks')
+  const saved: SavedSection = { lengths: [], starts: [], ends: [], idBytes: 0, cueBytes: [] }
+  for (const { id, length, startMs, endMs } of packed) {
+    saved.idBytes = binary.put(Buffer.from(id, 'base64'))
+    saved.lengths.push(length)
+    saved.starts.push(startMs)
+    saved.ends.push(endMs)
   }
+  for (let row = 0; row < packed.length; row++) saved.cueBytes.push(binary.put(packed.cuesAt(row)))
+  return saved
 }
 
-function loadSection(saved: SavedSection, binary: BinaryReader): StoredPiece[] {
-  const ids = saved.lengths.map(() => Buffer.from(binary.take(saved.idBytes)).toString('base64'))
-  const cues = unpackCues(binary.take(saved.cueBytes))
+function loadSection(saved: SavedSection | FirstSavedSection, binary: BinaryReader): PieceList {
+  const { lengths, cueBytes } = saved as SavedSection
+  const ids = takeIds(saved, binary)
+  return listOf(saved, ids, lengths.map((_, i) => binary.take(cueBytes[i]!)))
+}
+
+function loadFirstSection(saved: SavedSection | FirstSavedSection, binary: BinaryReader): PieceList {
+  const { cues: counts, cueBytes } = saved as FirstSavedSection
+  const ids = takeIds(saved, binary)
+  const cues = unpackCues(binary.take(cueBytes))
   let at = 0
-  return saved.lengths.map((length, i) => {
-    const count = saved.cues[i]!
-    at += count
-    return { kind: 'stored', id: ids[i]!, moveMs: 0, length, startMs: saved.starts[i]!, endMs: saved.ends[i]!, cues: cues.slice(at - count, at) }
-  })
+  return listOf(saved, ids, counts.map((count) => packCues(cues.slice(at, (at += count)))))
+}
+
+function takeIds({ lengths, idBytes }: Pick<SavedSection, 'lengths' | 'idBytes'>, binary: BinaryReader): string[] {
+  return lengths.map(() => Buffer.from(binary.take(idBytes)).toString('base64'))
+}
+
+/** The list copies what it is given, so that it does not keep the whole checkpoint in memory. */
+function listOf({ lengths, starts, ends }: Pick<SavedSection, 'lengths' | 'starts' | 'ends'>, ids: readonly string[], cues: readonly Uint8Array[]): PieceList {
+  return new PieceList(lengths.map((length, i) => ({ kind: 'stored', id: ids[i]!, moveMs: 0, length, startMs: starts[i]!, endMs: ends[i]!, cues: cues[i]! })))
 }

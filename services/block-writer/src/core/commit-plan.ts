@@ -1,10 +1,11 @@
 import { BLOBS, type EventOf } from '@longtake/contracts'
-import { buildHeader, DEFAULT_HEADER_SIZE, WebmError, type Cue } from '@longtake/webm'
+import { buildHeader, DEFAULT_HEADER_SIZE, unpackCues, WebmError, type Cue } from '@longtake/webm'
 import { encodeCheckpoint } from './checkpoint.ts'
 import { blobsOf, type TrackFile } from './file.ts'
 import { partState } from './part-state.ts'
 import type { Part } from './part.ts'
-import { intoBlocks, withIds, type NewBlock, type PlannedPiece, type StoredPiece } from './piece.ts'
+import { intoBlocks, withIds, type NewBlock, type PlannedPiece } from './piece.ts'
+import type { PackedPieces } from './piece-list.ts'
 import { storeRaw, type NewPendingBlob } from './raw.ts'
 import type { Run } from './run.ts'
 import type { Track } from './track.ts'
@@ -83,29 +84,27 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     const prefix = `${BLOBS.pendingPrefix(track.session, track.name)}${part.id}/`
     for (const run of part.runs) {
       storeRun(run, run === part.runs.at(-1), (chunks) => `${prefix}${chunks}.${file.number}.${file.commitNumber + 1}.${commitId}`, limits, pending)
-      planned.set(run, { before: intoBlocks(run.before, limits.maxBlockBytes, blocks), after: intoBlocks(run.after, limits.maxBlockBytes, blocks) })
+      planned.set(run, { before: intoBlocks(run.before.rest, limits.maxBlockBytes, blocks), after: intoBlocks(run.after.rest, limits.maxBlockBytes, blocks) })
     }
   }
   const blob = BLOBS.file(track.session, track.name, file.number)
-  const count = 1 + [...planned.values()].reduce((sum, { before, after }) => sum + before.length + after.length, 0)
+  const count = 1 + [...planned].reduce((sum, [run, { before, after }]) => sum + run.before.packed.length + before.length + run.after.packed.length + after.length, 0)
   if (count > limits.maxBlocks) throw new Error(`${blob} would have ${count} blocks, and a blob has at most ${limits.maxBlocks}`)
   return { blob, blocks, pending, offsetOf: (id) => offsetIn(file, id), seal }
 
   function seal(ids: readonly string[]): SealedCommit {
     for (const [run, { before, after }] of planned) {
-      run.before = withIds(before, ids)
-      run.after = withIds(after, ids)
+      run.before.settle(withIds(before, ids))
+      run.after.settle(withIds(after, ids))
     }
-    const media = file.parts.flatMap((part) => part.pieces as StoredPiece[])
-    const committed = media.map(({ id, length }) => ({ id, length }))
-    if (!file.committed.every(({ id }, i) => committed[i]?.id === id)) file.generation++
-    const mediaBytes = committed.reduce((sum, { length }) => sum + length, 0)
+    const media = file.blocks
+    if (!isBeginningOf(file.committed, media)) file.generation++
+    file.committed = media
     const durationMs = durationOf(file)
-    const header = headerOf(file, media, mediaBytes, durationMs, limits)
+    const header = headerOf(file, durationMs, limits)
     // A header that had to grow moves all media.
     if (header !== null && file.headerBytes !== 0 && header.length !== file.headerBytes) file.generation++
     file.headerBytes = header?.length ?? 0
-    file.committed = committed
     file.commitNumber++
     file.commitId = commitId
     file.dirty = false
@@ -116,7 +115,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     const contentType = contentTypeOf(file, parts)
     return {
       header,
-      blockIds: committed.map(({ id }) => id),
+      blockIds: media.flatMap((blocks) => Array.from(blocks, ({ id }) => id)),
       checkpoint: { name, bytes: checkpoint },
       contentType,
       metadata: {
@@ -137,7 +136,6 @@ export type CommitEvent = Omit<EventOf<'blocks-committed'>, 'blocks' | 'at'>
 
 /** All that is said of a file as its last commit left it. */
 export function commitEvent(track: Track, file: TrackFile, contentType: string, nextOffset: string): CommitEvent {
-  const mediaBytes = file.committed.reduce((sum, { length }) => sum + length, 0)
   return {
     type: 'blocks-committed',
     session: track.session,
@@ -145,7 +143,7 @@ export function commitEvent(track: Track, file: TrackFile, contentType: string, 
     file: file.number,
     blob: BLOBS.file(track.session, track.name, file.number),
     mimeType: contentType,
-    bytes: file.headerBytes + mediaBytes,
+    bytes: file.headerBytes + file.mediaBytes,
     durationMs: durationOf(file),
     startedAt: file.startedAt,
     commit: { number: file.commitNumber, id: file.commitId ?? '' },
@@ -166,11 +164,25 @@ const durationOf = (file: TrackFile): number => Math.max(0, ...file.spans.map(({
 /** Where a committed block stands in a file's blob. */
 export function offsetIn(file: TrackFile, id: string): number {
   let offset = file.headerBytes
-  for (const block of file.committed) {
-    if (block.id === id) return offset
-    offset += block.length
+  for (const blocks of file.committed) {
+    const found = blocks.rowOf(id)
+    for (let row = 0; row < (found < 0 ? blocks.length : found); row++) offset += blocks.lengthAt(row)
+    if (found >= 0) return offset
   }
   throw new Error(`no committed block ${id}`)
+}
+
+/** Whether these are the first of those blocks. */
+function isBeginningOf(first: readonly PackedPieces[], all: readonly PackedPieces[]): boolean {
+  let [list, row] = [0, 0]
+  for (const blocks of first) {
+    for (let i = 0; i < blocks.length; i++, row++) {
+      if (row === all[list]?.length) [list, row] = [list + 1, 0]
+      const other = all[list]
+      if (other === undefined || !blocks.isSame(i, other, row)) return false
+    }
+  }
+  return true
 }
 
 /** Puts what must outlive this process, and is not media, into pending blobs. */
@@ -193,15 +205,17 @@ function storeRun(run: Run, isLast: boolean, nameOf: (chunks: string) => string,
   }
 }
 
-function headerOf(file: TrackFile, media: readonly StoredPiece[], mediaBytes: number, durationMs: number, limits: CommitLimits): Uint8Array | null {
-  if (file.header === null || media.length === 0) return null
+function headerOf(file: TrackFile, durationMs: number, limits: CommitLimits): Uint8Array | null {
+  if (file.header === null || file.committed.length === 0) return null
   const cues: Cue[] = []
   let offset = 0
-  for (const piece of media) {
-    for (const cue of piece.cues) cues.push({ ...cue, clusterOffset: cue.clusterOffset + offset })
-    offset += piece.length
+  for (const blocks of file.committed) {
+    for (let row = 0; row < blocks.length; row++) {
+      for (const cue of unpackCues(blocks.cuesAt(row), offset)) cues.push(cue)
+      offset += blocks.lengthAt(row)
+    }
   }
-  const input = { tracks: file.header.tracks, durationMs, cues, mediaBytes }
+  const input = { tracks: file.header.tracks, durationMs, cues, mediaBytes: offset }
   for (let size = Math.max(limits.headerBytes, file.headerBytes); ; size *= 2) {
     try {
       return buildHeader({ ...input, size })

@@ -1,4 +1,4 @@
-import { ClusterWriter, KeyframeGate, StreamReader, type TrackInfo } from '@longtake/webm'
+import { ClusterWriter, KeyframeGate, StreamReader, unpackCues, type TrackInfo } from '@longtake/webm'
 import type { Container } from './part.ts'
 import type { FreshPiece, Piece, StoredPiece } from './piece.ts'
 
@@ -38,7 +38,7 @@ export function leadInOf(pieces: readonly Piece[], tracks: readonly TrackInfo[],
   let length = 0
   for (const piece of pieces.toReversed()) {
     if (piece.kind !== 'stored' || piece.moveMs !== 0) return null
-    const cue = piece.cues.findLast(({ track }) => track === video.number)
+    const cue = unpackCues(piece.cues).findLast(({ track }) => track === video.number)
     if (cue !== undefined) {
       length += piece.length - cue.clusterOffset
       return length > MAX_LEAD_IN_BYTES ? null : { file, block: piece.id, skip: cue.clusterOffset, length, fromMs: cue.timeMs - offsetMs, offsetMs }
@@ -66,12 +66,17 @@ export function leadInPieces(bytes: Uint8Array, tracks: readonly TrackInfo[], { 
   return pieces
 }
 
+/** Media of a run; what is in no block yet is in its rest. */
+interface Media {
+  readonly rest: readonly Piece[]
+}
+
 /** A part as far as `fromMsOf` looks at it. */
 interface Continuing {
   readonly continues: LeftPlace | null
   readonly place: { readonly offsetMs: number } | null
   readonly container: Container | null
-  readonly runs: readonly { readonly leadIn: LeadIn | null; readonly playedTo: number | null; readonly before: readonly Piece[]; readonly after: readonly Piece[] }[]
+  readonly runs: readonly { readonly leadIn: LeadIn | null; readonly playedTo: number | null; readonly before: Media; readonly after: Media }[]
   hasWorkAt(run: number): boolean
 }
 
@@ -83,7 +88,7 @@ export function fromMsOf(part: Continuing): number {
   let playedMs: number | null = null
   for (const [i, run] of runs.entries()) {
     playedMs = run.playedTo ?? playedMs
-    const pieces = [...run.before, ...run.after].filter(({ kind }) => container === 'webm' && kind === 'fresh')
+    const pieces = [...run.before.rest, ...run.after.rest].filter(({ kind }) => container === 'webm' && kind === 'fresh')
     for (const { startMs } of pieces) fromMs = Math.min(fromMs, startMs - offsetMs)
     if (!part.hasWorkAt(i) && pieces.length === 0) continue
     if (playedMs !== null) fromMs = Math.min(fromMs, playedMs - offsetMs)

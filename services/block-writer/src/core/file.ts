@@ -2,6 +2,7 @@ import type { PartHeader } from '@longtake/webm'
 import type { CheckpointHead } from './checkpoint.ts'
 import { timesOf } from './part-state.ts'
 import type { Container, Part } from './part.ts'
+import type { PackedPieces } from './piece-list.ts'
 import { byStart, type Span } from './timeline.ts'
 
 /** One file of a track: a blob with its own commits. */
@@ -19,8 +20,8 @@ export class TrackFile {
   commitNumber = 0
   commitId: string | null = null
   generation = 0
-  /** Names and lengths of the committed media blocks, in order. */
-  committed: readonly { readonly id: string; readonly length: number }[] = []
+  /** The committed media blocks, in order. */
+  committed: readonly PackedPieces[] = []
   /** Side blobs that the last commit refers to, and its checkpoint and the one before. */
   pendingBlobs: ReadonlySet<string> = new Set()
   checkpoints: readonly string[] = []
@@ -46,7 +47,7 @@ export class TrackFile {
     file.commitNumber = head.number
     file.commitId = head.commitId
     file.generation = head.generation
-    file.committed = file.parts.flatMap((part) => part.pieces).flatMap((piece) => (piece.kind === 'stored' ? [{ id: piece.id, length: piece.length }] : []))
+    file.committed = file.blocks
     file.pendingBlobs = blobsOf(parts)
     file.checkpoints = [checkpoint]
     return file
@@ -65,9 +66,19 @@ export class TrackFile {
     this.parts = [...this.parts, part].toSorted((a, b) => byStart(startOf(a), startOf(b)))
   }
 
-  /** Of its last commit, without the header. */
-  get mediaBytes(): number {
+  /** The blocks that its parts have now, in order. */
+  get blocks(): PackedPieces[] {
+    return this.parts.flatMap((part) => part.media.map(({ packed }) => packed)).filter(({ length }) => length > 0)
+  }
+
+  /** How many media blocks are committed. */
+  get blockCount(): number {
     return this.committed.reduce((sum, { length }) => sum + length, 0)
+  }
+
+  /** Bytes of media that are committed. */
+  get mediaBytes(): number {
+    return this.committed.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   /** Its parts that have media. */

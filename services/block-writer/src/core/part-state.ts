@@ -2,8 +2,24 @@ import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
 import type { Part } from './part.ts'
 
+/** What was said of a part, while nothing of it has changed: events say all of a file, and most of its parts ended long ago. */
+const said = new WeakMap<Part, PartState>()
+
 /** All that an event says of a part. */
 export function partState(part: Part): PartState {
+  const known = said.get(part)
+  if (known !== undefined && !part.dirty) return known
+  const state = stateOf(part)
+  said.set(part, state)
+  return state
+}
+
+/** What is said of it has to be found anew. */
+export function partChanged(part: Part): void {
+  said.delete(part)
+}
+
+function stateOf(part: Part): PartState {
   const times = timesOf(part)
   const length = Math.max(endOf(part.stored), part.closed?.chunks ?? 0)
   const missing = length === 0 ? [] : subtractRanges([[0, length - 1]], part.stored)
@@ -30,15 +46,15 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
   const { place } = part
   if (place === null) return null
   if (part.container === 'mp4') {
-    if (part.pieces.length === 0) return null
+    if (!part.hasMedia) return null
     // Nobody reads its boxes here: it lasts from its start to its last chunk, by the recorder's clock.
     const startMs = place.offsetMs + (place.fromMs ?? 0)
     return { startMs, endMs: Math.max(startMs, place.offsetMs + (part.capturedTo ?? 0) - Date.parse(part.startedAt ?? '')) }
   }
   let [startMs, endMs] = [Infinity, -Infinity]
-  for (const piece of part.pieces) {
-    startMs = Math.min(startMs, piece.startMs)
-    endMs = Math.max(endMs, piece.endMs)
+  for (const { span } of part.media) {
+    startMs = Math.min(startMs, span.startMs)
+    endMs = Math.max(endMs, span.endMs)
   }
   return startMs === Infinity ? null : { startMs, endMs }
 }
@@ -62,7 +78,7 @@ function timed(part: Part, of: Ranges): TimedRange[] {
   return of.map(([from, to]) => {
     const before = part.runs.findLast((run) => run.after.length > 0 && (run.to < from || (run.to === to && run.from < from)))
     const behind = part.runs.find((run) => run.after.length > 0 && (run.from > from || (run.from === from && run.to > to)))
-    return { from, to, startMs: before?.after.at(-1)?.endMs ?? null, endMs: behind?.after[0]?.startMs ?? null }
+    return { from, to, startMs: before?.after.last?.endMs ?? null, endMs: behind?.after.first?.startMs ?? null }
   })
 }
 

@@ -6,7 +6,7 @@ import { DeclaredLost } from './declared-lost.ts'
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { HeldChunks } from './held-chunks.ts'
-import { moved, type Piece } from './piece.ts'
+import type { PieceList } from './piece-list.ts'
 import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
 import { knownState } from './reader-state.ts'
 import { Run, type Decoders } from './run.ts'
@@ -192,7 +192,7 @@ export class Part {
   /** Whether it is known what it is and when it was, and, of one that goes on in another file, whether it has media for that. */
   get placeable(): boolean {
     if (this.place !== null || this.rejected !== null || this.startedAt === null) return false
-    return this.continues === null ? this.#isRecognised : this.#hasWork || this.pieces.length > 0
+    return this.continues === null ? this.#isRecognised : this.#hasWork || this.hasMedia
   }
 
   /** The part's own time from which on it stands in its file, or will. */
@@ -213,7 +213,7 @@ export class Part {
     Object.assign(stays, { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, place, digests, bytes, capturedTo, committedMedia, committedTo })
     stays.stored = stored.map(([from, to]) => [from, to])
     stays.runs = this.runs.map((run) => run.leave(tracks, place))
-    const endMs = stays.pieces.reduce((latest, piece) => Math.max(latest, piece.endMs), place.offsetMs + (place.fromMs ?? 0))
+    const endMs = stays.media.reduce((latest, { span }) => Math.max(latest, span.endMs), place.offsetMs + (place.fromMs ?? 0))
     const mp4EndMs = Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
     this.continues = { file: place.file, offsetMs: place.offsetMs, toMs: container === 'mp4' ? mp4EndMs : endMs - place.offsetMs }
     this.place = null
@@ -308,8 +308,8 @@ export class Part {
     this.place = { ...this.place, offsetMs: this.place.offsetMs + deltaMs }
     this.dirty = true
     for (const run of this.runs) {
-      run.before = run.before.map((piece) => moved(piece, deltaMs))
-      run.after = run.after.map((piece) => moved(piece, deltaMs))
+      run.before.move(deltaMs)
+      run.after.move(deltaMs)
       run.saved = run.snapshot()
       run.decoder = null
       if (run.saved?.state) {
@@ -324,8 +324,12 @@ export class Part {
   }
 
   /** Its media in order. */
-  get pieces(): Piece[] {
-    return this.runs.flatMap((run) => [...run.before, ...run.after])
+  get media(): PieceList[] {
+    return this.runs.flatMap(({ before, after }) => [before, after])
+  }
+
+  get hasMedia(): boolean {
+    return this.runs.some(({ before, after }) => before.length > 0 || after.length > 0)
   }
 
   #decoders(fileHeader: PartHeader | null): Decoders {

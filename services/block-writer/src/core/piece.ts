@@ -1,4 +1,4 @@
-import { patchClusterTimestamps, type Cue } from '@longtake/webm'
+import { packCues, patchClusterTimestamps, unpackCues, type Cue } from '@longtake/webm'
 
 /** What every stretch of media bytes is known by, wherever its bytes are. */
 interface Stretch {
@@ -6,14 +6,14 @@ interface Stretch {
   /** Media time on the file's timeline. */
   readonly startMs: number
   readonly endMs: number
-  /** `clusterOffset` counts from the stretch's first byte. */
-  readonly cues: readonly Cue[]
 }
 
 /** Media that is decoded but in no block yet. */
 export interface FreshPiece extends Stretch {
   readonly kind: 'fresh'
   readonly bytes: Uint8Array
+  /** `clusterOffset` counts from the piece's first byte. */
+  readonly cues: readonly Cue[]
 }
 
 /** A committed block. */
@@ -25,6 +25,8 @@ export interface StoredPiece extends Stretch {
    * Times and cues here are already those behind the move.
    */
   readonly moveMs: number
+  /** By `packCues`; `clusterOffset` counts from the block's first byte. */
+  readonly cues: Uint8Array
 }
 
 export type Piece = FreshPiece | StoredPiece
@@ -34,14 +36,11 @@ export const freshLength = (pieces: readonly Piece[]): number =>
 
 /** The same media, `deltaMs` later; the bytes of a fresh one are changed in place. */
 export function moved(piece: Piece, deltaMs: number): Piece {
-  const times = {
-    startMs: piece.startMs + deltaMs,
-    endMs: piece.endMs + deltaMs,
-    cues: piece.cues.map((cue) => ({ ...cue, timeMs: cue.timeMs + deltaMs })),
-  }
-  if (piece.kind === 'stored') return { ...piece, ...times, moveMs: piece.moveMs + deltaMs }
+  const times = { startMs: piece.startMs + deltaMs, endMs: piece.endMs + deltaMs }
+  const later = (cues: readonly Cue[]): Cue[] => cues.map((cue) => ({ ...cue, timeMs: cue.timeMs + deltaMs }))
+  if (piece.kind === 'stored') return { ...piece, ...times, cues: packCues(later(unpackCues(piece.cues))), moveMs: piece.moveMs + deltaMs }
   patchClusterTimestamps(piece.bytes, deltaMs)
-  return { ...piece, ...times }
+  return { ...piece, ...times, cues: later(piece.cues) }
 }
 
 /** A block to be staged for a commit: its bytes, or where they stand in the committed blob and how far they move in time. */
@@ -50,7 +49,7 @@ export type NewBlock =
   | { readonly kind: 'moved'; readonly length: number; readonly id: string; readonly deltaMs: number }
 
 /** Media of a file as a commit will have it: blocks that are there already, and new ones by their place in the list of new ones. */
-export type PlannedPiece = StoredPiece | (Stretch & { readonly kind: 'planned'; readonly block: number })
+export type PlannedPiece = StoredPiece | (Stretch & { readonly kind: 'planned'; readonly block: number; readonly cues: Uint8Array })
 
 /** Puts neighbouring fresh pieces together into blocks of at most `maxBytes` (a larger piece is a block of its own), which are appended to `blocks`. */
 export function intoBlocks(pieces: readonly Piece[], maxBytes: number, blocks: NewBlock[]): PlannedPiece[] {
@@ -93,7 +92,7 @@ export function withIds(planned: readonly PlannedPiece[], ids: readonly string[]
   })
 }
 
-function joined(pieces: readonly FreshPiece[]): Stretch {
+function joined(pieces: readonly FreshPiece[]): Stretch & { cues: Uint8Array } {
   let length = 0
   const cues: Cue[] = []
   let [startMs, endMs] = [Infinity, -Infinity]
@@ -103,5 +102,5 @@ function joined(pieces: readonly FreshPiece[]): Stretch {
     startMs = Math.min(startMs, piece.startMs)
     endMs = Math.max(endMs, piece.endMs)
   }
-  return { length, startMs, endMs, cues }
+  return { length, startMs, endMs, cues: packCues(cues) }
 }

@@ -3,6 +3,7 @@ import type { TrackInfo } from '@longtake/webm'
 import { isStored, leadInOf, leadInPieces, type LeadIn } from './continuation.ts'
 import type { Decoded, DecoderState } from './decoder.ts'
 import type { Piece } from './piece.ts'
+import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
 
 /** What a run needs of a decoder; `WebmDecoder` and `VerbatimDecoder` are the two. */
@@ -54,8 +55,8 @@ export class Run {
   leadIn: LeadIn | null = null
   /** Whether it had media that was in no commit when its part left a file: that goes behind the lead-in. */
   leftFresh = false
-  before: Piece[] = []
-  after: Piece[] = []
+  before = new PieceList()
+  after = new PieceList()
   /** Chunks with bytes that are no sound element. */
   damaged: Ranges = []
   /** The first chunk that is not wholly used yet because its last element goes on behind `to`. */
@@ -121,7 +122,7 @@ export class Run {
       return
     }
     // What could be decoded without what is before it is decoded anew.
-    next.before = []
+    next.before = new PieceList()
     for (let [piece] = next.raw; piece !== undefined && next.wholeFrom > 0; [piece] = next.raw) {
       if (this.#mustLoad(piece)) yield PAUSE
       yield* this.#wake(decoders)
@@ -167,8 +168,8 @@ export class Run {
     Object.assign(stays, { wholeFrom, wholeSeq, tailFrom, damaged, saved: this.snapshot() })
     stays.before = this.before.filter(isStored)
     stays.after = this.after.filter(isStored)
-    if (stays.after.length > 0) this.leadIn = leadInOf(stays.after, tracks, file, offsetMs)
-    this.leftFresh = this.after.some(({ kind }) => kind === 'fresh')
+    if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks, file, offsetMs)
+    this.leftFresh = this.after.rest.some(({ kind }) => kind === 'fresh')
     this.before = this.before.filter(({ kind }) => kind === 'fresh')
     this.after = this.after.filter(({ kind }) => kind === 'fresh')
     return stays
@@ -182,7 +183,7 @@ export class Run {
     const bytes = yield { kind: 'read', media: leadIn }
     this.leadIn = null
     const pieces = bytes === undefined ? [] : leadInPieces(bytes, tracks, leadIn, offsetMs)
-    this.after = leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces]
+    this.after = new PieceList(leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces])
   }
 
   /** Ends the open cluster, so that all that was decoded is in pieces. */

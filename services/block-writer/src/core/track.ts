@@ -5,6 +5,7 @@ import { fromMsOf } from './continuation.ts'
 import { isNews, type PartDeclaration } from './declarations.ts'
 import { Part, type Taken } from './part.ts'
 import { freshLength } from './piece.ts'
+import { partChanged } from './part-state.ts'
 import { pausing, type Work } from './raw.ts'
 import { makeRoom, placeInFile, type FoundPlace } from './timeline.ts'
 
@@ -197,7 +198,7 @@ export class Track {
 
   /** Decoded media that no commit has yet. */
   get freshBytes(): number {
-    return this.parts.reduce((sum, part) => sum + freshLength(part.pieces), 0)
+    return this.parts.flatMap((part) => part.media).reduce((sum, { rest }) => sum + freshLength(rest), 0)
   }
 
   /** When the first chunk came of a part that no commit has media of; null when there is no such part. */
@@ -214,8 +215,9 @@ export class Track {
   /** These parts are as the commit has them that is planned now. */
   planned(parts: readonly Part[]): void {
     for (const part of parts) {
+      if (part.dirty) partChanged(part)
       part.dirty = false
-      part.committedMedia = part.pieces.length > 0
+      part.committedMedia = part.hasMedia
       part.committedTo = part.capturedTo
       if (part.committedMedia) this.#unplayable.delete(part)
       this.#measure(part)
@@ -294,7 +296,7 @@ export class Track {
   }
 
   #placeIn(file: TrackFile, part: Part, leftHeader: PartHeader | null): FoundPlace | null {
-    if (part.container !== 'webm' || file.header === null || file.committed.length >= this.#limits.fullAtBlocks || !compatible(file.header, part.header!).compatible) return null
+    if (part.container !== 'webm' || file.header === null || file.blockCount >= this.#limits.fullAtBlocks || !compatible(file.header, part.header!).compatible) return null
     // What it has decoded already has the track numbers of the file that it left.
     if (part.continues !== null && !isSameMap(mapTracks(file.header, part.header!), mapTracks(leftHeader!, part.header!))) return null
     const found = placeInFile(file.spans, Date.parse(file.startedAt!), { ...startOf(part), lengthMs: part.lengthMs })
