@@ -10,6 +10,8 @@ export interface TopicPartition {
 }
 export interface PartitionOffset extends TopicPartition {
   readonly offset: bigint
+  /** Of the record before it, where it is known. */
+  readonly leaderEpoch?: number
   /** What a committed offset carries beside it. */
   readonly metadata?: string
 }
@@ -87,7 +89,8 @@ export async function committedOffsets(cluster: Cluster, coordinator: number, gr
     if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} did not say once what is committed of ${topic}/${partition}`)
     // Nor must one whose offset could not be read.
     if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
-    return answer.offset === '-1' ? [] : [{ topic, partition, offset: BigInt(answer.offset), ...(answer.metadata ? { metadata: answer.metadata } : {}) }]
+    if (answer.offset === '-1') return []
+    return [{ topic, partition, offset: BigInt(answer.offset), leaderEpoch: answer.leaderEpoch ?? NO_EPOCH, ...(answer.metadata ? { metadata: answer.metadata } : {}) }]
   })
 }
 

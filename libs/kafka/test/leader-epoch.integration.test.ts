@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Cluster } from '../src/cluster.ts'
 import { epochEnds } from '../src/fetch/leader-epoch.ts'
-import { createProducer } from '../src/index.ts'
+import { createProducer, startConsumer } from '../src/index.ts'
 import { createErrorFromCode } from '../src/kafkajs.ts'
-import { listOffsets } from '../src/offsets.ts'
-import { kafka, makeTopics, withAdmin } from './support.ts'
+import { committedOffsets, listOffsets } from '../src/offsets.ts'
+import { Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
 const nameOf = (code: number) => (createErrorFromCode(code) as Error & { type?: string }).type
 
@@ -50,4 +50,32 @@ test('a topic that is deleted and made anew has the leaders of the new one', asy
   }
   assert.ok(cluster.leader(topic, 0) !== undefined)
   await cluster.close()
+})
+
+test('a commit carries the epoch of its last record; a group whose record is not in the log any more stops with an alarm', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['truncated'], 1)
+  const group = unique('group')
+  await using producer = createProducer({ kafka: kafka() })
+  for (const value of ['a', 'b', 'c']) await producer.send({ topic, partition: 0, key: 's', value: Buffer.from(value) })
+  const journal = new Journal()
+  const join = () => startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...journal.member('member') })
+  const first = await join()
+  await journal.until('all records', () => journal.handled().length === 3)
+  await first.close()
+  const cluster = new Cluster(kafka())
+  cluster.want([topic])
+  await cluster.refresh()
+  const coordinator = await cluster.coordinator(group)
+  const [committed] = await committedOffsets(cluster, coordinator, group, [{ topic, partition: 0 }])
+  assert.deepEqual([committed?.offset, committed?.leaderEpoch], [3n, cluster.leaderEpoch(topic, 0)])
+
+  // As if the third record had been read from a leader whose election the present log knows nothing of.
+  const partitions = [{ partition: 0, offset: '3', leaderEpoch: committed!.leaderEpoch! + 1 }]
+  await cluster.raw(coordinator, 'OffsetCommit', { groupId: group, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] })
+  await cluster.close()
+  await producer.send({ topic, partition: 0, key: 's', value: Buffer.from('d') })
+  await using second = await join()
+  await journal.until('the handler to be closed', () => journal.held('member').length === 0 && journal.entries.at(-1)?.what === 'closed' && !second.check().ready)
+  assert.match(JSON.stringify(second.check()), /lost/)
+  assert.equal(journal.handled().length, 3)
 })

@@ -4,6 +4,7 @@ import { KafkaError, protocolError, RETRIABLE_AFTER_ALL, toKafkaError } from '..
 import { createErrorFromCode, MemberAssignment, MemberMetadata } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import { isCoordinatorGone, onePartitionCount, type PartitionOffset } from '../offsets.ts'
+import { NO_EPOCH } from '../protocol.ts'
 import { assignPartitions, type Member } from './assigner.ts'
 
 export interface MembershipOptions {
@@ -260,7 +261,7 @@ export class Membership {
     if (generation !== this.#generation || memberId !== this.#memberId) return []
     const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([topic, partitions]) => ({
       topic,
-      partitions: partitions.map(({ partition, offset, metadata }) => ({ partition, offset: String(offset), metadata })),
+      partitions: partitions.map(({ partition, offset, leaderEpoch = NO_EPOCH, metadata }) => ({ partition, offset: String(offset), leaderEpoch, metadata })),
     }))
     let answer: { responses: { topic: string; partitions: { partition: number; errorCode: number }[] }[] }
     try {

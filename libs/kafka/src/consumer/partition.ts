@@ -3,6 +3,7 @@ import { KafkaError } from '../errors.ts'
 import type { Fetcher } from '../fetch/fetcher.ts'
 import type { Log } from '../kafkajs.ts'
 import type { PartitionOffset } from '../offsets.ts'
+import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
 import { Stream } from './stream.ts'
 
@@ -147,6 +148,7 @@ export class HeldPartition {
         topic,
         partition: number,
         start: start.offset,
+        startEpoch: start.leaderEpoch ?? NO_EPOCH,
         fetcher,
         log,
         group: this.#options.group,

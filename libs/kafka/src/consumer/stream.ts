@@ -4,15 +4,19 @@ import type { FetchedRecords, Fetcher, FetchTarget } from '../fetch/fetcher.ts'
 import type { Log } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import type { PartitionOffset } from '../offsets.ts'
+import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
 import { isCompacted } from '../topics.ts'
 import { withRecordTrace } from '../trace.ts'
+import { EpochHistory } from './epoch-history.ts'
 import { OffsetTracker } from './offset-tracker.ts'
 
 export interface StreamOptions {
   readonly topic: string
   readonly partition: number
   readonly start: bigint
+  /** Leader epoch of the record before it, where it is known. */
+  readonly startEpoch?: number
   readonly fetcher: Fetcher
   readonly log: Log
   readonly group: string
@@ -31,6 +35,7 @@ export class Stream implements FetchTarget {
   readonly topic: string
   readonly partition: number
   readonly compacted: boolean
+  readonly startEpoch: number
   readonly tracker: OffsetTracker
   /** Resolves when no handler call of this stream runs any more. */
   readonly ended: Promise<void>
@@ -39,6 +44,7 @@ export class Stream implements FetchTarget {
   readonly #options: StreamOptions
   readonly #queue: KafkaRecord[] = []
   readonly #stopping = new AbortController()
+  readonly #epochs: EpochHistory
   readonly #unfetch: () => void
   #committed: bigint
   #highWatermark: bigint
@@ -48,6 +54,8 @@ export class Stream implements FetchTarget {
     this.topic = options.topic
     this.partition = options.partition
     this.compacted = isCompacted(options.topic) ?? false
+    this.startEpoch = options.startEpoch ?? NO_EPOCH
+    this.#epochs = new EpochHistory(this.startEpoch)
     this.#options = options
     this.nextOffset = options.start
     this.#committed = options.start
@@ -63,11 +71,13 @@ export class Stream implements FetchTarget {
 
   committable(): PartitionOffset[] {
     const offset = this.tracker.committable
-    return offset > this.#committed ? [{ topic: this.topic, partition: this.partition, offset }] : []
+    return offset > this.#committed ? [{ topic: this.topic, partition: this.partition, offset, leaderEpoch: this.#epochs.before(offset) }] : []
   }
 
   committed(offset: bigint): void {
-    if (offset > this.#committed) this.#committed = offset
+    if (offset <= this.#committed) return
+    this.#committed = offset
+    this.#epochs.dropBefore(offset)
   }
 
   wants(): boolean {
@@ -75,10 +85,11 @@ export class Stream implements FetchTarget {
   }
 
   /** What lies between two offsets; that all of it is there, or was compacted away, the fetcher has checked. */
-  accept({ records, fetchOffset, nextOffset, highWatermark }: FetchedRecords): void {
+  accept({ records, fetchOffset, nextOffset, epochs, highWatermark }: FetchedRecords): void {
     const { reached } = this.tracker
     if (fetchOffset !== reached) throw new RangeError(`records of ${this.topic}/${this.partition} from ${fetchOffset} on came where ${reached} is next`)
     this.#highWatermark = highWatermark
+    this.#epochs.add(epochs)
     for (const record of records) {
       this.tracker.skippedTo(record.offset)
       this.tracker.started(record.offset)

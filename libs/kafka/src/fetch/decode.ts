@@ -1,4 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
+import type { EpochStart } from '../consumer/epoch-history.ts'
 import { KafkaError } from '../errors.ts'
 import { decodeRecordBatch, Decoder, type RawRecord } from '../kafkajs.ts'
 import { NO_EPOCH } from '../protocol.ts'
@@ -68,6 +69,8 @@ export interface DecodedBatches {
   readonly nextOffset: bigint
   /** Of the last whole batch; the question's `lastEpoch` when there is none. */
   readonly lastEpoch: number
+  /** Where each leader epoch begins, as far as the records are of another one than those before. */
+  readonly epochs: readonly EpochStart[]
 }
 
 /**
@@ -81,6 +84,7 @@ export async function decodeBatches(fetched: FetchedPartition, question: FetchQu
   const { fetchOffset, compacted, leaderEpoch } = question
   const unexpected = (what: string) => new KafkaError('KAFKA_UNEXPECTED_ANSWER', `${topic}/${partition} was asked for offset ${fetchOffset}, but ${what}`)
   const records: KafkaRecord[] = []
+  const epochs: EpochStart[] = []
   let { lastEpoch } = question
   let nextOffset = fetchOffset
   let at = 0
@@ -111,11 +115,12 @@ export async function decodeBatches(fetched: FetchedPartition, question: FetchQu
       if (offset >= fetchOffset && !raw.isControlRecord) records.push(toRecord(topic, partition, offset, raw))
     }
     if (!compacted && expected < behind) throw unexpected(`records ${expected} to ${behind - 1n} are missing in their batch`)
+    if (epoch !== lastEpoch) epochs.push({ offset: nextOffset, leaderEpoch: epoch })
     nextOffset = behind
     lastEpoch = epoch
     at = end
   }
-  return { records, nextOffset, lastEpoch }
+  return { records, nextOffset, lastEpoch, epochs }
 }
 
 function toRecord(topic: string, partition: number, offset: bigint, raw: RawRecord): KafkaRecord {

@@ -1,3 +1,4 @@
+import type { EpochStart } from '../consumer/epoch-history.ts'
 import type { KafkaError } from '../errors.ts'
 import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
@@ -28,8 +29,7 @@ export interface FetchedRecords {
   readonly fetchOffset: bigint
   /** Where the next one begins: all that is in the log before it has been handed over. */
   readonly nextOffset: bigint
-  /** Leader epoch of the last record before `nextOffset`, where it is known. */
-  readonly lastEpoch: number
+  readonly epochs: readonly EpochStart[]
   readonly highWatermark: bigint
 }
 
@@ -83,9 +83,9 @@ export class FetchState {
   }
 
   /** Hands over what was read and moves on. */
-  advance(question: FetchQuestion, { records, nextOffset, lastEpoch }: DecodedBatches, highWatermark: bigint): void {
+  advance(question: FetchQuestion, { records, nextOffset, lastEpoch, epochs }: DecodedBatches, highWatermark: bigint): void {
     if (!this.isOpen(question) || nextOffset < question.fetchOffset) throw new Error(`an answer for ${this.#name} from ${question.fetchOffset} to ${nextOffset} came at ${this.target.nextOffset}`)
-    this.target.accept({ records, fetchOffset: question.fetchOffset, nextOffset, lastEpoch, highWatermark })
+    this.target.accept({ records, fetchOffset: question.fetchOffset, nextOffset, epochs, highWatermark })
     this.target.nextOffset = nextOffset
     this.#lastEpoch = lastEpoch
     if (question.leaderEpoch !== NO_EPOCH) this.#validEpoch = question.leaderEpoch
