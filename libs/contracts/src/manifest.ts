@@ -58,6 +58,9 @@ export const BLOBS = {
    * Outside of the session's own folder, which is emptied, under a name that no session can have.
    */
   tombstone: (session: string) => `.deleted/${session}`,
+  /** Of a deleted session that has blobs which may not be deleted yet, as by a legal hold; by its partition. */
+  heldErasures: (partition: number) => `.held-erasures/${partition}/`,
+  heldErasure: (partition: number, session: string) => `.held-erasures/${partition}/${session}`,
   session: (session: string) => `${session}/`,
   track: (session: string, track: string) => `${session}/${track}/`,
   /** The n-th file of a track; its content type says what it is. */

@@ -4,7 +4,7 @@ import type { AssignedPartition, CloseReason, KafkaRecord, PartitionHandler } fr
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
 import { pause, type Clock } from './clock.ts'
-import { eraseSession, isErased } from './erasure.ts'
+import { eraseSession, HeldErasures, isErased } from './erasure.ts'
 import type { TrackContent } from './track-entry.ts'
 import { TrackStorage } from './track-storage.ts'
 import { TrackWriter } from './track-writer.ts'
@@ -41,6 +41,7 @@ export class ChunksPartition implements PartitionHandler {
   /** Tracks with too many uncommitted bytes. */
   readonly #oversized = new Set<TrackWriter>()
   readonly #stopWatching: () => void
+  readonly #heldErasures: HeldErasures
   #cancelSweep: () => void
   #paused = false
   readonly #closing = new AbortController()
@@ -50,6 +51,9 @@ export class ChunksPartition implements PartitionHandler {
     this.#deps = deps
     this.#stopWatching = deps.budget.onTurn(() => this.#balance())
     this.#cancelSweep = this.#sweepLater()
+    const { store, clock, logger } = deps
+    this.#heldErasures = new HeldErasures(partition.partition, { store, clock, logger, publish: async (event) => deps.publish(partition.partition, event) })
+    partition.signal.addEventListener('abort', () => this.#heldErasures.stop(), { once: true })
   }
 
   /** The writers in memory, for health and balance. */
@@ -89,6 +93,7 @@ export class ChunksPartition implements PartitionHandler {
   async close(reason: CloseReason): Promise<void> {
     this.#closing.abort()
     this.#cancelSweep()
+    this.#heldErasures.stop()
     this.#stopWatching()
     if (reason !== 'lost') {
       await Promise.all([...this.writers.map(async (writer) => writer.settle({ behindHoles: false })), ...this.#duties.values()])
@@ -116,7 +121,7 @@ export class ChunksPartition implements PartitionHandler {
         budget,
         logger: logger.child({ session, track: name }),
         isErased: async () => isErased(store, session),
-        erase: async () => eraseSession(store, session),
+        erase: async () => void (await eraseSession(store, this.partition, session)),
         publish: async (event) => this.#deps.publish(this.partition, event),
         park: async (record, why) => this.#deps.park(record, why),
         done: (record) => {
@@ -175,9 +180,11 @@ export class ChunksPartition implements PartitionHandler {
 
   async #erase(record: KafkaRecord, session: string): Promise<void> {
     await Promise.all(this.#writersOf(session).map(async (writer) => writer.erase()))
-    await eraseSession(this.#deps.store, session)
+    const outcome = await eraseSession(this.#deps.store, this.partition, session)
     if (this.#partition.signal.aborted) return
-    await this.#deps.publish(this.partition, { type: 'session-erased', session, at: this.#at() })
+    // What is held is deleted when that ends: its record in storage outlives this process, and the offset moves on.
+    if (outcome === 'held') this.#deps.logger.warn({ session }, 'deletion is held: some blobs may not be deleted yet, retrying every hour')
+    else await this.#deps.publish(this.partition, { type: 'session-erased', session, at: this.#at() })
     this.#partition.done(record)
   }
 

@@ -287,6 +287,46 @@ test('killed before or after any change in storage while late data of a held fil
   for (let change = 1; change <= changes; change++) for (const moment of ['before', 'after'] as const) await play({ moment, change })
 })
 
+test('a session is deleted while some of its blobs are held: the rest is deleted, others go on, and it is completed after the hold, over restarts', async () => {
+  const { world, refuse } = refusingWorld()
+  world.own()
+  const part = newPart()
+  await recordTo(world, part, made(14), [4])
+  const erased = (): number => world.events.filter(({ type }) => type === 'session-erased').length
+  refuse([file(0)])
+  world.declare({ type: 'session-deleted', session: SESSION, at: world.at() })
+  await world.pass(2_000)
+  assert.equal(world.committedOffset, world.log.length)
+  assert.deepEqual(await world.names(`${SESSION}/`), [file(0)])
+  assert.equal(erased(), 0)
+  world.chunk(part, 4, made(14)[4]!)
+  await world.pass(2_000)
+  assert.equal(world.committedOffset, world.log.length, 'late chunks of it are dropped')
+  world.own()
+  for (let hours = 0; hours < 3; hours++) {
+    world.clock.advance(3_600_000)
+    await world.settle()
+  }
+  assert.deepEqual([await world.names(`${SESSION}/`), erased()], [[file(0)], 0])
+  refuse([])
+  world.clock.advance(3_600_000)
+  await world.settle()
+  assert.deepEqual([await world.names(`${SESSION}/`), erased()], [[], 1])
+  assert.deepEqual(await world.names(), [BLOBS.tombstone(SESSION)])
+})
+
+test('a record of a held deletion whose session was created anew since deletes nothing', async () => {
+  const { world } = refusingWorld()
+  await world.memory.put(BLOBS.heldErasure(0, SESSION), new Uint8Array(0), { contentType: 'text/plain', metadata: {} })
+  world.own()
+  const part = newPart()
+  await recordTo(world, part, made(15), [])
+  world.clock.advance(3_600_000)
+  await world.settle()
+  await assertWhole(world, [{ part, chunks: made(15) }], [0])
+  assert.deepEqual(await world.names('.held-erasures/'), [])
+})
+
 test('storage that refuses every file of a track is an outage: nothing is begun without end', async () => {
   const { world, refuse } = refusingWorld()
   world.own()

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type BlobStore, deletePrefix } from '@longtake/blob'
+import { type BlobStore, deletePermitted } from '@longtake/blob'
 import { BLOBS, decodeStatus, encodeEvent, isRecordFault, type ParkedReason, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
@@ -135,8 +135,8 @@ export class FinalizerPartition implements PartitionHandler {
     const { store, logger, now } = this.#options
     const { session, version } = state
     if (state.status === 'deleted') {
-      // Block-writer erases what it wrote; a manifest may have been written while it did.
-      const deleted = await deletePrefix(store, BLOBS.manifestPrefix(session), { signal: this.#signal })
+      // Block-writer erases what it wrote; a manifest may have been written while it did. What is held, it retries.
+      const { deleted } = await deletePermitted(store, BLOBS.manifestPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
       if (state.deletion?.expiredAt !== undefined) await this.#forget(session, record.partition)
       return { outcome: 'forgotten' }

@@ -1,4 +1,4 @@
-import { type BlobStore, deletePrefix } from '@longtake/blob'
+import { type BlobStore, deletePermitted } from '@longtake/blob'
 import { BLOBS, decodeJson, decodeStatus, encodeEvent, isRecordFault, type Manifest, ManifestShape, type RecordingEvent } from '@longtake/contracts'
 import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
@@ -65,8 +65,8 @@ export class RemuxerPartition implements PartitionHandler {
     if (isRecordFault(state)) return parker.park(record, { reason: state.fault, details: state.details })
     const { session } = state
     if (state.status === 'deleted') {
-      // Block-writer erases the session; a rendition may have been written while it did.
-      const deleted = await deletePrefix(this.#store, BLOBS.renditionPrefix(session), { signal: this.#signal })
+      // Block-writer erases the session; a rendition may have been written while it did. What is held, it retries.
+      const { deleted } = await deletePermitted(this.#store, BLOBS.renditionPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'renditions of a deleted session are deleted')
       return
     }
