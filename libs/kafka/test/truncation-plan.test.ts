@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeMark, encodeMark, TruncationPlan } from '../src/consumer/truncation-plan.ts'
+import { decodeMarks, encodeMarks, TruncationPlan } from '../src/consumer/truncation-plan.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -33,15 +33,15 @@ test('given owners that change every ten minutes, truncation goes on: each inher
   let metadata: string | undefined
   let committed = 0n
   for (let minute = 0; minute < 300; minute += 10) {
-    const plan = new TruncationPlan(HOUR, committed, minute * MINUTE, decodeMark(metadata))
+    const plan = new TruncationPlan(HOUR, committed, minute * MINUTE, decodeMarks(metadata))
     for (let step = 0; step < 10; step += 1) {
       const now = (minute + step) * MINUTE
       committed += 1n
+      metadata = encodeMarks(plan.inheritance(now))
       plan.committed(committed, now)
       const due = plan.due(now)
       if (due !== undefined) plan.truncated((truncated = due))
       assert.ok(truncated <= committed)
-      metadata = plan.oldest === undefined ? undefined : encodeMark(plan.oldest)
     }
   }
   assert.ok(truncated > 150n, `truncated to ${truncated} of ${committed}`)
@@ -55,11 +55,23 @@ test('given an offset that an operator has set back, what lies behind it is kept
 })
 
 test('given a mark beyond the committed offset, or of a clock that was ahead, it neither deletes too much nor blocks', () => {
-  assert.equal(new TruncationPlan(HOUR, 10n, 0, { offset: 50n, at: -10 * HOUR }).due(HOUR), 10n)
-  assert.equal(new TruncationPlan(HOUR, 10n, 0, { offset: 5n, at: 1000 * HOUR }).due(HOUR), 10n)
+  assert.equal(new TruncationPlan(HOUR, 10n, 0, [{ offset: 50n, at: -10 * HOUR }]).due(HOUR), 10n)
+  assert.equal(new TruncationPlan(HOUR, 10n, 0, [{ offset: 5n, at: 1000 * HOUR }]).due(HOUR), 10n)
+})
+
+test('given an owner that ends before it truncates what is due, or right after, the next one knows what comes then', () => {
+  const first = new TruncationPlan(HOUR, 10n, 0)
+  first.committed(20n, 30 * MINUTE)
+  const inherited = first.inheritance(HOUR + MINUTE)
+  for (const next of [new TruncationPlan(HOUR, 20n, HOUR + MINUTE, inherited), new TruncationPlan(HOUR, 20n, HOUR + MINUTE, decodeMarks(encodeMarks(inherited)))]) {
+    assert.equal(next.due(HOUR + MINUTE), 10n)
+    next.truncated(10n)
+    assert.equal(next.due(HOUR + 31 * MINUTE), 20n)
+  }
 })
 
 test('marks of others and garbage in the metadata are ignored', () => {
-  assert.deepEqual(decodeMark(encodeMark({ offset: 2n ** 62n, at: 1_800_000_000_000 })), { offset: 2n ** 62n, at: 1_800_000_000_000 })
-  for (const metadata of [undefined, null, '', 'truncate=', 'truncate=1@', 'truncate=-1@5', 'consumer-1', 'truncate=1@2 ']) assert.equal(decodeMark(metadata), undefined)
+  const marks = [{ offset: 7n, at: 1 }, { offset: 2n ** 62n, at: 1_800_000_000_000 }]
+  assert.deepEqual(decodeMarks(encodeMarks(marks)), marks)
+  for (const metadata of [undefined, '', 'truncate=', 'truncate=1@', 'truncate=-1@5', 'consumer-1', 'truncate=1@2 ', 'truncate=1@2,', 'truncate=1@2,3@4,5@6']) assert.deepEqual(decodeMarks(metadata), [])
 })

@@ -284,7 +284,7 @@ export class Consumer implements AsyncDisposable {
     const offsets = held.flatMap((partition) => partition.committable())
     if (offsets.length === 0) return true
     try {
-      const taken = await this.#membership.commit(offsets.map((offset) => this.#truncator?.withMark(offset) ?? offset))
+      const taken = await this.#membership.commit(offsets.map((offset) => this.#truncator?.withMarks(offset, Date.now()) ?? offset))
       this.#truncator?.committed(taken, Date.now())
       for (const offset of taken) for (const partition of held) if (partition.number === offset.partition) partition.committed(offset)
       return taken.length === offsets.length

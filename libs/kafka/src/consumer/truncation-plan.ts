@@ -19,14 +19,14 @@ export class TruncationPlan {
 
   /**
    * @param committed where the group stands when the partition is taken up, committed at an unknown time before `now`
-   * @param earlier the oldest mark of the owner before, so that hand-overs more often than every `behindMs` do not
+   * @param inherited marks of the owner before, ascending, so that hand-overs more often than every `behindMs` do not
    *   postpone truncation for ever
    */
-  constructor(behindMs: number, committed: bigint, now: number, earlier?: CommitMark) {
+  constructor(behindMs: number, committed: bigint, now: number, inherited: readonly CommitMark[] = []) {
     this.#behindMs = behindMs
     this.#markEveryMs = Math.max(1, Math.floor(behindMs / MARKS))
     // A mark of a clock that was ahead of ours must not hold up all others.
-    if (earlier !== undefined && earlier.offset <= committed) this.#marks.push({ offset: earlier.offset, at: Math.min(earlier.at, now) })
+    this.#marks = inherited.filter(({ offset }) => offset <= committed).map(({ offset, at }) => ({ offset, at: Math.min(at, now) }))
     this.committed(committed, now)
   }
 
@@ -49,7 +49,7 @@ export class TruncationPlan {
 
   /** For how long there has been something to delete. */
   overdueMs(now: number): number {
-    const oldest = this.oldest
+    const oldest = this.#marks[0]
     return oldest === undefined ? 0 : Math.max(0, now - oldest.at - this.#behindMs)
   }
 
@@ -58,17 +58,22 @@ export class TruncationPlan {
     this.#marks = this.#marks.filter((mark) => mark.offset > offset)
   }
 
-  /** What the next owner has to know. */
-  get oldest(): CommitMark | undefined {
-    return this.#marks[0]
+  /**
+   * What the next owner has to know, at most two marks: the newest that is due, as it may not be truncated here any
+   * more, and the oldest that is not, as no commit may follow that could name it when the other one is truncated.
+   */
+  inheritance(now: number): CommitMark[] {
+    const isDue = ({ at }: CommitMark): boolean => at + this.#behindMs <= now
+    return [this.#marks.findLast(isDue), this.#marks.find((mark) => !isDue(mark))].filter((mark) => mark !== undefined)
   }
 }
 
-/** A mark as the metadata of a committed offset carries it. */
-export const encodeMark = ({ offset, at }: CommitMark): string => `truncate=${offset}@${at}`
+/** Marks as the metadata of a committed offset carries them: `truncate=12@1764054000000,40@1764054060000`. */
+export const encodeMarks = (marks: readonly CommitMark[]): string => `truncate=${marks.map(({ offset, at }) => `${offset}@${at}`).join(',')}`
 
-/** Undefined for metadata of others, and of versions that do not know marks. */
-export function decodeMark(metadata: string | null | undefined): CommitMark | undefined {
-  const found = /^truncate=(\d{1,19})@(\d{1,15})$/.exec(metadata ?? '')
-  return found === null ? undefined : { offset: BigInt(found[1]!), at: Number(found[2]) }
+/** Empty for metadata of others, and of versions that do not know marks. */
+export function decodeMarks(metadata: string | undefined): CommitMark[] {
+  if (metadata === undefined || !/^truncate=\d{1,19}@\d{1,15}(,\d{1,19}@\d{1,15})?$/.test(metadata)) return []
+  const marks = metadata.slice('truncate='.length).split(',').map((text) => text.split('@'))
+  return marks.map(([offset = '0', at = '0']) => ({ offset: BigInt(offset), at: Number(at) }))
 }

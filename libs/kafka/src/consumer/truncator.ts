@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster.ts'
 import { deleteRecords, type PartitionOffset } from '../offsets.ts'
 import { instruments } from '../metrics.ts'
-import { decodeMark, encodeMark, TruncationPlan } from './truncation-plan.ts'
+import { decodeMarks, encodeMarks, TruncationPlan } from './truncation-plan.ts'
 
 export interface TruncationOptions {
   /** Records stay for so long after the group has committed behind them. */
@@ -40,9 +40,9 @@ export class Truncator {
     this.#fence = fence
   }
 
-  /** A partition is taken up at its committed offset, whose metadata may carry the mark of the owner before. */
+  /** A partition is taken up at its committed offset, whose metadata may carry marks of the owner before. */
   begin({ topic, partition, offset, metadata }: PartitionOffset, now: number): void {
-    this.#plans.set(keyOf({ topic, partition }), { topic, partition, plan: new TruncationPlan(this.#behindMs, offset, now, decodeMark(metadata)) })
+    this.#plans.set(keyOf({ topic, partition }), { topic, partition, plan: new TruncationPlan(this.#behindMs, offset, now, decodeMarks(metadata)) })
   }
 
   /** The partition is somebody else's, or about to be. */
@@ -56,9 +56,9 @@ export class Truncator {
   }
 
   /** The offset with the metadata that its commit has to carry. */
-  withMark(offset: PartitionOffset): PartitionOffset {
-    const oldest = this.#plans.get(keyOf(offset))?.plan.oldest
-    return oldest === undefined ? offset : { ...offset, metadata: encodeMark(oldest) }
+  withMarks(offset: PartitionOffset, now: number): PartitionOffset {
+    const marks = this.#plans.get(keyOf(offset))?.plan.inheritance(now) ?? []
+    return marks.length === 0 ? offset : { ...offset, metadata: encodeMarks(marks) }
   }
 
   /** Deletes what is due; never rejects. */
