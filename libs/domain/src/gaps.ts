@@ -2,7 +2,8 @@ import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
 import { isEqual } from './equal.ts'
 import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsOf, type KnownPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
-import { endOf, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
+import { endOf, intersectRanges, subtractRanges, toRanges, type Ranges } from './ranges.ts'
+import { remembered } from './remembered.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { instantOf } from './time.ts'
 import { unrecordedGaps, type Gap } from './unrecorded.ts'
@@ -18,14 +19,29 @@ type PartGap = Omit<Gap, 'track' | 'part'>
 export function currentGaps(state: SessionState, now: number, writtenTo: number): GapState[] {
   const awaited = awaitedOf(state, now, writtenTo)
   const cause = givenUpCause(state)
-  const gaps = [...partsOf(state).flatMap(({ track, part }) => gapsOf(part, awaited, cause).map((gap) => ({ track, part: part.part, ...gap }))), ...unrecordedGaps(state)]
-  const known = grouped(state.gaps, kindAndPart)
+  const gaps: Gap[] = []
+  for (const { track, part } of partsOf(state)) {
+    for (const gap of gapsOf(part, awaited, cause)) gaps.push({ track, part: part.part, ...gap })
+  }
+  gaps.push(...unrecordedGaps(state))
+  const known = byKindAndPart(state.gaps)
   const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
   return isEqual(dated, state.gaps) ? state.gaps : dated
 }
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
-export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
+export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): readonly PartGap[] {
+  const known = gapsOfParts.get(part)
+  if (known !== undefined && known.awaited === awaited && known.givenUpCause === givenUpCause) return known.gaps
+  const gaps = findGaps(part, awaited, givenUpCause)
+  gapsOfParts.set(part, { awaited, givenUpCause, gaps })
+  return gaps
+}
+
+/** What was found last of each part: most of them ended long ago, and their gaps with them. */
+const gapsOfParts = new WeakMap<KnownPart, { readonly awaited: Awaited; readonly givenUpCause: string; readonly gaps: readonly PartGap[] }>()
+
+function findGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
   if (part.rejected !== null) {
     const to = Math.max(0, knownChunks(part) - 1)
     return [{ from: 0, to, startMs: null, endMs: null, kind: 'undecodable', state: 'confirmed', cause: part.rejected.code }]
@@ -37,7 +53,7 @@ export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string):
 function lostGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
   const missing = part.missing.toSorted((a, b) => a.from - b.from)
   const gaps: PartGap[] = []
-  let holes = holesOf(part)
+  let holes: Ranges = holesOf(part)
   for (const cause of MISSING_CAUSES) {
     const ranges = missingFor(part, (other) => other === cause)
     // What was acknowledged and is nowhere when nothing is waited for any more is a loss of ours.
@@ -48,7 +64,7 @@ function lostGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): Part
   else add(holes, 'confirmed', givenUpCause)
   return joined(gaps.sort((a, b) => a.from - b.from))
 
-  function add(ranges: readonly SeqRange[], state: GapState['state'], cause: string | null): void {
+  function add(ranges: Ranges, state: GapState['state'], cause: string | null): void {
     for (const [from, to] of ranges) {
       const timed = spansTouching(missing, from, to)[0]
       // Behind all that is here it begins where that ends, also where no length was declared.
@@ -95,6 +111,8 @@ function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): strin
 }
 
 const kindAndPart = ({ kind, track, part }: Gap): string => `${kind} ${track} ${part}`
+/** The gaps that a state has, as `since` looks for them. */
+const byKindAndPart = remembered((gaps: readonly GapState[]) => grouped(gaps, kindAndPart))
 
 /** Chunks in the gaps of one part; times in which nothing was recorded are no chunks. */
 export function gapRanges(gaps: readonly GapState[], state?: GapState['state']): SeqRange[] {

@@ -2,6 +2,7 @@ import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRa
 import type { Awaited } from './patience.ts'
 import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
+import { remembered } from './remembered.ts'
 
 /** Why a chunk is not stored: as its client declared, or because block-writer fails over it and has parked it. */
 export type MissingCause = LostCause | 'unwritable'
@@ -24,23 +25,41 @@ export interface PlacedPart {
  * All known parts: by track name, then file, then in the order of the file. A part that found its place in another file
  * may still stand in the state of the one before; it counts once, as the state that knows most of it says.
  */
-export function partsOf(state: Pick<SessionState, 'tracks' | 'parked'>): PlacedPart[] {
-  return Object.keys(state.tracks)
+export function partsOf({ tracks, parked = NOTHING_PARKED }: Pick<SessionState, 'tracks' | 'parked'>): readonly PlacedPart[] {
+  // Several rules ask for one state.
+  const known = partsOfTracks.get(tracks)
+  if (known !== undefined && known.parked === parked) return known.parts
+  const parts = Object.keys(tracks)
     .sort()
-    .flatMap((track) => {
-      const placed = filesOf(state, track).flatMap((file) => file.parts.map((part) => ({ track, file, part })))
-      const best = new Map<string, (typeof placed)[number]>()
-      for (const one of placed) {
-        const other = best.get(one.part.part)
-        if (other === undefined || knowsMore(one.part, other.part)) best.set(one.part.part, one)
-      }
-      return placed.filter((one) => best.get(one.part.part) === one).map((one) => withParked(one, state.parked))
-    })
+    .flatMap((track) => partsOfTrack(track, filesOf({ tracks }, track), parked))
+  partsOfTracks.set(tracks, { parked, parts })
+  return parts
 }
 
-function withParked(placed: Omit<PlacedPart, 'part'> & { part: PartState }, parked: SessionState['parked'] = []): PlacedPart {
-  const { track, part } = placed
-  const own = parked.filter((one) => one.track === track && one.part === part.part)
+type Parked = NonNullable<SessionState['parked']>
+const NOTHING_PARKED: Parked = []
+const partsOfTracks = new WeakMap<SessionState['tracks'], { readonly parked: Parked; readonly parts: readonly PlacedPart[] }>()
+/** The same of one track: its list of files is another one with each commit. */
+const partsOfFiles = new WeakMap<readonly FileState[], { readonly parked: Parked; readonly parts: readonly PlacedPart[] }>()
+
+function partsOfTrack(track: string, files: readonly FileState[], parked: Parked): readonly PlacedPart[] {
+  const known = partsOfFiles.get(files)
+  if (known !== undefined && known.parked === parked) return known.parts
+  const placed = files.flatMap((file) => file.parts.map((part) => ({ track, file, part })))
+  const best = new Map<string, (typeof placed)[number]>()
+  for (const one of placed) {
+    const other = best.get(one.part.part)
+    if (other === undefined || knowsMore(one.part, other.part)) best.set(one.part.part, one)
+  }
+  const once = best.size === placed.length ? placed : placed.filter((one) => best.get(one.part.part) === one)
+  const own = Map.groupBy(parked.filter((one) => one.track === track), ({ part }) => part)
+  const parts = own.size === 0 ? once : once.map((one) => withParked(one, own.get(one.part.part) ?? []))
+  partsOfFiles.set(files, { parked, parts })
+  return parts
+}
+
+function withParked(placed: Omit<PlacedPart, 'part'> & { part: PartState }, own: Parked): PlacedPart {
+  const { part } = placed
   if (own.length === 0) return placed
   return { ...placed, part: { ...part, lost: [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))] } }
 }
@@ -59,7 +78,7 @@ export function knownChunks({ closed, stored, lost }: KnownPart): number {
 }
 
 /** Chunks that are known to have been and are not stored. Worked out here, not believed. */
-export const holesOf = (part: KnownPart): SeqRange[] => subtractRanges(firstSeqs(knownChunks(part)), part.stored)
+export const holesOf: (part: KnownPart) => readonly SeqRange[] = remembered((part) => subtractRanges(firstSeqs(knownChunks(part)), part.stored))
 
 /** What is missing for such a cause. */
 export function missingFor({ lost }: KnownPart, isMeant: (cause: MissingCause) => boolean): SeqRange[] {
@@ -69,6 +88,13 @@ export function missingFor({ lost }: KnownPart, isMeant: (cause: MissingCause) =
 /** Whether nothing of it is waited for: its length is declared and every hole declared lost for good, or what is open is not awaited. */
 export function isSettled(part: KnownPart, awaited: Awaited): boolean {
   if (part.rejected !== null || awaited === 'nothing') return true
+  return awaited === 'all' ? isSettledForAll(part) : isSettledForAcknowledged(part)
+}
+
+const isSettledForAll = remembered((part: KnownPart) => settles(part, 'all'))
+const isSettledForAcknowledged = remembered((part: KnownPart) => settles(part, 'acknowledged'))
+
+function settles(part: KnownPart, awaited: Exclude<Awaited, 'nothing'>): boolean {
   const holes = holesOf(part)
   const parked = missingFor(part, (cause) => cause === 'unwritable')
   const forGood = subtractRanges(missingFor(part, (cause) => !isInKafka(cause)), parked)
@@ -78,14 +104,15 @@ export function isSettled(part: KnownPart, awaited: Awaited): boolean {
 }
 
 /** Whether every chunk of the part, up to a declared and credible last one, is stored and playable. */
-export function isWhole(part: KnownPart): boolean {
+export const isWhole: (part: KnownPart) => boolean = remembered((part) => {
   const { rejected, closed, undecodable } = part
   if (rejected !== null || closed === null || !closed.clean) return false
   return closed.chunks === knownChunks(part) && holesOf(part).length === 0 && undecodable.length === 0
-}
+})
 
 /** Parts that `finish` names and of which nothing else is known. */
 export function unseenParts(state: Pick<SessionState, 'tracks' | 'finish' | 'parked'>): { track: string; part: string }[] {
+  if (state.finish === null) return []
   const seen = new Set(partsOf(state).map(({ track, part }) => `${track} ${part.part}`))
   return Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>
     [...new Set(parts)].filter((part) => !seen.has(`${track} ${part}`)).map((part) => ({ track, part })),

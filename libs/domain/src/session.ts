@@ -1,10 +1,11 @@
-import type { EventOf, FileState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
+import type { EventOf, FileState, PartState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { connectionEnded, connectionSeen } from './clients.ts'
-import { isEqual } from './equal.ts'
+import { isEqual, sharing } from './equal.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade } from './renditions.ts'
 import { reported } from './reports.ts'
-import { earlier, isHigherOffset, later } from './time.ts'
+import { remembered } from './remembered.ts'
+import { earlier, epochMs, isHigherOffset, later } from './time.ts'
 
 /** Statuses under which a version is published. */
 export type CompletedStatus = EventOf<'session-completed'>['status']
@@ -125,11 +126,13 @@ function deleted(state: SessionState, at: string): SessionState {
 }
 
 function committed(state: SessionState, event: EventOf<'blocks-committed'>): SessionState {
-  const { track, file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at } = event
-  const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at }
+  const { track, file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, at } = event
   const files = filesOf(state, track)
   const known = files.find((other) => other.file === file)
   if (known !== undefined && commit.number < known.commit.number) return alive(state, at)
+  // Most parts of a long session ended long ago: what was worked out of them holds.
+  const parts = sharing(known?.parts ?? [], event.parts, ({ part }) => part)
+  const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at }
   const others = files.filter((other) => other !== known)
   const tracks = { ...state.tracks, [track]: { files: [...others, next].sort((a, b) => a.file - b.file) } }
   const folded = { ...alive(state, at), tracks, startedAt: startOf(tracks) }
@@ -172,15 +175,23 @@ export function filesOf(state: Pick<SessionState, 'tracks'>, track: string): Fil
 /** The earliest moment of which anything was recorded. */
 function startOf(tracks: SessionState['tracks']): string | null {
   let start: string | null = null
+  let startMs = Infinity
+  const consider = (at: string | null, ms: number): void => {
+    // Equal instants may be written differently: the first one counts. What is no instant is kept only where there is no other.
+    if (at === null || (start !== null && !(ms < startMs))) return
+    start = at
+    startMs = ms
+  }
   for (const { files } of Object.values(tracks)) {
     for (const { startedAt, parts } of files) {
-      for (const at of [startedAt, ...parts.map((part) => part.startedAt)]) {
-        if (at !== null) start = start === null ? at : earlier(start, at)
-      }
+      consider(startedAt, startedAt === null ? Infinity : epochMs(startedAt))
+      for (const part of parts) consider(part.startedAt, startedMsOf(part))
     }
   }
   return start
 }
+
+const startedMsOf = remembered(({ startedAt }: PartState): number => (startedAt === null ? Infinity : epochMs(startedAt)))
 
 function unknownEvent(event: never): never {
   throw new TypeError(`no rule for the event ${JSON.stringify(event)}`)

@@ -19,7 +19,7 @@ export function spansTouching<S extends Span>(spans: readonly S[], from: number,
 }
 
 /** By their key, each list sorted by `from`. */
-export function grouped<S extends Span>(spans: readonly S[], keyOf: (span: S) => string): Map<string, S[]> {
+export function grouped<S extends Span>(spans: readonly S[], keyOf: (span: S) => string): ReadonlyMap<string, readonly S[]> {
   const groups = new Map<string, S[]>()
   for (const span of spans) {
     const key = keyOf(span)

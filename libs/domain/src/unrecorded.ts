@@ -1,6 +1,7 @@
 import type { FileState, GapState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
-import { knownChunks, partsOf, type KnownPart } from './parts.ts'
+import { knownChunks, partsOf, type KnownPart, type PlacedPart } from './parts.ts'
+import { remembered } from './remembered.ts'
 import { filesOf } from './session.ts'
 import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
@@ -18,19 +19,24 @@ const REPORT_TOLERANCE_MS = 2000
  * the part before is in another file. Its cause is kept once known, since reports are forgotten.
  */
 export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'parked' | 'reports' | 'gaps'>): Gap[] {
-  const tracks = Map.groupBy(partsOf(state), ({ track }) => track)
-  return [...tracks].flatMap(([track, parts]) => {
-    const known = new Map(parts.map(({ part }) => [part.part, part]))
-    const placed = filesOf(state, track).flatMap((file) => placesIn(file, known)).sort((a, b) => a.startedAt - b.startedAt)
+  const causes = causesOf(state.gaps)
+  const gaps: Gap[] = []
+  for (const [track, placed] of placesOf(state)) {
     let before: Placed | undefined
-    return placed.flatMap((next) => {
-      const last = before
+    for (const next of placed) {
+      if (before !== undefined && before.part.part !== next.part.part) gaps.push(...between(state, causes, track, before, next))
       // What a part goes on with in a later file may lie within what was recorded.
-      if (last === undefined || next.endedAt > last.endedAt) before = next
-      return last === undefined || last.part.part === next.part.part ? [] : between(state, track, last, next)
-    })
-  })
+      if (before === undefined || next.endedAt > before.endedAt) before = next
+    }
+  }
+  return gaps
 }
+
+/** Causes that are known, by track and part. */
+const causesOf = remembered((gaps: readonly GapState[]): ReadonlyMap<string, string | null> => {
+  return new Map(gaps.filter(({ kind }) => kind === 'not-recorded').map(({ track, part, cause }) => [keyOf(track, part), cause]))
+})
+const keyOf = (track: string, part: string): string => `${track} ${part}`
 
 interface Placed {
   part: KnownPart
@@ -50,14 +56,31 @@ function placesIn(file: FileState, known: ReadonlyMap<string, KnownPart>): Place
   })
 }
 
-function between(state: Pick<SessionState, 'reports' | 'gaps'>, track: string, before: Placed, next: Placed): Gap[] {
+/** Each track's places by the clock. */
+function placesOf(state: Pick<SessionState, 'tracks' | 'parked'>): ReadonlyMap<string, readonly Placed[]> {
+  const parts = partsOf(state)
+  const known = placesOfParts.get(parts)
+  if (known !== undefined) return known
+  const places = new Map(
+    Array.from(Map.groupBy(parts, ({ track }) => track), ([track, own]) => {
+      const byId = new Map(own.map(({ part }) => [part.part, part]))
+      return [track, filesOf(state, track).flatMap((file) => placesIn(file, byId)).sort((a, b) => a.startedAt - b.startedAt)]
+    }),
+  )
+  placesOfParts.set(parts, places)
+  return places
+}
+
+const placesOfParts = new WeakMap<readonly PlacedPart[], ReadonlyMap<string, readonly Placed[]>>()
+
+function between(state: Pick<SessionState, 'reports'>, causes: ReadonlyMap<string, string | null>, track: string, before: Placed, next: Placed): Gap[] {
   const lengthMs = next.startedAt - before.endedAt
+  if (lengthMs < WORTH_TELLING_MS) return []
   // Where chunks are missing at either side the time was recorded and lost, and their gap tells it.
   const isLost = endOf(before.part.stored) < knownChunks(before.part) || next.part.stored[0]?.[0] !== 0
-  if (lengthMs < WORTH_TELLING_MS || isLost) return []
+  if (isLost) return []
   const { part } = next.part
-  const known = state.gaps.find((gap) => gap.kind === 'not-recorded' && gap.track === track && gap.part === part)
-  const cause = known?.cause ?? causeOf(state, track, before, next)
+  const cause = causes.get(keyOf(track, part)) ?? causeOf(state, track, before, next)
   return [{ track, part, from: 0, to: 0, startMs: next.startMs - lengthMs, endMs: next.startMs, kind: 'not-recorded', state: 'confirmed', cause }]
 }
 

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PartState } from '@longtake/contracts'
+import { evolve, judge } from '../src/index.ts'
+import { at, committed, created, ms, whole } from './facts.ts'
+
+/** Parts of 10 s, one right after the other; `look` is called whenever a rule reads what is stored of one. */
+function parts(count: number, look: () => void): PartState[] {
+  return Array.from({ length: count }, (_, i) => {
+    const part = whole(10, { part: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, startedAt: at(10 * i), startMs: 10_000 * i, endMs: 10_000 * (i + 1) })
+    const { stored } = part
+    return Object.defineProperty(part, 'stored', { enumerable: true, get: () => (look(), stored) })
+  })
+}
+
+/** How often the rules look at a part when one is added to so many. */
+function looks(count: number): { folding: number; judging: number } {
+  let seen = 0
+  const all = parts(count + 1, () => seen++)
+  let state = evolve(undefined, created(), '0')
+  state = judge(evolve(state, committed(1, all.slice(0, count)), '1'), ms(1)).state
+  assert.ok(seen >= count, 'looks are counted')
+  seen = 0
+  // As it comes from Kafka: nothing of it is the same object as before.
+  const event = committed(2, structuredClone(all.slice(0, count)).concat(all.slice(count)))
+  seen = 0
+  state = evolve(state, event, '2')
+  const folding = seen
+  judge(state, ms(2))
+  return { folding, judging: seen - folding }
+}
+
+test('an event of a long session is compared part by part, and judged only where something changed', () => {
+  const few = looks(5)
+  const many = looks(500)
+  assert.deepEqual(few.folding, 5)
+  assert.equal(many.folding, 500)
+  assert.ok(many.judging > 0)
+  assert.equal(many.judging, few.judging)
+})
+
+test('an event that says the same leaves the very same parts', () => {
+  const all = parts(3, () => {})
+  const state = evolve(evolve(undefined, created(), '0'), committed(1, all), '1')
+  const again = evolve(state, committed(2, structuredClone(all)), '2')
+  const before = state.tracks['webcam']!.files[0]!
+  const after = again.tracks['webcam']!.files[0]!
+  assert.equal(after.commit.number, 2)
+  assert.equal(after.parts, before.parts)
+  const changed = evolve(again, committed(3, structuredClone([all[0]!, { ...all[1]!, bytes: 5 }, all[2]!])), '3').tracks['webcam']!.files[0]!.parts
+  assert.deepEqual([0, 1, 2].map((i) => changed[i] === before.parts[i]), [true, false, true])
+})
