@@ -1,6 +1,7 @@
 export { DEFAULT_RETRY_POLICY, type RetryPolicy } from './attempts.ts'
 export { isBlockOf, newBlockIds } from './block-ids.ts'
 export { COMMIT_ID, commitWithReadBack, type ReadBackOutcome } from './commit-with-read-back.ts'
+export { WINDOW_LIMITS, type WindowLimits } from './congestion-window.ts'
 export { deletePermitted, deletePrefix } from './delete-prefix.ts'
 export { MemoryBlobStore, type MemoryFaults } from './memory-store.ts'
 export { openBlobStore, type AzureConfig } from './open.ts'

@@ -44,6 +44,8 @@ export interface MemoryFaults {
 /** The port in memory, for unit tests: keeps the same rules as Azure, proven by the same suite. */
 export class MemoryBlobStore implements BlobStore {
   readonly #entries = new Map<string, Entry>()
+  /** Of the entries, in order. */
+  readonly #names: string[] = []
   readonly #at: NonNullable<MemoryFaults['at']>
   readonly #refuses: NonNullable<MemoryFaults['refuses']>
   #ticks = 0
@@ -169,13 +171,16 @@ export class MemoryBlobStore implements BlobStore {
     if (entry?.current) {
       if (entry.snapshots.size > 0 && !options.includeSnapshots) throw new LongtakeError('BLOB_HAS_SNAPSHOTS', `${blob} has snapshots`)
       this.#entries.delete(blob)
+      this.#names.splice(this.#position(blob), 1)
     }
     await this.#at('after', 'delete', blob)
   }
 
   async *list(prefix: string, options: { snapshots?: boolean } & Call = {}): AsyncGenerator<ListedBlob> {
     options.signal?.throwIfAborted()
-    for (const name of [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort()) {
+    const first = this.#position(prefix)
+    const end = this.#names.findIndex((name, position) => position >= first && !name.startsWith(prefix))
+    for (const name of this.#names.slice(first, end < 0 ? undefined : end)) {
       const entry = this.#entries.get(name)
       if (options.snapshots) for (const [snapshot, { properties }] of entry?.snapshots ?? []) yield { name, snapshot, ...properties }
       if (entry?.current) yield { name, ...entry.current.properties }
@@ -200,8 +205,20 @@ export class MemoryBlobStore implements BlobStore {
     if (!entry) {
       entry = { current: null, staged: new Map(), snapshots: new Map() }
       this.#entries.set(blob, entry)
+      this.#names.splice(this.#position(blob), 0, blob)
     }
     return entry
+  }
+
+  /** Where a name stands, or would, among the names. */
+  #position(name: string): number {
+    let [low, high] = [0, this.#names.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#names[middle]! < name) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   #version(blob: string, snapshot: string | undefined): Version | null {

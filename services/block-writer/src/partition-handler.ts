@@ -6,6 +6,7 @@ import type { ByteBudget } from './budget.ts'
 import { pause, type Clock } from './clock.ts'
 import { eraseSession, HeldErasures, isErased } from './erasure.ts'
 import type { TrackContent } from './track-entry.ts'
+import type { StorageTurns } from './storage-turns.ts'
 import { TrackStorage } from './track-storage.ts'
 import { TrackWriter } from './track-writer.ts'
 import type { WriterSettings } from './writer-deps.ts'
@@ -22,6 +23,8 @@ export interface HandlerDeps {
   readonly settings: HandlerSettings
   readonly clock: Clock
   readonly budget: ByteBudget
+  /** Of the whole process. */
+  readonly turns: StorageTurns
   readonly logger: Logger
   /** Resolves when the broker has it; `partition` is that of the session in every topic. */
   publish(partition: number, event: RecordingEvent): Promise<void>
@@ -113,12 +116,13 @@ export class ChunksPartition implements PartitionHandler {
     if (tracks === undefined) this.#sessions.set(session, (tracks = new Map()))
     let writer = tracks.get(name)
     if (writer === undefined) {
-      const { store, settings, clock, budget, logger } = this.#deps
+      const { store, settings, clock, budget, turns, logger } = this.#deps
       const created = new TrackWriter(session, name, {
         storage: new TrackStorage(store, this.#newBlockId, session, name),
         settings,
         clock,
         budget,
+        turns,
         logger: logger.child({ session, track: name }),
         isErased: async () => isErased(store, session),
         erase: async () => void (await eraseSession(store, this.partition, session)),

@@ -8,6 +8,7 @@ import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
 import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
+import { StorageTurns } from './storage-turns.ts'
 
 /** Chunks behind a hole beyond this do not wait for it. */
 const HOLE_WAIT_BYTES = 2 * 1024 * 1024
@@ -37,6 +38,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const producer = createProducer({ kafka })
   const parker = createParker({ producer, group: place.group })
   const budget = new ByteBudget(config.bufferBytes)
+  const turns = new StorageTurns()
   const settings = handlerSettings(config)
   const partitions = new Set<ChunksPartition>()
   const publish = async (partition: number, event: RecordingEvent): Promise<void> => {
@@ -54,7 +56,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     // Below the time an orderly stop has, which also has to flush the producer.
     closeTimeoutMs: Math.min(20_000, config.shutdownTimeoutMs * 0.7),
     assign(assigned) {
-      const handler = new ChunksPartition(assigned, { store, settings, clock: systemClock, budget, logger, publish, park: async (record, why) => parker.park(record, why) })
+      const handler = new ChunksPartition(assigned, { store, settings, clock: systemClock, budget, turns, logger, publish, park: async (record, why) => parker.park(record, why) })
       partitions.add(handler)
       assigned.signal.addEventListener('abort', () => partitions.delete(handler), { once: true })
       return handler
@@ -67,7 +69,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   health.add('buffers', () => {
     const paused = [...partitions].filter((partition) => partition.paused).length
     const used = `${Math.round(budget.used / 2 ** 20)} of ${Math.round(budget.limit / 2 ** 20)} MiB`
-    return paused === 0 ? { ready: true } : { ready: true, reason: `${paused} partitions wait until more is committed; ${used} are uncommitted` }
+    return paused === 0 ? { ready: true } : { ready: true, reason: `${paused} partitions wait until more is committed; ${used} are uncommitted, ${turns.waiting} tracks wait for their turn` }
   })
   return {
     async [Symbol.asyncDispose]() {

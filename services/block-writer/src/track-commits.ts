@@ -34,8 +34,7 @@ export class TrackCommits {
   /** The track as its last commits left it, and the offsets up to which they hold everything. */
   async load(): Promise<{ track: Track; isErased: boolean; coveredTo: bigint[] }> {
     const { storage, settings, clock } = this.#deps
-    const isErased = await this.#deps.isErased()
-    const { track, etags, states } = await storage.load(settings.limits, clock.now(), this.#refused)
+    const [isErased, { track, etags, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
     this.#untold = new Map(states.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()

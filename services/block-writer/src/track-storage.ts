@@ -19,6 +19,7 @@ import {
   type TrackLimits,
 } from './core/index.ts'
 import { orUnwritable, Unwritable } from './unwritable.ts'
+import { Writing } from './writing.ts'
 
 export type Committed = Omit<EventOf<'blocks-committed'>, 'at'>
 
@@ -52,7 +53,13 @@ export class FileRefused extends Error {
   }
 }
 
-type LoadedFile = { readonly file: TrackFile; readonly properties: BlobProperties | null; readonly nextOffset: string }
+interface LoadedFile {
+  readonly file: TrackFile
+  /** Null when the file is gone. */
+  readonly properties: BlobProperties | null
+  readonly nextOffset: string
+  readonly blockIds: readonly string[]
+}
 
 const IMMUTABLE = { contentType: 'application/octet-stream', metadata: {} } as const
 
@@ -88,40 +95,31 @@ export class TrackStorage {
     const etags = new Map<number, string>()
     const restored = new Map<number, LoadedFile>()
     const prefix = BLOBS.track(this.#session, this.#name)
-    const files: number[] = []
+    const files = new Map<number, BlobProperties>()
     const side: { name: string; age: number }[] = []
-    for await (const { name, lastModified } of this.#store.list(prefix)) {
+    for await (const { name, snapshot: _snapshot, ...properties } of this.#store.list(prefix)) {
       const rest = name.slice(prefix.length)
-      if (FILE.test(rest)) files.push(Number(rest))
+      if (FILE.test(rest)) files.set(Number(rest), properties)
       // A track may be called as a folder of the session, where others keep their blobs.
-      else if (SIDE.test(rest)) side.push({ name, age: now - lastModified.getTime() })
+      else if (SIDE.test(rest)) side.push({ name, age: now - properties.lastModified.getTime() })
     }
     const names = side.map(({ name }) => name)
-    for (const number of new Set([...files, ...committedFiles(names)])) {
-      const found = await this.#readCheckpoint(number)
+    for (const number of new Set([...files.keys(), ...committedFiles(names)])) {
+      const [found, lists] = await Promise.all([this.#readCheckpoint(number, files.get(number) ?? null), this.#store.blockList(BLOBS.file(this.#session, this.#name, number))])
       if (found === null) closed.add(number)
       const { checkpoint, name } = found ?? (await this.#lastCheckpoint(number, names))
       for (const other of checkpoint.closedFiles ?? []) closed.add(other)
       if (found !== null) etags.set(number, found.properties.etag)
-      restored.set(number, { file: TrackFile.restore(number, checkpoint, checkpoint.parts, name), properties: found?.properties ?? null, nextOffset: checkpoint.nextOffset })
+      const file = TrackFile.restore(number, checkpoint, checkpoint.parts, name)
+      const blockIds = lists?.committed.map(({ id }) => id) ?? []
+      restored.set(number, { file, properties: found?.properties ?? null, nextOffset: checkpoint.nextOffset, blockIds })
     }
     const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
     track.restore(inOrder.map(({ file }) => file), closed)
-    if (files.length > 0) await this.#expectFiles(files.length)
-    const states = await this.#statesOf(track, inOrder)
+    if (files.size > 0) await this.#expectFiles(files.size)
+    const states = statesOf(track, inOrder)
     await this.#deleteOrphans(track, side)
     return { track, etags, states }
-  }
-
-  async #statesOf(track: Track, files: readonly LoadedFile[]): Promise<{ state: Committed; at: Date }[]> {
-    const states: { state: Committed; at: Date }[] = []
-    for (const { file, properties, nextOffset } of files) {
-      if (properties === null) continue
-      const lists = await this.#store.blockList(BLOBS.file(this.#session, this.#name, file.number))
-      const ids = lists?.committed.map(({ id }) => id) ?? []
-      states.push({ state: withBlocks(commitEvent(track, file, properties.contentType, nextOffset), ids), at: properties.lastModified })
-    }
-    return states
   }
 
   /**
@@ -135,11 +133,14 @@ export class TrackStorage {
     if (found !== count) throw new Superseded(`a file of ${prefix} was begun while it was loaded`)
   }
 
-  /** Null when the file is gone, or was overwritten by somebody who is no writer of ours. */
-  async #readCheckpoint(number: number): Promise<{ checkpoint: Checkpoint; name: string; properties: BlobProperties } | null> {
+  /**
+   * Null when the file is gone, or was overwritten by somebody who is no writer of ours.
+   * @param listed the file as the list has just shown it; null if it was not there
+   */
+  async #readCheckpoint(number: number, listed: BlobProperties | null): Promise<{ checkpoint: Checkpoint; name: string; properties: BlobProperties } | null> {
     const blob = BLOBS.file(this.#session, this.#name, number)
     for (let read = 0; read < READS; read++) {
-      const properties = await this.#store.properties(blob)
+      const properties = read === 0 ? listed : await this.#store.properties(blob)
       const name = properties?.metadata[METADATA.checkpoint]
       if (properties === null || name === undefined) return null
       const found = await this.#readSide(name)
@@ -229,16 +230,20 @@ export class TrackStorage {
   }
 
   async #commit(plan: CommitPlan, etag: string | null): Promise<CommitResult> {
-    await Promise.all(plan.pending.map(async ({ name, parts }) => this.#putNew(name, Buffer.concat(parts))))
     const ids: string[] = []
     let bytes = 0
+    // Nothing of it counts before the block list is put, so all is written side by side.
+    await using writing = new Writing()
+    for (const { name, parts } of plan.pending) await writing.add(async () => this.#putNew(name, Buffer.concat(parts)))
     for (const block of plan.blocks) {
-      ids.push(await this.#stage(plan.blob, await this.#bytesOf(plan, block, etag)))
+      const content = await this.#bytesOf(plan, block, etag)
+      ids.push(await this.#stage(plan.blob, content, writing))
       bytes += block.length
     }
     const sealed = orUnwritable(() => plan.seal(ids))
-    const headerIds = sealed.header === null ? [] : [await this.#stage(plan.blob, sealed.header)]
-    await this.#putNew(sealed.checkpoint.name, sealed.checkpoint.bytes)
+    const headerIds = sealed.header === null ? [] : [await this.#stage(plan.blob, sealed.header, writing)]
+    await writing.add(async () => this.#putNew(sealed.checkpoint.name, sealed.checkpoint.bytes))
+    await writing.done()
     const blockIds = [...headerIds, ...sealed.blockIds]
     const { contentType, metadata } = sealed
     const condition = etag === null ? ({ ifNoneMatch: '*' } as const) : { ifMatch: etag }
@@ -264,7 +269,9 @@ export class TrackStorage {
 
   /** Deletes side blobs that nothing refers to any more. */
   async deleteAll(names: readonly string[]): Promise<void> {
-    await Promise.all(names.map(async (name) => this.#delete(name)))
+    await using deleting = new Writing()
+    for (const name of names) await deleting.add(async () => this.#delete(name))
+    await deleting.done()
   }
 
   /** What may not be deleted now is an orphan, which the next load tries to delete again. */
@@ -274,9 +281,9 @@ export class TrackStorage {
     })
   }
 
-  async #stage(blob: string, bytes: Uint8Array): Promise<string> {
+  async #stage(blob: string, bytes: Uint8Array, writing: Writing): Promise<string> {
     const id = this.#newBlockId(bytes)
-    await this.#store.stageBlock(blob, id, bytes)
+    await writing.add(async () => this.#store.stageBlock(blob, id, bytes))
     return id
   }
 
@@ -308,4 +315,13 @@ function committedFiles(names: readonly string[]): number[] {
 
 function withBlocks(event: CommitEvent, ids: readonly string[]): Committed {
   return { ...event, blocks: { count: ids.length, sha256: createHash('sha256').update(ids.join('\n')).digest('hex') } }
+}
+
+function statesOf(track: Track, files: readonly LoadedFile[]): { state: Committed; at: Date }[] {
+  const states: { state: Committed; at: Date }[] = []
+  for (const { file, properties, nextOffset, blockIds } of files) {
+    if (properties === null) continue
+    states.push({ state: withBlocks(commitEvent(track, file, properties.contentType, nextOffset), blockIds), at: properties.lastModified })
+  }
+  return states
 }

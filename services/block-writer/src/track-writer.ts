@@ -36,6 +36,8 @@ export class TrackWriter {
   #erased = false
   #stopped = false
   #idleSince: number
+  /** When the oldest record that no commit covers was received, ms; null when there is none. */
+  #uncommittedSince: number | null = null
 
   constructor(session: string, name: string, deps: WriterDeps) {
     this.session = session
@@ -72,7 +74,9 @@ export class TrackWriter {
   }
 
   take(record: KafkaRecord, content: TrackContent): void {
-    this.#records.add({ record, content, receivedAt: this.#deps.clock.now() })
+    const receivedAt = this.#deps.clock.now()
+    this.#uncommittedSince ??= receivedAt
+    this.#records.add({ record, content, receivedAt })
     this.#run()
   }
 
@@ -126,7 +130,7 @@ export class TrackWriter {
     await Promise.resolve()
     while (!this.#isOver()) {
       try {
-        const isMore = this.#erased ? this.#dropAll() : this.#oneByOne.isOn ? await this.#stepAlone() : await this.#step()
+        const isMore = this.#erased ? this.#dropAll() : this.#oneByOne.isOn ? await this.#inTurn(async () => this.#stepAlone()) : await this.#step()
         this.#failures = 0
         this.#failingSince = null
         this.#failure = null
@@ -145,21 +149,35 @@ export class TrackWriter {
 
   /** Loads, takes what has come, commits what is due. True when there may be more to do at once. */
   async #step(): Promise<boolean> {
-    this.#track ??= await this.#load()
+    this.#track ??= await this.#inTurn(async () => this.#load())
     if (this.#erased) return true
     const track = this.#track
-    for (let { next } = this.#records; next !== undefined; { next } = this.#records) {
-      if (this.#isOver()) return true
-      await this.#apply(track, next)
-    }
+    await this.#takeIncoming(track)
+    if (this.#isOver()) return true
     this.#releaseHeld(track, this.#settling.isAwaitedBehindHoles ? Infinity : this.#deps.clock.now())
     const dueAt = this.#dueAt(track)
     if (dueAt === null || dueAt > this.#deps.clock.now()) {
       this.#tellSettled()
       return false
     }
-    await this.#commit(track)
+    await this.#inTurn(async () => {
+      // What came while it waited goes into the same commit.
+      await this.#takeIncoming(track)
+      if (!this.#isOver()) await this.#commit(track)
+    })
     return true
+  }
+
+  async #takeIncoming(track: Track): Promise<void> {
+    for (let { next } = this.#records; next !== undefined && !this.#isOver(); { next } = this.#records) await this.#apply(track, next)
+  }
+
+  /** Storage work of all tracks is bounded together. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#deps.turns.take(this.#uncommittedSince ?? this.#deps.clock.now(), async () => {
+      if (this.#isOver()) throw new Error('the track is not written here any more')
+      return work()
+    })
   }
 
   /** Takes one record and commits it, or parks it if that fails over what it is. True when there may be more to do at once. */
@@ -248,6 +266,7 @@ export class TrackWriter {
     this.#unfinishedSince = null
     this.#oneByOne.committed()
     this.#records.settleReady()
+    this.#uncommittedSince = this.#records.isEmpty ? null : this.#deps.clock.now()
     this.#tellSettled()
     // Who waits may have asked while this was under way, for what came meanwhile.
     this.#asked = this.#settling.isAwaited

@@ -4,6 +4,7 @@ import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
 import type { Clock } from './clock.ts'
 import type { CommitLimits, CommitPolicy, TrackLimits } from './core/index.ts'
+import type { StorageTurns } from './storage-turns.ts'
 import type { TrackStorage } from './track-storage.ts'
 
 export interface WriterSettings {
@@ -22,6 +23,8 @@ export interface WriterDeps {
   readonly settings: WriterSettings
   readonly clock: Clock
   readonly budget: ByteBudget
+  /** Of the whole process. */
+  readonly turns: StorageTurns
   readonly logger: Logger
   /** Whether the session was deleted. */
   isErased(): Promise<boolean>

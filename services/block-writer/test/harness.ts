@@ -7,6 +7,7 @@ import { ByteBudget } from '../src/budget.ts'
 import type { Clock } from '../src/clock.ts'
 import { COMMIT_LIMITS, COMMIT_POLICY } from '../src/core/index.ts'
 import { ChunksPartition, type HandlerSettings } from '../src/partition-handler.ts'
+import { StorageTurns } from '../src/storage-turns.ts'
 
 export const SESSION = 'session-1'
 export const STARTED_AT = Date.parse('2026-03-01T10:00:00.000Z')
@@ -127,6 +128,7 @@ export class World {
         settings: this.settings,
         clock: this.clock,
         budget,
+        turns: new StorageTurns(),
         logger: createLogger({ service: 'test', level: 'silent' }),
         publish: async (_partition, event) => {
           this.#activity++
