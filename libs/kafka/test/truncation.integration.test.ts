@@ -63,7 +63,7 @@ test('members that are replaced before anything is due do not postpone truncatio
     member += 1
     await fill(producer, topic, 0, 1)
     // Each of them lives for less than the time that records are kept.
-    await using consumer = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate: { behindMs: 1500, everyMs: 50 }, ...journal.member(`m${member}`) })
+    await using consumer = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate: { behindMs: 1500, everyMs: 5 }, ...journal.member(`m${member}`) })
     await journal.until('its record', () => journal.handled().length >= member)
     await consumer.commit()
     return (await starts(topic))[0]! > 0
