@@ -15,6 +15,11 @@ export const ERROR_CODES = {
   REC_DIGEST_MISMATCH: { retryable: true, close: 4422, means: 'the payload does not hash to its digest: send it once more; refused twice, declare it lost with cause corrupt' },
   REC_WINDOW_EXCEEDED: { retryable: true, close: 4429, means: 'more unacknowledged bytes than the window allows: wait, reconnect, obey the window' },
   REC_OVERLOADED: { retryable: true, close: 4429, means: 'the server is full or Kafka is slow: keep the spool, retry later' },
+  REC_BACKLOG_FULL: {
+    retryable: true,
+    close: 4429,
+    means: 'more is acknowledged and not yet in storage than the operator allows: keep the spool, retry later',
+  },
   REC_RESTARTING: { retryable: true, close: 1012, means: 'the gateway restarts: reconnect at once' },
 
   INVALID_SHAPE: { retryable: false, means: 'data that does not fit its schema' },

@@ -22,6 +22,7 @@ export const METRICS = {
   gatewayAckDuration: 'longtake.gateway.ack.duration',
   gatewayInFlightBytes: 'longtake.gateway.in_flight.bytes',
   gatewayCloses: 'longtake.gateway.closes',
+  gatewayBacklogBytes: 'longtake.gateway.backlog.bytes',
   unknownMessages: 'longtake.unknown_messages',
   tooLarge: 'longtake.too_large',
   parked: 'longtake.parked',

@@ -32,6 +32,8 @@ export interface ConnectionSettings {
   sha256(this: void, bytes: Uint8Array): string
   /** Whether the process has memory for another record of this size. */
   fits(this: void, bytes: number): boolean
+  /** Whether so much is acknowledged and not yet in storage that no more chunks are taken. */
+  isBacklogFull(this: void): boolean
 }
 
 export interface AcceptedChunk {
@@ -126,6 +128,7 @@ export class Connection {
     const key = chunkKey(handle, seq)
     const known = this.#chunks.get(key)
     const repeated = known?.kind === 'chunk' && known.chunk.sha256 === claimed
+    if (!repeated && this.#settings.isBacklogFull()) return this.end('REC_BACKLOG_FULL', undefined, place)
     if (!repeated && !this.#window.admits(payload.length, now)) return this.end('REC_WINDOW_EXCEEDED', `the window is ${this.#window.bytes} bytes`, place)
     if (this.#settings.sha256(payload) !== claimed) return this.end('REC_DIGEST_MISMATCH', 'the payload does not hash to its digest', place)
     // Already on its way to Kafka: the ack of the first one holds for both.

@@ -13,7 +13,8 @@ import {
   type WireErrorCode,
 } from '@longtake/contracts'
 import type { Logger } from '@longtake/service'
-import { Budget } from './budget.ts'
+import { nextBacklogLevel, RecordSizes, type BacklogLevel } from './backlog.ts'
+import { Budget, RECORD_OVERHEAD_BYTES } from './budget.ts'
 import { Clients } from './clients.ts'
 import type { AcceptedChunk, Shipment } from './connection.ts'
 import type { Limits } from './limits.ts'
@@ -27,6 +28,8 @@ export interface GatewayOptions {
   maxConnections: number
   inFlightBytes: number
   windowBytes: number
+  /** Of acknowledged records that no writer has committed. */
+  backlogBytes: number
   limits: Limits
   logger: Logger
   /** Resolves once Kafka has it on all in-sync replicas. The value must not be changed by then. */
@@ -44,6 +47,8 @@ export class Gateway implements ConnectionHost, Disposable {
   /** Connections with acks to send at the end of this tick. */
   readonly #unflushed = new Set<LiveConnection>()
   readonly #timer: NodeJS.Timeout
+  readonly #recordSizes = new RecordSizes()
+  #backlog: { level: BacklogLevel; bytes: number } = { level: 'open', bytes: 0 }
   #windowBytes: number
   #draining: (() => void) | undefined
 
@@ -57,7 +62,31 @@ export class Gateway implements ConnectionHost, Disposable {
   /** Why a new connection cannot be taken in now. */
   refusal(): WireErrorCode | undefined {
     if (this.#draining) return 'REC_RESTARTING'
+    if (this.#backlog.level === 'full') return 'REC_BACKLOG_FULL'
     return this.#clients.all.size >= this.#options.maxConnections || this.#budget.full ? 'REC_OVERLOADED' : undefined
+  }
+
+  /** Adapts to how many records of recordings.chunks block-writer has not committed. */
+  sawBacklog(records: number): void {
+    const bytes = Math.round(records * this.#recordSizes.mean)
+    const { backlogBytes: limitBytes, logger } = this.#options
+    const level = nextBacklogLevel(this.#backlog.level, bytes, limitBytes)
+    const hasChanged = level !== this.#backlog.level
+    this.#backlog = { level, bytes }
+    instruments.backlogBytes.record(bytes)
+    if (!hasChanged) return
+    if (level === 'open') logger.info({ level, bytes, limitBytes }, 'backlog of recordings.chunks is below its limit again: chunks are accepted')
+    else logger.warn({ level, bytes, limitBytes }, 'backlog of recordings.chunks near its limit: recorders keep their chunks until block-writer has caught up')
+    this.#adaptWindows()
+  }
+
+  /** For readiness: undefined while the backlog is far from its limit. */
+  get backlogReason(): string | undefined {
+    const { level, bytes } = this.#backlog
+    if (level === 'open') return undefined
+    const used = `${Math.round(bytes / 2 ** 20)} of ${Math.round(this.#options.backlogBytes / 2 ** 20)} MiB`
+    const consequence = level === 'full' ? 'recorders are sent away and keep their chunks' : 'send windows are closed'
+    return `${used} in recordings.chunks are not yet committed: ${consequence}`
   }
 
   /** @param identity from a verified token; `expiresAt` in milliseconds since the epoch */
@@ -65,7 +94,7 @@ export class Gateway implements ConnectionHost, Disposable {
     const { limits } = this.#options
     const now = Date.now()
     this.#divide(this.#clients.all.size + 1)
-    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes) }
+    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes), isBacklogFull: () => this.#backlog.level === 'full' }
     const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs })
     const before = this.#clients.add(connection)
     instruments.connections.add(1)
@@ -204,6 +233,7 @@ export class Gateway implements ConnectionHost, Disposable {
 
   async #publish(topic: TopicKey, record: EncodedRecord): Promise<void> {
     const bytes = record.value.length
+    if (topic === 'chunks') this.#recordSizes.add(bytes + RECORD_OVERHEAD_BYTES / 2)
     this.#hold(bytes)
     try {
       await this.#options.send({ topic: TOPICS[topic].name, partition: partitionOf(record.key, this.#options.partitions), ...record })
@@ -230,7 +260,7 @@ export class Gateway implements ConnectionHost, Disposable {
   }
 
   #adaptWindows(): void {
-    const { windowBytes } = this.#budget
+    const windowBytes = this.#backlog.level === 'open' ? this.#budget.windowBytes : 0
     if (windowBytes === this.#windowBytes) return
     this.#windowBytes = windowBytes
     this.#options.logger.info({ windowBytes, inFlightBytes: this.#budget.used }, 'windows change')

@@ -14,6 +14,8 @@ export const LIMITS = {
   /** Bytes that wait for a client that does not read; acks of a whole window are a few KiB. */
   maxUnreadBytes: 64 * 1024,
   tickMs: 1000,
+  /** How often a gateway looks at the backlog; what all of them take in meanwhile may exceed the limit. */
+  backlogEveryMs: 10_000,
   /** Kafka has left something unanswered for so long: not ready. */
   kafkaSilenceMs: 10_000,
 }

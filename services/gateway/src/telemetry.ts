@@ -16,6 +16,7 @@ export const instruments = {
   }),
   inFlightBytes: meter.createUpDownCounter(METRICS.gatewayInFlightBytes, { description: 'bytes received and not yet settled by Kafka', unit: 'By' }),
   closes: meter.createCounter(METRICS.gatewayCloses, { description: 'ended connections by close code' }),
+  backlogBytes: meter.createGauge(METRICS.gatewayBacklogBytes, { description: 'estimate of what recordings.chunks holds that block-writer has not committed', unit: 'By' }),
   unknownMessages: meter.createCounter(METRICS.unknownMessages, { description: 'messages of types this version does not know' }),
 }
 

@@ -32,7 +32,7 @@ export class Conversation {
   constructor(settings: Partial<ConnectionSettings> = {}) {
     this.connection = new Connection({
       session: 's-1', client: CLIENT, expiresAt: NOW + 3_600_000, maxChunkBytes: 1000, windowBytes: 4000, heartbeatMs: 10_000,
-      maxInFlightRecords: 100, windowGraceMs: 60_000, sha256, fits: () => true, ...settings,
+      maxInFlightRecords: 100, windowGraceMs: 60_000, sha256, fits: () => true, isBacklogFull: () => false, ...settings,
     })
   }
 

@@ -19,7 +19,7 @@ class Scene {
   constructor(context: TestContext, options: Partial<GatewayOptions> = {}) {
     context.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'], now: Date.parse('2026-03-01T12:00:00Z') })
     this.gateway = new Gateway({
-      instance: 'gateway-1', partitions: 12, maxConnections: 10, inFlightBytes: 1_000_000, windowBytes: 200_000, limits: LIMITS,
+      instance: 'gateway-1', partitions: 12, maxConnections: 10, inFlightBytes: 1_000_000, windowBytes: 200_000, backlogBytes: 100_000_000, limits: LIMITS,
       logger: createLogger({ service: 'gateway', level: 'silent' }),
       send: (record) => new Promise((resolve, reject) => this.kafka.push({ record, resolve: () => resolve(undefined), reject })),
       ...options,
@@ -265,4 +265,33 @@ test('a drain does not wait for Kafka for ever', async (context) => {
   await drained
   assert.equal(seen.closed, 1012)
   assert.ok(!seen.messages.some(({ type }) => type === 'durable'))
+})
+
+test('a backlog near its limit shuts windows, one at the limit refuses chunks and connections, and both end by themselves', async (context) => {
+  const scene = new Scene(context, { backlogBytes: 1000 * 64 * 1024 })
+  const { live, seen, says, sends } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  await scene.settle()
+  assert.equal(scene.gateway.backlogReason, undefined)
+
+  scene.gateway.sawBacklog(900)
+  assert.deepEqual(last(seen.messages), { type: 'window', windowBytes: 0 })
+  assert.match(scene.gateway.backlogReason ?? '', /send windows are closed/)
+  assert.equal(scene.gateway.refusal(), undefined)
+
+  scene.gateway.sawBacklog(1100)
+  assert.equal(scene.gateway.refusal(), 'REC_BACKLOG_FULL')
+  // What ends a recording still gets through: a few bytes.
+  says({ type: 'report', event: 'paused', track: 'webcam', at: '2026-03-01T12:00:00Z' })
+  assert.equal(live.isOpen, true)
+  sends(0, bytes(10))
+  assert.equal(seen.closed, 4429)
+  assert.ok(seen.messages.some((message) => message.type === 'error' && message.code === 'REC_BACKLOG_FULL'))
+  assert.ok(!scene.kinds().includes('chunk'), 'what is refused is not sent to Kafka')
+
+  scene.gateway.sawBacklog(100)
+  assert.equal(scene.gateway.refusal(), undefined)
+  const again = scene.connect()
+  const [welcome] = again.seen.messages
+  assert.ok(welcome?.type === 'welcome' && welcome.windowBytes > 1)
 })
