@@ -21,6 +21,31 @@ const WALL_CLOCK_TOLERANCE_MS = 100
 /** Where a part may not begin before the end of the one ahead: how long the last frame there may last. */
 const LONGEST_LAST_FRAME_MS = 1_000
 
+/**
+ * A part may begin so much before the end of the one ahead: frames of both are then squeezed together there, so that times
+ * keep rising and no part is pushed behind the clock.
+ */
+export const MAX_OVERLAP_MS = 250
+
+/** Takes frames at another time for right where they are squeezed at a small overlap of two parts. `parts` in file order. */
+export function acceptSqueezed(parts: readonly PlacedPart[], expected: readonly ExpectedFrame[], actual: readonly Item[], aligned: Alignment): void {
+  const frames = Map.groupBy(expected, ({ part }) => part)
+  const spans = parts.flatMap(({ part }) => {
+    const times = (frames.get(part) ?? []).map(({ timeMs }) => timeMs)
+    return times.length === 0 ? [] : [{ startMs: Math.min(...times), endMs: Math.max(...times) }]
+  })
+  const overlaps = spans.flatMap(({ startMs }, i) => {
+    const before = spans[i - 1]
+    return before !== undefined && before.endMs >= startMs && before.endMs - startMs <= MAX_OVERLAP_MS ? [{ fromMs: startMs - MAX_OVERLAP_MS, toMs: before.endMs + MAX_OVERLAP_MS }] : []
+  })
+  const isSqueezed = ([e, a]: [number, number]): boolean => {
+    const { timeMs } = expected[e] as ExpectedFrame
+    return Math.abs((actual[a] as Item).timeMs - timeMs) <= MAX_OVERLAP_MS && overlaps.some(({ fromMs, toMs }) => fromMs <= timeMs && timeMs <= toMs)
+  }
+  aligned.matched.push(...aligned.retimed.filter(isSqueezed))
+  aligned.retimed = aligned.retimed.filter((pair) => !isSqueezed(pair))
+}
+
 /** What the comparison of file and recording shows, frame by frame. */
 export function checkFrames(file: FinishedFile, expected: readonly ExpectedFrame[], aligned: Alignment, findings: Findings): void {
   const ofSource = (code: FindingCode, indexes: readonly number[], what: string): void => {
@@ -104,7 +129,7 @@ export function checkOffsets(parts: readonly PlacedPart[], expected: readonly Ex
     const wallMs = Date.parse(startedAt) - beginning
     // Media time 0 of the file may be the start of the first recorder or its first frame.
     const startMs = one === first && Math.abs(firstMs + (shift as number)) <= 1 ? 0 : (shift as number)
-    const earliest = Math.max(wallMs, aheadMs - firstMs)
+    const earliest = aheadMs - firstMs - wallMs <= MAX_OVERLAP_MS ? wallMs : aheadMs - firstMs
     const latest = Math.max(wallMs, aheadMs + LONGEST_LAST_FRAME_MS - firstMs)
     if (startMs < earliest - WALL_CLOCK_TOLERANCE_MS || startMs > latest + WALL_CLOCK_TOLERANCE_MS) {
       findings.add('part-offset', `part ${part} was started ${seconds(wallMs)} after the first one; in the file it starts at ${seconds(startMs)}`, { part })

@@ -1,6 +1,6 @@
 import { align, placesByIdentity, shiftOf, type Alignment } from './alignment.ts'
 import { concat, equalBytes, firstDifference } from './bytes.ts'
-import { checkFrames, checkOffsets, type ExpectedFrame } from './check-frames.ts'
+import { acceptSqueezed, checkFrames, checkOffsets, type ExpectedFrame } from './check-frames.ts'
 import { checkGaps, checkUndecodable, type ReportedGap } from './check-gaps.ts'
 import { checkIndex } from './check-index.ts'
 import { Findings, type Finding } from './findings.ts'
@@ -99,6 +99,7 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   const mayMiss = ({ part, source }: ExpectedFrame): boolean => source.chunks[1] > (lastAcknowledged.get(part) ?? -1)
   const lastThere = growing ? aligned.matched.reduce((last, [e]) => Math.max(last, e), -1) : expected.length
   aligned.missing = aligned.missing.filter((e) => e < lastThere && !mayMiss(expected[e] as ExpectedFrame))
+  acceptSqueezed(ordered, expected, file.frames, aligned)
   checkFrames(file, expected, aligned, findings)
   if (ordered.every((part, index) => part === placed[index])) checkOffsets(ordered, expected, findings)
   if (!growing) for (const part of placed) if (part.share?.isFirst !== false) checkUndecodable(part, findings)

@@ -25,4 +25,5 @@ export { packCues, unpackCues } from './cues.ts';
 export type { Cue } from './cues.ts';
 export { buildHeader, DEFAULT_HEADER_SIZE } from './header.ts';
 export type { HeaderInput } from './header.ts';
-export { patchClusterTimestamps } from './retime.ts';
+export { patchClusterTimestamps, readFrameTimes, writeFrameTimes } from './retime.ts';
+export type { FrameTime } from './retime.ts';

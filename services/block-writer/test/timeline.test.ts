@@ -16,6 +16,12 @@ test('a part that started a little before the end of the one ahead begins at tha
   assert.deepEqual(place([span('a', 0, 0, 10_000)], 9_200), { offsetMs: 10_000, shiftMs: 0 })
 })
 
+test('a part that overlaps the one ahead by a frame or two begins when its recorder started, so that none of a thousand drifts', () => {
+  assert.deepEqual(place([span('a', 0, 0, 10_000)], 9_980), { offsetMs: 9_980, shiftMs: 0 })
+  assert.deepEqual(place([span('a', 0, 0, 10_000)], 9_750), { offsetMs: 9_750, shiftMs: 0 })
+  assert.deepEqual(makeRoom([span('a', 0, 0, 10_000), span('b', 9_980, 9_980, 20_000), span('c', 19_000, 19_000, 21_000)], 250), [{ part: 'c', deltaMs: 1_000, ahead: 'b' }])
+})
+
 test('parts that overlap do not fit', () => {
   assert.equal(place([span('a', 0, 0, 10_000)], 5_000), null)
 })

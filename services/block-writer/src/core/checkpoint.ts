@@ -154,7 +154,7 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const decoder = saved === null ? null : { state: saved.state, tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged, ...(run.leadIn === null ? {} : { leadIn: run.leadIn }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged, ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),

@@ -6,6 +6,7 @@ import { DeclaredLost } from './declared-lost.ts'
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { HeldChunks } from './held-chunks.ts'
+import { freshLength } from './piece.ts'
 import type { PieceList } from './piece-list.ts'
 import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
 import { knownState } from './reader-state.ts'
@@ -202,43 +203,6 @@ export class Part {
     return fromMsOf(this)
   }
 
-  /**
-   * Its committed media stays where it is, and it goes on in a later file, which `settle` gives it. Returns what stays.
-   * @param tracks of the file that it leaves
-   */
-  leave(tracks: readonly TrackInfo[]): Part {
-    const place = this.place!
-    const stays = new Part(this.id)
-    const { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, stored, digests, bytes, capturedTo, committedMedia, committedTo } = this
-    Object.assign(stays, { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, place, digests, bytes, capturedTo, committedMedia, committedTo })
-    stays.stored = stored.map(([from, to]) => [from, to])
-    stays.runs = this.runs.map((run) => run.leave(tracks, place))
-    const endMs = stays.media.reduce((latest, { span }) => Math.max(latest, span.endMs), place.offsetMs + (place.fromMs ?? 0))
-    const mp4EndMs = Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
-    this.continues = { file: place.file, offsetMs: place.offsetMs, toMs: container === 'mp4' ? mp4EndMs : endMs - place.offsetMs }
-    this.place = null
-    this.dirty = true
-    return stays
-  }
-
-  /** Gives it its place in a file. @param offsetMs file time of what it has to put there first */
-  settle(file: number, offsetMs: number): void {
-    const { fromMs, continues } = this
-    if (continues === null) this.place = { file, offsetMs }
-    else if (this.container === 'mp4') this.place = { file, offsetMs: offsetMs - fromMs, fromMs }
-    else {
-      this.place = { file, offsetMs: continues.offsetMs, fromMs }
-      this.move(offsetMs - fromMs - continues.offsetMs)
-    }
-    this.dirty = true
-  }
-
-  /** Makes room in front of what it goes on with in its file. */
-  beginEarlier(byMs: number): void {
-    this.move(byMs)
-    this.place = { ...this.place!, fromMs: this.fromMs - byMs }
-  }
-
   /** Makes one run of those that touch; for a part that has no place yet. */
   joinRaw(): void {
     this.runs = this.runs.reduce<Run[]>((runs, run) => {
@@ -326,6 +290,11 @@ export class Part {
   /** Its media in order. */
   get media(): PieceList[] {
     return this.runs.flatMap(({ before, after }) => [before, after])
+  }
+
+  /** Decoded media that no commit has yet. */
+  get freshBytes(): number {
+    return this.media.reduce((sum, { rest }) => sum + freshLength(rest), 0)
   }
 
   get hasMedia(): boolean {

@@ -155,10 +155,10 @@ export class PieceList implements Iterable<Piece> {
     }
   }
 
-  /** The rest is in these blocks now. */
-  settle(blocks: readonly StoredPiece[]): void {
+  /** These stand in place of the rest now: the blocks that it has become, or the same media at other times. */
+  settle(pieces: readonly Piece[]): void {
     this.#rest = []
-    this.push(...blocks)
+    this.push(...pieces)
   }
 
   /** Moves all of it in time. */

@@ -157,8 +157,13 @@ export class Run {
 
   /** File time of the last frame of the track that ended first; null where nothing was decoded. */
   get playedTo(): number | null {
-    const times = this.snapshot()?.state?.writer.tracks.map(({ lastMs }) => lastMs) ?? []
+    const times = [...this.lastMs.values()]
     return times.length === 0 ? null : Math.min(...times)
+  }
+
+  /** File time of the last frame of each of the file's tracks. */
+  get lastMs(): ReadonlyMap<number, number> {
+    return new Map(this.snapshot()?.state?.writer.tracks.map(({ track, lastMs }) => [track, lastMs]))
   }
 
   /** Leaves its committed media where it is and goes on without it; returns what stays. */

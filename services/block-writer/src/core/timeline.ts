@@ -11,11 +11,17 @@ export interface Span {
 export interface TimelineLimits {
   /** How far a part may be pushed behind its wall-clock start before it counts as overlapping; clocks are this exact. */
   readonly toleranceMs: number
+  /**
+   * So much a part may begin before the end of the one ahead, whose last frames are squeezed together then. A recorder that
+   * follows another at once overlaps it by a frame or two; if each of a thousand parts were pushed behind the one ahead, the
+   * last would stand half a minute behind the clock.
+   */
+  readonly maxOverlapMs: number
   /** A longer silence between two parts makes two files: nobody scrubs through half a day of nothing. */
   readonly maxGapMs: number
 }
 
-export const TIMELINE_LIMITS: TimelineLimits = { toleranceMs: 2_000, maxGapMs: 4 * 3_600_000 }
+export const TIMELINE_LIMITS: TimelineLimits = { toleranceMs: 2_000, maxOverlapMs: 250, maxGapMs: 4 * 3_600_000 }
 
 /** Parts stand in the order in which their recorders started; the id decides where that is equal. */
 export const byStart = (a: Pick<Span, 'part' | 'startedAtMs'>, b: Pick<Span, 'part' | 'startedAtMs'>): number =>
@@ -28,7 +34,7 @@ export interface FoundPlace {
 }
 
 /**
- * Where in a file a part begins: at its wall-clock start, never before the end of what is ahead of it.
+ * Where in a file a part begins: at its wall-clock start, unless that is well before the end of what is ahead of it: then there.
  * Null when it does not fit: it would overlap, or lie hours apart from its neighbour.
  * @param spans of the file, in order
  * @param zeroAtMs when media time 0 of the file was
@@ -44,7 +50,8 @@ export function placeInFile(
   const after = spans.find((span) => byStart(span, part) > 0)
   const shiftMs = before === undefined ? Math.max(0, zeroAtMs - part.startedAtMs) : 0
   const wallMs = part.startedAtMs + shiftMs - zeroAtMs
-  const offsetMs = Math.max(wallMs, before?.endMs ?? 0)
+  const aheadMs = before?.endMs ?? 0
+  const offsetMs = aheadMs - wallMs <= limits.maxOverlapMs ? Math.max(0, wallMs) : aheadMs
   const endMs = offsetMs + part.lengthMs
   if (offsetMs - wallMs > limits.toleranceMs) return null
   if (before !== undefined && offsetMs - before.endMs > limits.maxGapMs) return null
@@ -53,14 +60,25 @@ export function placeInFile(
   return { offsetMs, shiftMs }
 }
 
-/** By how much each part must move so that none begins before the end of the one ahead of it; only those that must. */
-export function makeRoom(spans: readonly Span[]): { part: string; deltaMs: number }[] {
-  const moves: { part: string; deltaMs: number }[] = []
+/** A part that must move, and the one ahead that it must make room for. */
+export interface Move {
+  readonly part: string
+  readonly deltaMs: number
+  readonly ahead: string
+}
+
+/** By how much each part must move so that none begins before the end of the one ahead of it; only those that overlap it by more than `maxOverlapMs`. */
+export function makeRoom(spans: readonly Span[], maxOverlapMs = 0): Move[] {
+  const moves: Move[] = []
   let endMs = 0
+  let ahead = ''
   for (const span of spans) {
-    const deltaMs = Math.max(0, endMs - span.startMs)
-    if (deltaMs > 0) moves.push({ part: span.part, deltaMs })
-    endMs = Math.max(endMs, span.endMs + deltaMs)
+    const overlapMs = endMs - span.startMs
+    const deltaMs = overlapMs > maxOverlapMs ? overlapMs : 0
+    if (deltaMs > 0) moves.push({ part: span.part, deltaMs, ahead })
+    if (span.endMs + deltaMs < endMs) continue
+    endMs = span.endMs + deltaMs
+    ahead = span.part
   }
   return moves
 }

@@ -3,11 +3,12 @@ import { compatible, mapTracks, type PartHeader } from '@longtake/webm'
 import { blobsOf, startOf, TrackFile } from './file.ts'
 import { fromMsOf } from './continuation.ts'
 import { isNews, type PartDeclaration } from './declarations.ts'
+import { beginEarlier, leave, settle } from './moving-on.ts'
 import { Part, type Taken } from './part.ts'
-import { freshLength } from './piece.ts'
 import { partChanged } from './part-state.ts'
 import { pausing, type Work } from './raw.ts'
-import { makeRoom, placeInFile, type FoundPlace } from './timeline.ts'
+import { squeezeOverlap } from './squeeze.ts'
+import { makeRoom, placeInFile, TIMELINE_LIMITS, type FoundPlace, type Move, type Span } from './timeline.ts'
 
 export type TrackDeclaration = PartDeclaration
 
@@ -28,6 +29,8 @@ const HELD_OVERHEAD_BYTES = 1024
  * and staged again while the track's commits wait: about a second at Azure's rates, and eight blocks.
  */
 const MAX_MOVED_BYTES = 32 * 1024 * 1024
+/** A part is not moved further behind the clock than this for late data of the one ahead. */
+const MAX_DRIFT_MS = 5_000
 
 /**
  * One track of a session: its parts and the files they are in. Pure: chunks and declarations come in, `work` decodes and
@@ -74,7 +77,7 @@ export class Track {
     }
     for (const file of files) {
       // What went on in another file needs nothing here any more.
-      file.parts = file.parts.map((part) => (this.#isCurrent(part) ? part : part.leave([])))
+      file.parts = file.parts.map((part) => (this.#isCurrent(part) ? part : leave(part, [])))
       if (file.closed) file.pendingBlobs = blobsOf([...file.parts, ...file.unplaced.filter((part) => this.#isCurrent(part))])
       // A part that got its place in another file still stands unplaced in this one: that commit had not happened yet.
       else if (!file.unplaced.every((part) => this.#isCurrent(part))) file.dirty = true
@@ -166,6 +169,8 @@ export class Track {
   *work(): Work {
     yield* pausing(this.#workParts(), () => this.#makeRoomInAll())
     this.#makeRoomInAll()
+    // What had to leave a file for that is repeated from there.
+    for (const part of this.parts) if (part.runs.some(({ leftFresh }) => leftFresh)) yield* part.work(this.#fileOf(part)?.header ?? null)
   }
 
   *#workParts(): Work {
@@ -198,7 +203,7 @@ export class Track {
 
   /** Decoded media that no commit has yet. */
   get freshBytes(): number {
-    return this.parts.flatMap((part) => part.media).reduce((sum, { rest }) => sum + freshLength(rest), 0)
+    return this.parts.reduce((sum, { freshBytes }) => sum + freshBytes, 0)
   }
 
   /** When the first chunk came of a part that no commit has media of; null when there is no such part. */
@@ -260,7 +265,7 @@ export class Track {
   /** What comes of this part goes into a later file than the one that it is in. */
   #leave(part: Part): void {
     const file = this.#fileOf(part)!
-    const stays = part.leave(file.header?.tracks ?? [])
+    const stays = leave(part, file.header?.tracks ?? [])
     file.parts = file.parts.map((other) => (other === part ? stays : other))
     if (file.closed) file.pendingBlobs = blobsOf(file.parts)
   }
@@ -270,7 +275,7 @@ export class Track {
     const earlyMs = part.continues === null ? 0 : part.fromMs - fromMsOf(part)
     if (earlyMs <= 0) return true
     if (file.parts.length > 1 || file.mediaBytes > MAX_MOVED_BYTES) return false
-    part.beginEarlier(earlyMs)
+    beginEarlier(part, earlyMs)
     file.startedAt = new Date(startOf(part).startedAtMs).toISOString()
     return true
   }
@@ -287,7 +292,7 @@ export class Track {
         for (const other of file.parts) other.move(found.shiftMs)
         file.startedAt = new Date(startOf(part).startedAtMs).toISOString()
       }
-      part.settle(number, found.offsetMs)
+      settle(part, number, found.offsetMs)
       file.insert(part, leftHeader)
       // It leaves what the home file keeps of it.
       if (file !== this.home) this.home.dirty = true
@@ -307,10 +312,42 @@ export class Track {
     for (const file of this.files) this.#makeRoom(file)
   }
 
-  /** Late data may be longer than the room that was left for it: what stands behind moves on. */
+  /**
+   * Late data may be longer than the room that was left for it. A little is squeezed; for more, what stands behind moves on,
+   * and where that costs too much, the late data goes into a later file.
+   */
   #makeRoom(file: TrackFile): void {
-    if (file.container !== 'webm') return
-    for (const { part, deltaMs } of makeRoom(file.spans)) file.parts.find(({ id }) => id === part)!.move(deltaMs)
+    if (file.container !== 'webm' || file.closed) return
+    for (;;) {
+      const moves = makeRoom(file.spans, TIMELINE_LIMITS.maxOverlapMs)
+      const late = this.#isBounded(file, moves) ? undefined : moves.map(({ ahead }) => partIn(file, ahead)).find((part) => this.#isCurrent(part) && part.freshBytes > 0)
+      if (late === undefined) {
+        for (const { part, deltaMs } of moves) partIn(file, part).move(deltaMs)
+        return squeezeOverlaps(file)
+      }
+      this.#leave(late)
+      this.#place(late)
+    }
+  }
+
+  #isBounded(file: TrackFile, moves: readonly Move[]): boolean {
+    const zeroMs = Date.parse(file.startedAt ?? '')
+    const spans = new Map(file.spans.map((span) => [span.part, span]))
+    const driftMs = moves.map(({ part, deltaMs }) => spans.get(part)!.startMs + deltaMs - (spans.get(part)!.startedAtMs - zeroMs))
+    const bytes = moves.flatMap(({ part }) => partIn(file, part).media).reduce((sum, { packed }) => sum + packed.bytes, 0)
+    return driftMs.every((ms) => ms <= MAX_DRIFT_MS) && bytes <= MAX_MOVED_BYTES
+  }
+}
+
+const partIn = (file: TrackFile, id: string): Part => file.parts.find((part) => part.id === id)!
+
+/** Where parts overlap by a little, frames that are in no commit yet make room. */
+function squeezeOverlaps(file: TrackFile): void {
+  const parts = new Map(file.parts.map((part) => [part.id, part]))
+  let ahead: Span | null = null
+  for (const span of file.spans) {
+    if (ahead !== null && ahead.endMs > span.startMs) squeezeOverlap(parts.get(ahead.part)!, parts.get(span.part)!, span.startMs)
+    if (ahead === null || span.endMs > ahead.endMs) ahead = span
   }
 }
 
