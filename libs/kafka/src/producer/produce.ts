@@ -19,11 +19,17 @@ export async function produce(cluster: Cluster, nodeId: number, batches: readonl
     const error = cause instanceof Error ? cause : new Error(String(cause))
     return batches.map(() => ({ error }))
   }
-  const answers = new Map(response.topics.flatMap(({ topicName, partitions }) => partitions.map((answer) => [`${topicName}/${answer.partition}`, answer])))
+  const answers = Map.groupBy(
+    response.topics.flatMap(({ topicName, partitions }) => partitions.map((answer) => ({ key: `${topicName}/${answer.partition}`, ...answer }))),
+    ({ key }) => key,
+  )
   return batches.map(({ topic, partition }) => {
-    const answer = answers.get(`${topic}/${partition}`)
-    if (answer === undefined) return { error: new KafkaError('KAFKA_UNREACHABLE', `the broker's answer leaves out ${topic}/${partition}`) }
+    const [answer, ...more] = answers.get(`${topic}/${partition}`) ?? []
+    // Neither is an acknowledgement: the batch is sent again.
+    if (answer === undefined || more.length > 0) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker did not answer once for ${topic}/${partition}`) }
     if (answer.errorCode !== 0) return { code: answer.errorCode }
-    return { offset: BigInt(answer.baseOffset) }
+    const offset = BigInt(answer.baseOffset)
+    if (offset < 0n) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker acknowledges a batch of ${topic}/${partition} without its offset`) }
+    return { offset }
   })
 }
