@@ -1,4 +1,4 @@
-import type { ClientRequest, GapState, SessionState } from '@longtake/contracts'
+import { exponentialDelayMs, type ClientRequest, type GapState, type SessionState } from '@longtake/contracts'
 import { liveConnections } from './clients.ts'
 import { isInKafka } from './parts.ts'
 import { grouped, spansTouching } from './spans.ts'
@@ -63,7 +63,7 @@ export function nextResendAt(state: SessionState, now: number): number {
 
 /** When a request is repeated of the same client; `Infinity` when it is not. */
 function dueAgainAt({ askedAt, times }: Asked): number {
-  return times < MAX_TIMES ? epochMs(askedAt) + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1)) : Infinity
+  return times < MAX_TIMES ? epochMs(askedAt) + exponentialDelayMs(times, { firstMs: FIRST_PAUSE_MS, maxMs: LONGEST_PAUSE_MS }) : Infinity
 }
 
 const isAskable = ({ kind, state, cause }: GapState): boolean => kind === 'lost' && state === 'open' && !isInKafka(cause)

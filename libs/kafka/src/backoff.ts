@@ -1,8 +1,7 @@
-/** Doubles from `firstMs` to `maxMs`, with a quarter of jitter so that many do not retry in step. */
-export function backoffMs(failures: number, firstMs: number, maxMs: number): number {
-  const full = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20))
-  return full * (0.75 + Math.random() * 0.25)
-}
+import { retryDelayMs } from '@longtake/contracts'
+
+/** The pause after so many failures in a row, with jitter. */
+export const backoffMs = (failures: number, firstMs: number, maxMs: number): number => retryDelayMs(failures, { firstMs, maxMs }, Math.random())
 
 /** Waits, but no longer than until `signal` aborts; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {

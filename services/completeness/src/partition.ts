@@ -1,14 +1,15 @@
 import { decodeEvent, decodeStatus, HEADERS, isRecordFault, type ParkedReason } from '@longtake/contracts'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler } from '@longtake/kafka'
-import type { Logger } from '@longtake/service'
+import { retrying, type Logger } from '@longtake/service'
 import type { Publisher, TopicNames } from './publisher.ts'
-import { retrying } from './retry.ts'
 import type { Sessions } from './sessions.ts'
 import { instruments } from './telemetry.ts'
 import { type Progress, WrittenTo } from './written-to.ts'
 
 /** Records taken before the ones in work are published; above it the consumer waits. */
 const MAX_WAITING = 1000
+/** While Kafka takes nothing. */
+const RETRY_DELAYS = { firstMs: 100, maxMs: 10_000 }
 /** Sessions judged and published together. */
 const SESSIONS_AT_ONCE = 200
 
@@ -180,9 +181,13 @@ export class SessionsPartition implements PartitionHandler {
   }
 
   async #until(signal: AbortSignal, what: string, attempt: () => Promise<void>): Promise<void> {
-    await retrying(attempt, signal, (error, failures) => {
-      this.#fault = `${what} fails: ${error instanceof Error ? error.message : String(error)}`
-      if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed; trying again`)
+    await retrying(attempt, {
+      delays: RETRY_DELAYS,
+      signal,
+      failed: (error, failures) => {
+        this.#fault = `${what} fails: ${error instanceof Error ? error.message : String(error)}`
+        if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed; trying again`)
+      },
     })
     this.#fault = undefined
   }

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BlobStore, deletePermitted } from '@longtake/blob'
-import { BLOBS, decodeStatus, encodeEvent, isRecordFault, type ParkedReason, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
-import type { Logger } from '@longtake/service'
+import { retrying, type Logger } from '@longtake/service'
 import { type Finalization, finalize } from './finalize.ts'
 import { inFinalizeSpan, instruments } from './telemetry.ts'
 
@@ -14,12 +14,6 @@ const MAX_WAITING = 500
 /** How often a contradiction is looked at again before it is called one. */
 const LOOKS = 5
 
-/** Pauses between attempts, in milliseconds. */
-export interface Pauses {
-  firstMs: number
-  longestMs: number
-}
-
 export interface PartitionOptions {
   assigned: Pick<AssignedPartition, 'signal' | 'done'>
   store: BlobStore
@@ -27,7 +21,7 @@ export interface PartitionOptions {
   parker: Parker
   eventsTopic: string
   logger: Logger
-  pauses: Pauses
+  pauses: RetryDelays
   now: () => number
 }
 
@@ -164,21 +158,18 @@ export class FinalizerPartition implements PartitionHandler {
   /** Rejects only when the partition is given up. */
   async #park(record: KafkaRecord, reason: ParkedReason, details: string): Promise<void> {
     const { parker, logger } = this.#options
-    for (let failures = 1; ; failures++) {
-      try {
-        return await parker.park(record, { reason, details })
-      } catch (error) {
+    await retrying(() => parker.park(record, { reason, details }), {
+      delays: this.#options.pauses,
+      signal: this.#signal,
+      failed: (error, failures) => {
         if (failures % 10 === 1) logger.error({ session: record.key, error }, 'a record could not be parked; trying again')
-        await this.#pause(failures)
-        this.#signal.throwIfAborted()
-      }
-    }
+      },
+    })
   }
 
   /** Ends early, without rejecting, when the partition is given up. */
   async #pause(attempt: number): Promise<void> {
-    const { firstMs, longestMs } = this.#options.pauses
-    await delay(Math.min(longestMs, firstMs * 2 ** Math.min(attempt - 1, 20)), undefined, { signal: this.#signal }).catch(() => {})
+    await delay(retryDelayMs(attempt, this.#options.pauses, Math.random()), undefined, { signal: this.#signal }).catch(() => {})
   }
 }
 

@@ -1,21 +1,21 @@
 import { type BlobStore, openBlobStore, watchStorage } from '@longtake/blob'
-import { GROUPS, TOPICS } from '@longtake/contracts'
+import { GROUPS, type RetryDelays, TOPICS } from '@longtake/contracts'
 import { createParker, createProducer, type PartitionHandler, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import type { Config } from './config.ts'
-import { FinalizerPartition, type Pauses } from './partition.ts'
+import { FinalizerPartition } from './partition.ts'
 
 export interface Wiring {
   topics: { events: string; status: string }
   group: string
-  pauses: Pauses
+  pauses: RetryDelays
   /** Default: the Azure container that the config names. */
   store?: BlobStore
 }
 const WIRING: Wiring = {
   topics: { events: TOPICS.events.name, status: TOPICS.status.name },
   group: GROUPS.finalizer,
-  pauses: { firstMs: 500, longestMs: 15_000 },
+  pauses: { firstMs: 500, maxMs: 15_000 },
 }
 
 /** @param wiring another one for tests, which share a Kafka */

@@ -25,7 +25,7 @@ function setUp(faults: MemoryFaults = {}) {
     parker: { park: (record, { reason, details }) => Promise.resolve(void parked.push(`${record.offset} ${reason}: ${details}`)) },
     eventsTopic: 'events',
     logger: createLogger({ service: 'test', level: 'silent' }),
-    pauses: { firstMs: 1, longestMs: 2 },
+    pauses: { firstMs: 1, maxMs: 2 },
     now: () => NOW,
   })
   let next = 0n

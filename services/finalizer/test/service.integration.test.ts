@@ -15,7 +15,7 @@ const PARTITIONS = 3
 /** Topics and a container of its own on the shared Kafka and Azurite. */
 async function setUp() {
   const id = randomUUID().slice(0, 8)
-  const wiring: Wiring = { topics: { events: `events-${id}`, status: `status-${id}` }, group: `finalizer-${id}`, pauses: { firstMs: 10, longestMs: 100 } }
+  const wiring: Wiring = { topics: { events: `events-${id}`, status: `status-${id}` }, group: `finalizer-${id}`, pauses: { firstMs: 10, maxMs: 100 } }
   const kafka = { brokers: [testKafka()], clientId: 'finalizer-test' }
   const specs: TopicSpec[] = [{ ...TOPICS.events, name: wiring.topics.events }, { ...TOPICS.status, name: wiring.topics.status }]
   await ensureTopics(kafka, { partitions: PARTITIONS, replicationFactor: 1 }, specs)

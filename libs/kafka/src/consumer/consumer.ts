@@ -1,4 +1,4 @@
-import { pause } from '../backoff.ts'
+import { backoffMs, pause } from '../backoff.ts'
 import { Cluster } from '../cluster.ts'
 import { KafkaError, toKafkaError } from '../errors.ts'
 import { Fetcher, type FetcherOptions } from '../fetch/fetcher.ts'
@@ -298,7 +298,7 @@ export class Consumer implements AsyncDisposable {
   async #commitLast(partition: HeldPartition): Promise<void> {
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       if (await this.#commit(() => [partition])) return
-      await pause(attempt * 100)
+      await pause(backoffMs(attempt, 100, 500))
     }
   }
 
