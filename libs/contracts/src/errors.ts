@@ -15,6 +15,21 @@ export const ERROR_CODES = {
   REC_DIGEST_MISMATCH: { retryable: true, close: 4422, means: 'the payload does not hash to its digest: send it once more; refused twice, declare it lost with cause corrupt' },
   REC_WINDOW_EXCEEDED: { retryable: true, close: 4429, means: 'more unacknowledged bytes than the window allows: wait, reconnect, obey the window' },
   REC_OVERLOADED: { retryable: true, close: 4429, means: 'the server is full or Kafka is slow: keep the spool, retry later' },
+  REC_TOO_MANY_CONNECTIONS: {
+    retryable: true,
+    close: 4429,
+    means: 'the session has as many connections as one may have: close some, keep the spool, retry later',
+  },
+  REC_TOO_MANY_PARTS: {
+    retryable: true,
+    close: 4429,
+    means: 'the session has opened as many parts or tracks as one may have: keep the spool, retry later; the client probably has a fault',
+  },
+  REC_RATE_LIMITED: {
+    retryable: true,
+    close: 4429,
+    means: 'the session sends more or connects more often than one may: keep the spool, retry later',
+  },
   REC_BACKLOG_FULL: {
     retryable: true,
     close: 4429,

@@ -2,6 +2,8 @@
 export class Clients<C extends { readonly session: string; readonly client: string }> {
   readonly #sessions = new Map<string, Map<string, C>>()
   readonly #all = new Set<C>()
+  /** By session, those taken over included. */
+  readonly #counts = new Map<string, number>()
 
   /** Returns the connection that it takes over from. That one is still among `all` until it is removed. */
   add(connection: C): C | undefined {
@@ -11,17 +13,27 @@ export class Clients<C extends { readonly session: string; readonly client: stri
     const before = clients.get(client)
     clients.set(client, connection)
     this.#all.add(connection)
+    this.#counts.set(session, this.countOf(session) + 1)
     return before
   }
 
   /** Returns whether the client has no connection here any more. */
   remove(connection: C): boolean {
-    this.#all.delete(connection)
+    if (this.#all.delete(connection)) {
+      const left = this.countOf(connection.session) - 1
+      if (left === 0) this.#counts.delete(connection.session)
+      else this.#counts.set(connection.session, left)
+    }
     const clients = this.#sessions.get(connection.session)
     if (clients?.get(connection.client) !== connection) return false
     clients.delete(connection.client)
     if (clients.size === 0) this.#sessions.delete(connection.session)
     return true
+  }
+
+  /** Connections of a session, those included that have been taken over and are about to end. */
+  countOf(session: string): number {
+    return this.#counts.get(session) ?? 0
   }
 
   find(session: string, client: string): C | undefined {

@@ -15,6 +15,7 @@ import {
 import { sniff } from '@longtake/webm'
 import { Acks } from './acks.ts'
 import { isRecordingType } from './recording-type.ts'
+import type { SessionUsage } from './session-usage.ts'
 import { Window } from './window.ts'
 
 export interface ConnectionSettings {
@@ -34,6 +35,8 @@ export interface ConnectionSettings {
   fits(this: void, bytes: number): boolean
   /** Whether so much is acknowledged and not yet in storage that no more chunks are taken. */
   isBacklogFull(this: void): boolean
+  /** What the session uses, with all its connections. */
+  usage: SessionUsage
 }
 
 export interface AcceptedChunk {
@@ -48,11 +51,14 @@ export interface AcceptedChunk {
   payload: Uint8Array
 }
 
-/** What goes to Kafka; given back to `settled` once its fate is known. */
-export type Shipment =
+/** What goes to Kafka. */
+type Content =
   | { kind: 'chunk'; bytes: number; chunk: AcceptedChunk }
   | { kind: 'declaration'; bytes: number; declaration: Declaration; answer: ServerMessageOf<'durable'> }
   | { kind: 'report'; bytes: number; event: EventOf<'client-reported'> }
+
+/** Given back to `settled` once its fate is known. `answerAt`: when it may be answered at the earliest. */
+export type Shipment = Content & { answerAt: number }
 
 /** What the connection's edge has to do, in this order. */
 export type Step =
@@ -78,6 +84,10 @@ export class Connection {
   readonly #handles = new Map<number, BoundPart>()
   /** The latest unsettled chunk of each handle and seq. */
   readonly #chunks = new Map<number, Shipment>()
+  /** By handle the seq behind the highest that was accepted. */
+  readonly #nextSeqs = new Map<number, number>()
+  /** Durable, but to be answered later: until then they count as in flight. */
+  #paced: Shipment[] = []
   #inFlight = 0
   #state: 'open' | 'draining' | 'closed' = 'open'
 
@@ -90,7 +100,12 @@ export class Connection {
     return this.#state === 'closed'
   }
 
-  /** Chunks and declarations that are neither durable nor failed. */
+  /** Whether something durable is answered only later. */
+  get isPaced(): boolean {
+    return this.#paced.length > 0
+  }
+
+  /** Chunks and declarations that are neither answered nor failed. */
   get inFlight(): number {
     return this.#inFlight
   }
@@ -108,6 +123,8 @@ export class Connection {
 
   receiveText(text: string, now: number): Step[] {
     if (this.#state !== 'open') return []
+    const refusal = this.#settings.usage.receive(text.length, now) ?? this.#settings.usage.text(now)
+    if (refusal !== undefined) return this.end(refusal)
     const message = parseClientMessage(text)
     if (!isWireFault(message)) return this.#receive(message, text.length, now)
     if (message.fault === 'unknown-type') return [{ do: 'count-unknown' }]
@@ -117,6 +134,8 @@ export class Connection {
   /** @param frame may be reused by the caller after the steps are taken */
   receiveBinary(frame: Uint8Array, now: number): Step[] {
     if (this.#state !== 'open') return []
+    const refusal = this.#settings.usage.receive(frame.length, now)
+    if (refusal !== undefined) return this.end(refusal)
     const decoded = decodeChunkFrame(frame)
     if (typeof decoded === 'string') return this.end('REC_MALFORMED', `a binary frame is no chunk: ${decoded}`)
     const { handle, seq, payload, capturedAt } = decoded
@@ -134,8 +153,12 @@ export class Connection {
     // Already on its way to Kafka: the ack of the first one holds for both.
     if (repeated) return []
     if (seq === 0 && sniff(payload) === 'unknown') return this.end('REC_NOT_A_RECORDING', 'chunk 0 does not begin like WebM, Matroska or MP4', place)
+    const next = this.#nextSeqs.get(handle) ?? 0
+    const tooManyHoles = seq > next ? this.#settings.usage.hole(now) : undefined
+    if (tooManyHoles !== undefined) return this.end(tooManyHoles, undefined, place)
+    this.#nextSeqs.set(handle, Math.max(next, seq + 1))
     const chunk = { handle, ...bound, seq, sha256: claimed, capturedAt, payload }
-    const steps = this.#publish({ kind: 'chunk', bytes: payload.length, chunk })
+    const steps = this.#publish({ kind: 'chunk', bytes: payload.length, chunk }, now)
     const shipment = steps[0]
     if (shipment?.do === 'publish') {
       this.#window.hold(payload.length)
@@ -150,11 +173,17 @@ export class Connection {
   }
 
   /** Kafka has it, or finally not. Acks wait for `takeAcks`, so that those of one batch go out together. */
-  settled(shipment: Shipment, durable: boolean): Step[] {
-    this.#inFlight -= 1
-    if (shipment.kind === 'chunk') this.#forget(shipment.chunk, shipment)
+  settled(shipment: Shipment, durable: boolean, now: number): Step[] {
+    if (durable && this.#state === 'open' && shipment.answerAt > now) {
+      this.#paced.push(shipment)
+      return []
+    }
+    this.#release(shipment)
     if (this.#state === 'closed') return []
-    if (!durable) return this.end('REC_OVERLOADED', 'Kafka did not take it')
+    return durable ? this.#answer(shipment) : this.end('REC_OVERLOADED', 'Kafka did not take it')
+  }
+
+  #answer(shipment: Shipment): Step[] {
     switch (shipment.kind) {
       case 'chunk':
         this.#acks.add(shipment.chunk.handle, shipment.chunk.seq)
@@ -168,10 +197,14 @@ export class Connection {
     }
   }
 
-  /** The acks of what has settled since the last call; the end, too, of a connection that drains and is empty now. */
-  takeAcks(): Step[] {
+  /**
+   * The acks of what has settled since the last call, and answers whose time has come; the end, too, of a connection
+   * that drains and is empty now.
+   */
+  takeAcks(now: number): Step[] {
     if (this.#state === 'closed') return []
-    const steps: Step[] = this.#acks.take().map((message) => ({ do: 'send', message }))
+    const answers = this.#takePaced(this.#state === 'draining' ? Infinity : now)
+    const steps: Step[] = [...answers, ...this.#acks.take().map((message) => ({ do: 'send' as const, message }))]
     return this.#state === 'draining' && this.#inFlight === 0 ? [...steps, ...this.end('REC_RESTARTING')] : steps
   }
 
@@ -194,15 +227,16 @@ export class Connection {
   drain(): Step[] {
     if (this.#state !== 'open') return []
     this.#state = 'draining'
-    return this.takeAcks()
+    return this.takeAcks(Infinity)
   }
 
   /** Acks what is durable, says the error and closes with its code. */
   end(code: WireErrorCode, message: string = ERROR_CODES[code].means, place: ErrorPlace = {}): Step[] {
     if (this.#state === 'closed') return []
+    const answers = this.#takePaced(Infinity)
     this.#state = 'closed'
     const acks: Step[] = this.#acks.take().map((ack) => ({ do: 'send', message: ack }))
-    return [...acks, { do: 'send', message: { type: 'error', code, message, ...place } }, { do: 'close', code: ERROR_CODES[code].close, reason: code }]
+    return [...answers, ...acks, { do: 'send', message: { type: 'error', code, message, ...place } }, { do: 'close', code: ERROR_CODES[code].close, reason: code }]
   }
 
   /** The socket is gone. */
@@ -217,55 +251,74 @@ export class Connection {
       case 'ping':
         return [{ do: 'send', message: { type: 'pong', t: message.t } }]
       case 'open':
-        return this.#open(message, bytes, at)
+        return this.#open(message, bytes, now)
       case 'close': {
         const { track, part, chunks, clean } = message
-        return this.#declare({ type: 'part-closed', session, track, part, chunks, clean, at }, bytes, { type: 'durable', of: 'close', track, part })
+        return this.#declare({ type: 'part-closed', session, track, part, chunks, clean, at }, bytes, now, { type: 'durable', of: 'close', track, part })
       }
       case 'lost': {
         const { track, part, from, to, cause } = message
         if (from > to) return this.end('REC_MALFORMED', 'lost: from is above to', { track, part })
-        return this.#declare({ type: 'chunks-lost', session, track, part, from, to, cause, at }, bytes, { type: 'durable', of: 'lost', track, part })
+        return this.#declare({ type: 'chunks-lost', session, track, part, from, to, cause, at }, bytes, now, { type: 'durable', of: 'lost', track, part })
       }
       case 'finish':
-        return this.#declare({ type: 'session-finished', session, parts: message.parts, at }, bytes, { type: 'durable', of: 'finish' })
+        return this.#declare({ type: 'session-finished', session, parts: message.parts, at }, bytes, now, { type: 'durable', of: 'finish' })
       case 'report': {
+        const refusal = this.#settings.usage.report(now)
+        if (refusal !== undefined) return this.end(refusal)
         const { event, track = null, detail = null } = message
         const reported: EventOf<'client-reported'> = { type: 'client-reported', session, client, at, report: { event, track, detail }, reportedAt: message.at }
-        return this.#publish({ kind: 'report', bytes, event: reported })
+        return this.#publish({ kind: 'report', bytes, event: reported }, now)
       }
       default:
         return message satisfies never
     }
   }
 
-  #open({ handle, track, part, mimeType, startedAt }: ClientMessageOf<'open'>, bytes: number, at: string): Step[] {
+  #open({ handle, track, part, mimeType, startedAt }: ClientMessageOf<'open'>, bytes: number, now: number): Step[] {
     const bound = this.#handles.get(handle)
     if (bound !== undefined && (bound.part !== part || bound.track !== track)) {
       return this.end('REC_HANDLE_TAKEN', `handle ${handle} stands for another part`, { track, part })
     }
     if (!isRecordingType(mimeType)) return this.end('REC_NOT_A_RECORDING', 'the MIME type is not one of a WebM, Matroska or MP4 recording', { track, part })
+    const refusal = this.#settings.usage.openPart(track, part, now)
+    if (refusal !== undefined) return this.end(refusal, undefined, { track, part })
     this.#handles.set(handle, { track, part })
     const { session, client } = this.#settings
-    return this.#declare({ type: 'part-opened', session, track, part, client, mimeType, startedAt, at }, bytes, { type: 'durable', of: 'open', track, part })
+    const at = iso(now)
+    return this.#declare({ type: 'part-opened', session, track, part, client, mimeType, startedAt, at }, bytes, now, { type: 'durable', of: 'open', track, part })
   }
 
-  #declare(declaration: Declaration, bytes: number, answer: ServerMessageOf<'durable'>): Step[] {
-    return this.#publish({ kind: 'declaration', bytes, declaration, answer })
+  #declare(declaration: Declaration, bytes: number, now: number, answer: ServerMessageOf<'durable'>): Step[] {
+    return this.#publish({ kind: 'declaration', bytes, declaration, answer }, now)
   }
 
-  #publish(shipment: Shipment): Step[] {
+  #publish(content: Content, now: number): Step[] {
     if (this.#inFlight >= this.#settings.maxInFlightRecords) {
       return this.end('REC_WINDOW_EXCEEDED', `more than ${this.#settings.maxInFlightRecords} chunks and declarations at once`)
     }
-    if (!this.#settings.fits(shipment.bytes)) return this.end('REC_OVERLOADED')
+    if (!this.#settings.fits(content.bytes)) return this.end('REC_OVERLOADED')
     this.#inFlight += 1
-    return [{ do: 'publish', shipment }]
+    return [{ do: 'publish', shipment: { ...content, answerAt: this.#settings.usage.record(now) } }]
   }
 
-  #forget({ handle, seq }: AcceptedChunk, shipment: Shipment): void {
+  /** Answers to what is durable, from those that may be given by `now`. */
+  #takePaced(now: number): Step[] {
+    if (this.#paced.length === 0) return []
+    const due = this.#paced.filter(({ answerAt }) => answerAt <= now)
+    this.#paced = this.#paced.filter(({ answerAt }) => answerAt > now)
+    return due.flatMap((shipment) => {
+      this.#release(shipment)
+      return this.#answer(shipment)
+    })
+  }
+
+  /** It is in flight no more. */
+  #release(shipment: Shipment): void {
+    this.#inFlight -= 1
+    if (shipment.kind !== 'chunk') return
     this.#window.release(shipment.bytes)
-    const key = chunkKey(handle, seq)
+    const key = chunkKey(shipment.chunk.handle, shipment.chunk.seq)
     if (this.#chunks.get(key) === shipment) this.#chunks.delete(key)
   }
 

@@ -4,6 +4,7 @@ import {
   encodeClientRequest,
   encodeDeclaration,
   encodeEvent,
+  ERROR_CODES,
   partitionOf,
   TOPICS,
   type ClientRequest,
@@ -19,6 +20,7 @@ import { Clients } from './clients.ts'
 import type { AcceptedChunk, Shipment } from './connection.ts'
 import type { Limits } from './limits.ts'
 import { LiveConnection, type ConnectionHost, type Socket } from './live-connection.ts'
+import { UsageBySession } from './session-usage.ts'
 import { endSpan, instruments, startChunkSpan, within } from './telemetry.ts'
 
 export interface GatewayOptions {
@@ -46,6 +48,10 @@ export class Gateway implements ConnectionHost, Disposable {
   readonly #clients = new Clients<LiveConnection>()
   /** Connections with acks to send at the end of this tick. */
   readonly #unflushed = new Set<LiveConnection>()
+  /** Connections with answers that are to be given later. */
+  readonly #paced = new Set<LiveConnection>()
+  readonly #usage: UsageBySession
+  #pacing: NodeJS.Timeout | undefined
   readonly #timer: NodeJS.Timeout
   readonly #recordSizes = new RecordSizes()
   #backlog: { level: BacklogLevel; bytes: number } = { level: 'open', bytes: 0 }
@@ -56,6 +62,7 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#options = options
     this.#budget = new Budget(options.inFlightBytes, options.windowBytes)
     this.#windowBytes = options.windowBytes
+    this.#usage = new UsageBySession(options.limits.perSession, (session) => this.#clients.countOf(session) === 0)
     this.#timer = setInterval(() => this.#tick(Date.now()), options.limits.tickMs)
   }
 
@@ -89,13 +96,30 @@ export class Gateway implements ConnectionHost, Disposable {
     return `${used} in recordings.chunks are not yet committed: ${consequence}`
   }
 
-  /** @param identity from a verified token; `expiresAt` in milliseconds since the epoch */
+  /** A connection that is not taken in: it leaves no trace in Kafka. */
+  refused({ session, client }: { session: string; client: string }, reason: WireErrorCode): void {
+    const code = ERROR_CODES[reason].close
+    instruments.closes.add(1, { code, reason })
+    this.#options.logger.debug({ session, client, code, reason }, 'connection refused')
+  }
+
+  /**
+   * Takes a connection in; one above its session's limits is closed right after.
+   * @param identity from a verified token; `expiresAt` in milliseconds since the epoch
+   */
   connect(socket: Socket, identity: { session: string; client: string; expiresAt: number }): LiveConnection {
     const { limits } = this.#options
     const now = Date.now()
-    this.#divide(this.#clients.all.size + 1)
-    const settings = { ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes), isBacklogFull: () => this.#backlog.level === 'full' }
-    const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs })
+    const usage = this.#usage.of(identity.session, now)
+    const refusal = usage.connect(this.#clients.countOf(identity.session), now)
+    if (refusal === undefined) this.#divide(this.#clients.all.size + 1)
+    const settings = { usage, ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes), isBacklogFull: () => this.#backlog.level === 'full' }
+    const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs }, refusal)
+    if (refusal !== undefined) {
+      // Later, so that whoever calls knows the connection by then.
+      queueMicrotask(() => connection.end(refusal))
+      return connection
+    }
     const before = this.#clients.add(connection)
     instruments.connections.add(1)
     connection.welcome()
@@ -148,6 +172,7 @@ export class Gateway implements ConnectionHost, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#pacing)
   }
 
   ship(connection: LiveConnection, shipment: Shipment): void {
@@ -171,18 +196,20 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#notice('resends', encodeClientRequest({ type: 'client-moved', session, client, connection: id, gateway: this.#options.instance, at: iso(openedAt) }))
   }
 
-  ended(connection: LiveConnection, code: number): void {
+  ended(connection: LiveConnection, code: number, reason: string): void {
     const { session, client, id } = connection
+    if (connection.refusal !== undefined) return this.refused(connection, connection.refusal)
     const at = iso(Date.now())
     instruments.connections.add(-1)
-    instruments.closes.add(1, { code })
+    instruments.closes.add(1, { code: codeLabel(code), reason })
     this.#unflushed.delete(connection)
+    this.#paced.delete(connection)
     const away = this.#clients.remove(connection)
     this.#divide(this.#clients.all.size)
     // In the same lane as its chunks, so behind them.
     if (away && !MOVED_ON.has(code)) this.#notice('chunks', encodeDeclaration({ type: 'client-left', session, client, at }))
     this.#noticeEvent({ type: 'client-disconnected', session, at, client, gateway: this.#options.instance, connection: id, code })
-    this.#log(connection).debug({ code }, 'disconnected')
+    this.#log(connection).debug({ code, reason }, 'disconnected')
     if (this.#clients.all.size === 0) this.#draining?.()
   }
 
@@ -278,11 +305,24 @@ export class Gateway implements ConnectionHost, Disposable {
   #flush(): void {
     const connections = [...this.#unflushed]
     this.#unflushed.clear()
-    for (const connection of connections) connection.flush()
+    for (const connection of connections) this.#flushOne(connection)
+  }
+
+  #flushOne(connection: LiveConnection): void {
+    connection.flush()
+    if (!connection.isPaced || !connection.isOpen) return
+    this.#paced.add(connection)
+    this.#pacing ??= setTimeout(() => {
+      this.#pacing = undefined
+      const waiting = [...this.#paced]
+      this.#paced.clear()
+      for (const paced of waiting) this.#flushOne(paced)
+    }, this.#options.limits.pacingMs)
   }
 
   #tick(now: number): void {
     const { heartbeatMs, connectedEveryMs } = this.#options.limits
+    this.#usage.tick(now)
     for (const connection of this.#clients.all) {
       connection.tick(now)
       if (now >= connection.nextPingAt) {
@@ -301,5 +341,8 @@ export class Gateway implements ConnectionHost, Disposable {
   }
 }
 
+/** Clients may close with any code from 3000 to 4999: as a label these are one. */
+const codeLabel = (code: number): number | 'other' => (code < 3000 || CODES.has(code) ? code : 'other')
+const CODES: ReadonlySet<number> = new Set(Object.values(ERROR_CODES).flatMap((error) => ('close' in error ? [error.close] : [])))
 const sha256 = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
 const iso = (now: number): string => new Date(now).toISOString()

@@ -19,8 +19,8 @@ export interface ConnectionHost {
   ship(connection: LiveConnection, shipment: Shipment): void
   /** The client has answered the welcome. Called once. */
   answered(connection: LiveConnection): void
-  /** Called once. */
-  ended(connection: LiveConnection, code: number): void
+  /** Called once, with the close code and what ended it, see {@link closeReason}. */
+  ended(connection: LiveConnection, code: number, reason: string): void
 }
 
 /** One connected client: carries out what the protocol's rules say on its socket. */
@@ -34,12 +34,17 @@ export class LiveConnection {
   announced = false
   nextPingAt: number
   nextConnectedAt: number
+  /** Why it was never taken in, if it was not. */
+  readonly refusal: WireErrorCode | undefined
+  /** Why this side has ended it. */
+  #endedFor: string | undefined
   #answered = false
   readonly #core: Connection
   readonly #host: ConnectionHost
   #socket: Socket | undefined
 
-  constructor(socket: Socket, host: ConnectionHost, settings: ConstructorParameters<typeof Connection>[0], times: { now: number; connectedEveryMs: number }) {
+  constructor(socket: Socket, host: ConnectionHost, settings: ConstructorParameters<typeof Connection>[0], times: { now: number; connectedEveryMs: number }, refusal?: WireErrorCode) {
+    this.refusal = refusal
     this.session = settings.session
     this.client = settings.client
     this.openedAt = times.now
@@ -74,12 +79,16 @@ export class LiveConnection {
   }
 
   settled(shipment: Shipment, durable: boolean): void {
-    this.#take(this.#core.settled(shipment, durable))
+    this.#take(this.#core.settled(shipment, durable, Date.now()))
   }
 
-  /** Sends the acks of what has settled since the last call. */
+  get isPaced(): boolean {
+    return this.#core.isPaced
+  }
+
+  /** Sends the acks of what has settled since the last call, and those whose time has come. */
   flush(): void {
-    const steps = this.#core.takeAcks()
+    const steps = this.#core.takeAcks(Date.now())
     if (steps.length > 1) this.#socket?.batch(() => this.#take(steps))
     else this.#take(steps)
   }
@@ -112,12 +121,15 @@ export class LiveConnection {
     this.#take(this.#core.end(code))
   }
 
-  /** The socket is gone, whoever ended it. */
-  gone(code: number): void {
+  /**
+   * The socket is gone, whoever ended it.
+   * @param said what came with the code: the client's reason, or that of uWebSockets.js where no close frame came
+   */
+  gone(code: number, said = ''): void {
     if (this.#socket === undefined) return
     this.#socket = undefined
     this.#core.lost()
-    this.#host.ended(this, code)
+    this.#host.ended(this, code, this.#endedFor ?? closeReason(code, said))
   }
 
   #hear(): void {
@@ -132,12 +144,15 @@ export class LiveConnection {
       switch (step.do) {
         case 'send':
           // A client that misses an ack can never be right again.
-          if (!this.#socket.send(JSON.stringify(step.message))) this.#socket.terminate()
+          if (this.#socket.send(JSON.stringify(step.message))) break
+          this.#endedFor = 'unread'
+          this.#socket.terminate()
           break
         case 'publish':
           this.#host.ship(this, step.shipment)
           break
         case 'close':
+          this.#endedFor = step.reason
           this.#socket.end(step.code, step.reason)
           break
         case 'count-unknown':
@@ -148,4 +163,23 @@ export class LiveConnection {
       }
     }
   }
+}
+
+/** What uWebSockets.js says when it breaks a connection by itself (its `WebSocketProtocol.h`), and our name for it. */
+const BROKEN: readonly (readonly [said: RegExp, reason: string])[] = [
+  [/too big/i, 'too-long-frame'],
+  [/timed out|inactivity/i, 'silent'],
+  [/utf-?8/i, 'invalid-utf8'],
+  [/close payload|invalid websocket frame|protocol/i, 'invalid-frame'],
+  [/tcp fin/i, 'no-close-frame'],
+]
+
+/**
+ * Why a connection has ended that this side has not closed, for metrics and logs: `client` closed it, or it broke (1006)
+ * for one of the reasons that uWebSockets.js names; `broken` where it names none, as when the line is cut or the client
+ * leaves too much unread. Never the client's own text, which could be anything.
+ */
+export function closeReason(code: number, said: string): string {
+  if (code !== 1006) return 'client'
+  return BROKEN.find(([text]) => text.test(said))?.[1] ?? 'broken'
 }

@@ -55,7 +55,10 @@ export function startServer({ host, port, gateway, tokens, limits, logger }: Ser
       const data = ws.getUserData()
       const refusal = gateway.refusal()
       if (refusal === undefined) data.live = gateway.connect(socketOf(ws), data.identity)
-      else refuse(ws, refusal)
+      else {
+        gateway.refused(data.identity, refusal)
+        refuse(ws, refusal)
+      }
     },
     message(ws, message, isBinary) {
       const { live } = ws.getUserData()
@@ -64,7 +67,7 @@ export function startServer({ host, port, gateway, tokens, limits, logger }: Ser
       else if (isBinary) live?.receiveBinary(frame)
       else live?.receiveText(frame)
     },
-    close: (ws, code) => ws.getUserData().live?.gone(code),
+    close: (ws, code, said) => ws.getUserData().live?.gone(code, Buffer.from(said).toString()),
   })
   app.any('/*', (response) => {
     response.writeStatus('404 Not Found').end('recordings are sent to /v1/ingest/{session}?client={uuid} by WebSocket\n')

@@ -15,7 +15,7 @@ export const instruments = {
     advice: { explicitBucketBoundaries: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] },
   }),
   inFlightBytes: meter.createUpDownCounter(METRICS.gatewayInFlightBytes, { description: 'bytes received and not yet settled by Kafka', unit: 'By' }),
-  closes: meter.createCounter(METRICS.gatewayCloses, { description: 'ended connections by close code' }),
+  closes: meter.createCounter(METRICS.gatewayCloses, { description: 'connections that have ended, or were refused, by close code and reason' }),
   backlogBytes: meter.createGauge(METRICS.gatewayBacklogBytes, { description: 'estimate of what recordings.chunks holds that block-writer has not committed', unit: 'By' }),
   unknownMessages: meter.createCounter(METRICS.unknownMessages, { description: 'messages of types this version does not know' }),
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { encodeChunkFrame, type ServerMessage } from '@longtake/contracts'
+import { SESSION_LIMITS } from '../src/limits.ts'
+import { SessionUsage } from '../src/session-usage.ts'
 import { Connection, type ConnectionSettings, type Shipment, type Step } from '../src/connection.ts'
 
 export const NOW = Date.parse('2026-03-01T12:00:00Z')
@@ -32,7 +34,7 @@ export class Conversation {
   constructor(settings: Partial<ConnectionSettings> = {}) {
     this.connection = new Connection({
       session: 's-1', client: CLIENT, expiresAt: NOW + 3_600_000, maxChunkBytes: 1000, windowBytes: 4000, heartbeatMs: 10_000,
-      maxInFlightRecords: 100, windowGraceMs: 60_000, sha256, fits: () => true, isBacklogFull: () => false, ...settings,
+      maxInFlightRecords: 100, windowGraceMs: 60_000, sha256, fits: () => true, isBacklogFull: () => false, usage: new SessionUsage(SESSION_LIMITS, NOW), ...settings,
     })
   }
 
@@ -59,7 +61,7 @@ export class Conversation {
 
   settles(shipment: Shipment | undefined, durable = true): this {
     if (shipment === undefined) throw new Error('there is no such shipment')
-    return this.take(this.connection.settled(shipment, durable))
+    return this.take(this.connection.settled(shipment, durable, this.now))
   }
 
   settlesAll(): this {
@@ -69,7 +71,7 @@ export class Conversation {
 
   /** The tick ends: what was settled in it is acknowledged. */
   flushes(): this {
-    return this.take(this.connection.takeAcks())
+    return this.take(this.connection.takeAcks(this.now))
   }
 
   take(steps: readonly Step[]): this {

@@ -5,8 +5,8 @@ import { partitionOf, type ClientRequest, type ServerMessage } from '@longtake/c
 import { createLogger } from '@longtake/service'
 import { Gateway, type GatewayOptions } from '../src/gateway.ts'
 import { LIMITS } from '../src/limits.ts'
-import type { LiveConnection } from '../src/live-connection.ts'
-import { bytes, CLIENT, frame, openMessage, SCREEN, WEBCAM } from './conversation.ts'
+import { closeReason, type LiveConnection } from '../src/live-connection.ts'
+import { bytes, CLIENT, frame, HEAD, openMessage, SCREEN, WEBCAM } from './conversation.ts'
 
 const OTHER = '6f8a1b54-8f0e-4a5c-9a51-3f1f5f3b7c22'
 type Sent = Parameters<GatewayOptions['send']>[0]
@@ -294,4 +294,48 @@ test('a backlog near its limit shuts windows, one at the limit refuses chunks an
   const again = scene.connect()
   const [welcome] = again.seen.messages
   assert.ok(welcome?.type === 'welcome' && welcome.windowBytes > 1)
+})
+
+test('one session can take no more connections than its share, and what is refused leaves no trace in Kafka', async (context) => {
+  const scene = new Scene(context, { maxConnections: 100 })
+  const clients = Array.from({ length: 30 }, (_, i) => `6f8a1b54-8f0e-4a5c-9a51-${String(i).padStart(12, '0')}`)
+  const connected = clients.map((client) => scene.connect(client))
+  await nextTick()
+  const { maxConnections } = LIMITS.perSession
+  assert.equal(connected.filter(({ live }) => live.isOpen).length, maxConnections)
+  for (const { seen } of connected.slice(maxConnections)) {
+    assert.deepEqual([seen.closed, seen.messages.map((message) => message.type === 'error' && message.code)], [4429, ['REC_TOO_MANY_CONNECTIONS']])
+  }
+  assert.deepEqual(scene.kinds(), Array.from({ length: maxConnections }, () => 'client-connected'))
+
+  assert.equal(scene.gateway.refusal(), undefined)
+  const other = scene.connect(CLIENT, 's-2')
+  assert.equal(other.live.isOpen, true)
+  // A connection that ends makes room.
+  connected[0]!.live.end('REC_MALFORMED')
+  assert.equal(scene.connect(OTHER).live.isOpen, true)
+})
+
+test('answers above the rate of a session come as time passes, without a frame of the client', async (context) => {
+  const limits = { ...LIMITS, perSession: { ...LIMITS.perSession, records: { burst: 1, perSecond: 1 } } }
+  const scene = new Scene(context, { limits })
+  const { seen, says, sends } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  sends(0, HEAD)
+  sends(1, bytes(10))
+  await scene.settle()
+  const acknowledged = (): number => Math.max(-1, ...seen.messages.map((message) => (message.type === 'ack' ? message.to : -1)))
+  assert.equal(acknowledged(), -1)
+  context.mock.timers.tick(1050)
+  assert.equal(acknowledged(), 0)
+  context.mock.timers.tick(1050)
+  assert.equal(acknowledged(), 1)
+})
+
+test('every end has a reason: ours, the client’s, or what broke the connection', () => {
+  assert.equal(closeReason(1000, 'whatever a client says'), 'client')
+  assert.equal(closeReason(1006, 'Received too big message'), 'too-long-frame')
+  assert.equal(closeReason(1006, 'WebSocket timed out from inactivity'), 'silent')
+  assert.equal(closeReason(1006, 'Received invalid UTF-8'), 'invalid-utf8')
+  assert.equal(closeReason(1006, ''), 'broken')
 })

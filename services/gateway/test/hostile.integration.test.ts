@@ -3,22 +3,36 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
+import { SESSION_LIMITS } from '../src/limits.ts'
 import { bytes, CLIENT, frame, HEAD } from './conversation.ts'
 import { newSession, prepareTopics, startGateway, tokenFor, type TestGateway } from './running-gateway.ts'
 
 const DOCUMENTED = new Set([4400, 4413, 4422, 4429])
 let gateway: TestGateway
+const lines: string[] = []
 
 before(async () => {
   await prepareTopics()
   // About the shortest silence that uWebSockets.js knows.
-  gateway = await startGateway({ limits: { silenceMs: 4000, heartbeatMs: 1000 } })
+  // Text frames without a limit, so that it is not what ends a client that does not read.
+  const perSession = { ...SESSION_LIMITS, texts: { burst: 1e9, perSecond: 1 } }
+  gateway = await startGateway({ limits: { silenceMs: 4000, heartbeatMs: 1000, perSession }, onLog: (line) => lines.push(line) })
 })
 after(() => gateway[Symbol.asyncDispose]())
 
+interface Ended {
+  message: string
+  session: string
+  client: string
+  code: number
+  reason: string
+}
+
+/** What the log says of the end of a session's connection. */
+const endOf = (session: string): Ended | undefined => lines.map((line) => JSON.parse(line) as Ended).find((line) => line.message === 'disconnected' && line.session === session)
+
 /** A WebSocket without a library's good manners: it answers no ping and reads only when told to. */
-async function rudeClient(): Promise<Socket> {
-  const session = newSession()
+async function rudeClient(session = newSession()): Promise<Socket> {
   const socket = connect(gateway.port, '127.0.0.1')
   const token = await tokenFor(session)
   socket.write(
@@ -96,4 +110,24 @@ test('a client that stops in the middle of a chunk is told nothing and keeps not
   const data = frame(0, 0, bytes(1000))
   socket.write(Buffer.concat([Buffer.from([0x82, 0xfe, data.length >> 8, data.length & 0xff, 0, 0, 0, 0]), data.subarray(0, 500)]))
   await once(socket.resume(), 'close')
+})
+
+test('each connection that uWebSockets.js breaks by itself is logged with its session and the reason', async () => {
+  const tooLong = Buffer.alloc(14)
+  tooLong.set([0x82, 0xff], 0)
+  tooLong.writeBigUInt64BE(64n * 1024n ** 2n, 2)
+  const broken: Record<string, Buffer | undefined> = {
+    'too-long-frame': tooLong,
+    'invalid-utf8': Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xff, 0xff]),
+    'invalid-frame': Buffer.from([0xff, 0x80, 0, 0, 0, 0]),
+    silent: undefined,
+  }
+  await Promise.all(Object.entries(broken).map(async ([reason, data]) => {
+    const session = newSession()
+    const socket = await rudeClient(session)
+    if (data !== undefined) socket.write(data)
+    await once(socket.resume(), 'close')
+    const { code, client, reason: logged } = endOf(session) ?? {}
+    assert.deepEqual({ code, client, logged }, { code: 1006, client: CLIENT, logged: reason })
+  }))
 })

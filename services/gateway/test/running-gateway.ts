@@ -27,13 +27,13 @@ export interface TestGateway extends RunningGateway {
 }
 
 /** A gateway on a free port within this process. */
-export async function startGateway({ env = {}, limits = {} }: { env?: Record<string, string>; limits?: Partial<Limits> } = {}): Promise<TestGateway> {
+export async function startGateway({ env = {}, limits = {}, onLog }: { env?: Record<string, string>; limits?: Partial<Limits>; onLog?: (line: string) => void } = {}): Promise<TestGateway> {
   const config = { ...readConfig({ ...gatewayEnv(), ...env }), instance: `gateway-${randomUUID()}` }
   const health = new Health()
   const fail = (error: unknown): never => {
     throw new Error('the gateway cannot go on', { cause: error })
   }
-  const logger = createLogger({ service: 'gateway', level: config.logLevel })
+  const logger = createLogger({ service: 'gateway', ...(onLog === undefined ? { level: config.logLevel } : { level: 'debug' as const, destination: { write: onLog } }) })
   const gateway = await start(config, { logger, health, fail, stopping: new AbortController().signal }, { ...LIMITS, ...limits })
   const url = `ws://127.0.0.1:${gateway.port}`
   return {
