@@ -9,7 +9,7 @@ import { startKafka, type ProxiedPort, type RunningKafka } from './kafka.ts'
 import { readOrMakeKeys } from './keys.ts'
 import { freePort } from './ports.ts'
 import { Processes, type ProcessSpec } from './processes.ts'
-import { healthPortVariable, SERVICES, type ServiceName } from './services.ts'
+import { allocatorEnv, healthPortVariable, SERVICES, type ServiceName } from './services.ts'
 import { ROOT } from './test-files.ts'
 import { prepareUws } from './uws-glibc.ts'
 
@@ -216,7 +216,7 @@ async function planProcesses(options: SystemOptions, { gateways, queries }: Addr
         ...(service === 'query' ? { LONGTAKE_QUERY_PORT: String(queries[index]) } : {}),
         ...options.processEnv?.[name],
       }
-      specs.push({ name, script: join(ROOT, 'services', service, 'src', 'main.ts'), healthPort, env: { ...env, ...own } })
+      specs.push({ name, script: join(ROOT, 'services', service, 'src', 'main.ts'), healthPort, env: { ...allocatorEnv(service), ...env, ...own } })
     }
   }
   return specs

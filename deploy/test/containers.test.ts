@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
-import { SERVICES } from '../local/services.ts'
+import { allocatorEnv, SERVICES } from '../local/services.ts'
 import { ROOT } from '../local/test-files.ts'
 
 interface ComposeService {
@@ -41,6 +41,12 @@ test('compose runs every service of the project, and each by its own main.ts', (
     assert.deepEqual(compose.services[service]?.command, [`services/${service}/src/main.ts`])
     assert.deepEqual(compose.services[service]?.depends_on, { provision: { condition: 'service_completed_successfully' } })
     assert.equal(compose.services[service]?.read_only, true)
+  }
+})
+
+test('a service has what its process needs before it starts', () => {
+  for (const service of SERVICES) {
+    for (const [name, value] of Object.entries(allocatorEnv(service))) assert.equal(compose.services[service]?.environment?.[name], value)
   }
 })
 
