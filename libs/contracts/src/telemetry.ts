@@ -28,6 +28,7 @@ export const METRICS = {
   parked: 'longtake.parked',
   commits: 'longtake.block_writer.commits',
   commitDuration: 'longtake.block_writer.commit.duration',
+  parkingDropped: 'longtake.block_writer.parking.dropped',
   bufferedBytes: 'longtake.block_writer.buffered.bytes',
   blobRequests: 'longtake.blob.requests',
   blobDuration: 'longtake.blob.request.duration',

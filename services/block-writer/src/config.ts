@@ -19,6 +19,11 @@ const settings = {
     default: 3_600_000,
     min: 1_000,
   }),
+  parkedBytes: bytes('LONGTAKE_PARKED_PER_SESSION', {
+    help: 'what a session may leave in recordings.parked by what its clients send',
+    default: 64 * MiB,
+    min: MiB,
+  }),
   idleMs: duration('LONGTAKE_TRACK_IDLE', { help: 'a track without chunks for so long leaves memory', default: 120_000, min: 1_000 }),
 }
 export type Config = ConfigOf<typeof settings>

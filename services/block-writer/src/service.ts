@@ -7,6 +7,8 @@ import { ByteBudget } from './budget.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
+import { limitParking } from './limited-parker.ts'
+import { ParkingLimit } from './parking-limit.ts'
 import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
 import { StorageTurns } from './storage-turns.ts'
 
@@ -36,7 +38,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const store = place.store ?? (await openBlobStore(config))
   await untilThere(store, logger, stopping)
   const producer = createProducer({ kafka })
-  const parker = createParker({ producer, group: place.group })
+  const parker = limitParking(createParker({ producer, group: place.group }), new ParkingLimit(config.parkedBytes), logger)
   const budget = new ByteBudget(config.bufferBytes)
   const turns = new StorageTurns()
   const settings = handlerSettings(config)
