@@ -82,6 +82,7 @@ class Leader implements AsyncDisposable {
   readonly errors: object[] = []
   readonly stopped: KafkaError[] = []
   fetched: (fetchOffset: number) => Partial<FetchedPartition>[] = () => [{}]
+  throttleTimeMs = 0
   epochEnd: { errorCode: number; leaderEpoch: number; endOffset: bigint } = { errorCode: 0, leaderEpoch: 4, endOffset: 99n }
   readonly fetcher: Fetcher
 
@@ -112,7 +113,7 @@ class Leader implements AsyncDisposable {
     this.questions.push({ api, partition: partition! })
     if (api === 'OffsetForLeaderEpoch') return { topics: [{ topic: 'chunks', partitions: [{ partition: 3, ...this.epochEnd }] }] }
     const empty = { topic: 'chunks', partition: 3, errorCode: 0, highWatermark: 99n, batches: Buffer.alloc(0) }
-    return { errorCode: 0, partitions: this.fetched(Number(partition!.fetchOffset)).map((each) => ({ ...empty, ...each })) }
+    return { throttleTimeMs: this.throttleTimeMs, errorCode: 0, partitions: this.fetched(Number(partition!.fetchOffset)).map((each) => ({ ...empty, ...each })) }
   }
 
   async until(isSo: () => boolean): Promise<void> {
@@ -174,6 +175,16 @@ test('given one answer that the offset is out of range, as of a deposed leader, 
   leader.fetched = () => [{ errorCode: 1 }]
   await leader.until(() => leader.stopped.length > 0)
   assert.equal(leader.stopped[0]?.code, 'KAFKA_OFFSET_OUT_OF_RANGE')
+})
+
+test('given a broker that throttles with an empty answer, then that is no fault', { timeout: 20_000 }, async () => {
+  await using leader = new Leader()
+  leader.throttleTimeMs = 5
+  leader.fetched = () => []
+  await leader.until(() => leader.questions.length >= 3)
+  leader.fetched = upTo(3, 4)
+  await leader.until(() => leader.handed.length === 3)
+  assert.deepEqual(leader.errors, [])
 })
 
 test('given an answer that does not fit, then nothing of it is used, it is logged once, and the right one is read', { timeout: 20_000 }, async () => {

@@ -16,10 +16,17 @@ export interface FetchedPartition {
   readonly batches: Buffer
 }
 
+export interface FetchResponse {
+  /** Above 0 the client has used up its quota; the answer may then be empty (KIP-219). */
+  readonly throttleTimeMs: number
+  readonly errorCode: number
+  readonly partitions: FetchedPartition[]
+}
+
 /** Decodes a Fetch response of version 11. kafkajs's own throws all away when one partition has an error. */
-export function decodeFetchResponse(bytes: Buffer): Promise<{ errorCode: number; partitions: FetchedPartition[] }> {
+export function decodeFetchResponse(bytes: Buffer): Promise<FetchResponse> {
   const decoder = new Decoder(bytes)
-  decoder.readInt32() // throttle time: clients of ours have no quota
+  const throttleTimeMs = decoder.readInt32()
   const errorCode = decoder.readInt16()
   decoder.readInt32() // session id: sessions are not used
   const partitions = decoder
@@ -28,7 +35,7 @@ export function decodeFetchResponse(bytes: Buffer): Promise<{ errorCode: number;
       return topics.readArray((d) => decodePartition(d, topic))
     })
     .flat()
-  return Promise.resolve({ errorCode, partitions })
+  return Promise.resolve({ throttleTimeMs, errorCode, partitions })
 }
 
 function decodePartition(decoder: InstanceType<typeof Decoder>, topic: string): FetchedPartition {

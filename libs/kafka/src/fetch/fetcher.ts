@@ -208,8 +208,12 @@ export class Fetcher {
       })),
     }))
     const args = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes, isolationLevel: READ_UNCOMMITTED, topics }
-    const { errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, { decode: decodeFetchResponse })
+    const { throttleTimeMs, errorCode, partitions } = await this.#cluster.raw(nodeId, 'Fetch', args, { decode: decodeFetchResponse })
     if (errorCode !== 0) throw createErrorFromCode(errorCode)
+    if (throttleTimeMs > 0 && partitions.length === 0) {
+      await pause(Math.min(throttleTimeMs, LATEST_BACKOFF_MS), this.#closing.signal)
+      return false
+    }
     const waiting = new Map(asked.map((each) => [keyOf(each.state.target), each]))
     // Grouped by topic, the request begins with the first topic's partitions.
     const first = asked[0] === undefined ? '' : keyOf(asked[0].state.target)
