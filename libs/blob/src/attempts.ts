@@ -1,3 +1,4 @@
+import { exponentialDelayMs } from '@longtake/contracts'
 import { isTransient, statusOf, TryTimeout } from './azure-errors.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { type Lane, RequestQueue } from './request-queue.ts'
@@ -119,7 +120,7 @@ export class Attempts {
   /** Waits as long as backoff and storage ask, then for the budget; false when that has nothing left for too long. */
   async #mayRetry(attempt: number, error: unknown, signal: AbortSignal | undefined): Promise<boolean> {
     const { firstDelayMs, maxDelayMs } = this.#policy
-    const bound = Math.min(firstDelayMs * 2 ** (attempt - 1), maxDelayMs)
+    const bound = exponentialDelayMs(attempt, { firstMs: firstDelayMs, maxMs: maxDelayMs })
     // Full jitter: after an outage all writers would otherwise come back in step.
     await this.#pause(retryAfterMs(error, Date.now()) + this.#random() * bound, signal)
     for (const until = this.#clock.now() + maxDelayMs; !this.#budget.take(this.#clock.now()); ) {

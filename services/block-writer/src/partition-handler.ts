@@ -1,5 +1,5 @@
 import { newBlockIds, type BlobStore } from '@longtake/blob'
-import { decodeChunksRecord, isRecordFault, type DeclarationOf, type ParkedReason, type RecordingEvent } from '@longtake/contracts'
+import { decodeChunksRecord, exponentialDelayMs, isRecordFault, type DeclarationOf, type ParkedReason, type RecordingEvent } from '@longtake/contracts'
 import type { AssignedPartition, CloseReason, KafkaRecord, PartitionHandler } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
 import type { ByteBudget } from './budget.ts'
@@ -158,10 +158,11 @@ export class ChunksPartition implements PartitionHandler {
   async #untilDone(record: KafkaRecord, duty: () => Promise<void>): Promise<void> {
     const { clock, settings, logger } = this.#deps
     const signal = AbortSignal.any([this.#partition.signal, this.#closing.signal])
-    for (let waitMs = settings.retryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, settings.maxRetryMs)) {
+    for (let failures = 1; !signal.aborted; failures += 1) {
       try {
         return await duty()
       } catch (error) {
+        const waitMs = exponentialDelayMs(failures, { firstMs: settings.retryMs, maxMs: settings.maxRetryMs })
         logger.warn({ session: record.key, offset: String(record.offset), error, waitMs }, 'what concerns a whole session could not be done: trying again')
         await pause(clock, waitMs, signal)
       }

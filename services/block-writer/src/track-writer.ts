@@ -1,3 +1,4 @@
+import { exponentialDelayMs } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
 import { pause } from './clock.ts'
 import { commitDueAt, type Track } from './core/index.ts'
@@ -282,7 +283,7 @@ export class TrackWriter {
     this.#failure = error
     this.#forget()
     if (error instanceof Unwritable) this.#oneByOne.failed(this.#records.last)
-    const waitMs = Math.min(settings.maxRetryMs, settings.retryMs * 2 ** Math.min(this.#failures - 1, 10))
+    const waitMs = exponentialDelayMs(this.#failures, { firstMs: settings.retryMs, maxMs: settings.maxRetryMs })
     logger.warn({ error, failures: this.#failures, waitMs }, superseded ? 'another writer was here: loading again' : 'a track could not be written: trying again')
     await pause(clock, waitMs, signal)
   }
