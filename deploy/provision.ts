@@ -1,7 +1,7 @@
 import { openBlobStore } from '@longtake/blob'
-import { PRODUCTION_PARTITIONS, TOPICS } from '@longtake/contracts'
+import { PRODUCTION_PARTITIONS, TOPICS, type TopicSpec } from '@longtake/contracts'
 import { adjustTopics, ensureTopics } from '@longtake/kafka'
-import { azureSettings, bytes, createLogger, type Env, integer, kafkaConnection, kafkaSettings, readEnv } from '@longtake/service'
+import { azureSettings, bytes, createLogger, duration, type Env, integer, kafkaConnection, kafkaSettings, readEnv } from '@longtake/service'
 import { reasons } from './local/run.ts'
 
 const settings = {
@@ -13,6 +13,12 @@ const settings = {
     min: 1,
   }),
   replicationFactor: integer('LONGTAKE_TOPIC_REPLICATION', { help: 'copies of every topic; 1 only where one broker is all there is', default: 3, min: 1 }),
+  eventsRetentionMs: duration('LONGTAKE_EVENTS_RETENTION', { help: 'how long recordings.events keeps the facts about a session', default: undefined, min: 86_400_000 }),
+  parkedRetentionMs: duration('LONGTAKE_PARKED_RETENTION', {
+    help: 'how long recordings.parked keeps what could not be handled, chunks among it; replay it before',
+    default: undefined,
+    min: 86_400_000,
+  }),
   maxSegmentBytes: bytes('LONGTAKE_TOPIC_SEGMENT', {
     help: 'largest segment of recordings.chunks; truncation frees disk by whole segments',
     default: 128 * 1024 ** 2,
@@ -27,13 +33,18 @@ const settings = {
  * @param newPartitions of topics that do not exist yet, where LONGTAKE_TOPIC_PARTITIONS is unset
  */
 export async function provision(env: Env, newPartitions = PRODUCTION_PARTITIONS): Promise<string[]> {
-  const { partitions, ...config } = readEnv(env, settings)
-  const layout = { ...config, newPartitions, ...(partitions === undefined ? {} : { partitions }) }
+  const { partitions, eventsRetentionMs, parkedRetentionMs, ...config } = readEnv(env, settings)
+  const retention = new Map<string, number>([
+    ...(eventsRetentionMs === undefined ? [] : [[TOPICS.events.name, eventsRetentionMs] as const]),
+    ...(parkedRetentionMs === undefined ? [] : [[TOPICS.parked.name, parkedRetentionMs] as const]),
+  ])
+  const specs = Object.values<TopicSpec>(TOPICS).map((spec) => ({ ...spec, retentionMs: retention.get(spec.name) ?? spec.retentionMs }))
+  const layout = { ...config, newPartitions, ...(partitions === undefined ? {} : { partitions }), mayShorten: new Set(retention.keys()) }
   const kafka = kafkaConnection({ ...config, instance: String(process.pid) }, 'provision', createLogger({ service: 'provision', level: 'warn' }))
   const store = await openBlobStore(config)
   const topics = async (): Promise<string[]> => {
-    const changes = await adjustTopics(kafka, layout)
-    await ensureTopics(kafka, layout)
+    const changes = await adjustTopics(kafka, layout, specs)
+    await ensureTopics(kafka, layout, specs)
     return changes
   }
   const [changes] = await Promise.all([topics(), store.ensureContainer()])

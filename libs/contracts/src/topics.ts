@@ -17,10 +17,19 @@ export const TOPICS = {
     segmentMs: 10 * MINUTE,
     holds: 'chunk bytes and the declarations of clients',
   },
-  events: { name: 'recordings.events', cleanup: 'delete', retentionMs: 365 * DAY, holds: 'facts about sessions' },
-  status: { name: 'recordings.status', cleanup: 'compact', retentionMs: -1, holds: 'the latest folded state of each session' },
+  // Kafka removes whole segments, so a record outlives the retention by up to `segmentMs`.
+  events: { name: 'recordings.events', cleanup: 'delete', retentionMs: 365 * DAY, segmentMs: 7 * DAY, holds: 'facts about sessions' },
+  status: {
+    name: 'recordings.status',
+    cleanup: 'compact',
+    retentionMs: -1,
+    // Superseded states, and those of deleted sessions, are gone after a day or two even where little else is written.
+    segmentMs: DAY,
+    maxCompactionLagMs: DAY,
+    holds: 'the latest folded state of each session',
+  },
   resends: { name: 'recordings.resends', cleanup: 'delete', retentionMs: HOUR, holds: 'requests to the gateways that hold the clients' },
-  parked: { name: 'recordings.parked', cleanup: 'delete', retentionMs: 365 * DAY, holds: 'records that could not be handled, with the reason' },
+  parked: { name: 'recordings.parked', cleanup: 'delete', retentionMs: 365 * DAY, segmentMs: 7 * DAY, holds: 'records that could not be handled, with the reason' },
 } as const satisfies Record<string, TopicSpec>
 
 export interface TopicSpec {
@@ -31,6 +40,8 @@ export interface TopicSpec {
   /** Size and age at which Kafka begins another segment; absent where the broker's defaults do. */
   readonly segmentBytes?: number
   readonly segmentMs?: number
+  /** Of a compacted topic: a record that was superseded is removed after so long at the latest (KIP-354). */
+  readonly maxCompactionLagMs?: number
   readonly holds: string
 }
 

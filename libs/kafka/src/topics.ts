@@ -15,6 +15,8 @@ export interface TopicLayout {
   replicationFactor?: number
   /** Default 2, or 1 with a replication factor below 3. */
   minInsyncReplicas?: number
+  /** Topics whose retention `adjustTopics` may shorten, because it was set on purpose; of the others it only grows. */
+  mayShorten?: ReadonlySet<string>
   /** Segments no larger than this, where a topic's own limit is not smaller anyway. Default: none. */
   maxSegmentBytes?: number
 }
@@ -83,7 +85,7 @@ export async function adjustTopics(
     const changes = present.map((spec) => ({
       name: spec.name,
       own: found.get(spec.name)?.own ?? new Map<string, string>(),
-      changed: settingDifferences(spec, layout, found.get(spec.name)?.settings).filter(({ name, needed, is }) => isAdjustable(name, needed, is)),
+      changed: settingDifferences(spec, layout, found.get(spec.name)?.settings).filter(({ name, needed, is }) => isAdjustable(name, needed, is, layout.mayShorten?.has(spec.name) ?? false)),
     }))
     const resources = changes
       .filter(({ changed }) => changed.length > 0)
@@ -99,15 +101,15 @@ export async function adjustTopics(
 }
 
 /** Settings that `adjustTopics` may change. */
-const ADJUSTABLE = ['retention.ms', 'retention.bytes', 'segment.bytes', 'segment.ms']
+const ADJUSTABLE = ['retention.ms', 'retention.bytes', 'segment.bytes', 'segment.ms', 'max.compaction.lag.ms']
 const ADJUST_WAY_OUT = `  ${ADJUSTABLE.join(', ')}: run deploy/provision.ts (npm start does), which changes them where no record can be lost by that; or use
   kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name … --add-config name=value`
 const PARTITIONS_WAY_OUT = `  A partition count never changes, as the records of a session would be split. Unset LONGTAKE_TOPIC_PARTITIONS to keep it. To have another
   one: stop the gateways, wait until all groups have no lag, and create new topics on another cluster; see deploy/README.md.`
 
-function isAdjustable(name: string, needed: string, is: string | undefined): boolean {
+function isAdjustable(name: string, needed: string, is: string | undefined, mayShorten: boolean): boolean {
   if (!ADJUSTABLE.includes(name) || is === undefined) return false
-  if (name.startsWith('segment.')) return true
+  if (name.startsWith('segment.') || name === 'max.compaction.lag.ms' || (name === 'retention.ms' && mayShorten)) return true
   return needed === '-1' || (is !== '-1' && Number(needed) > Number(is))
 }
 
@@ -172,13 +174,14 @@ async function describe(admin: Admin, names: string[]): Promise<Map<string, Desc
 const OF_TOPIC = '1'
 
 function settingsOf(spec: TopicSpec, { replicationFactor = 3, minInsyncReplicas, maxSegmentBytes = Infinity }: TopicLayout): Record<string, string> {
-  const { segmentBytes, segmentMs } = spec
+  const { segmentBytes, segmentMs, maxCompactionLagMs } = spec
   return {
     'cleanup.policy': spec.cleanup,
     'retention.ms': String(spec.retentionMs),
     'retention.bytes': '-1',
     ...(segmentBytes === undefined ? {} : { 'segment.bytes': String(Math.min(segmentBytes, maxSegmentBytes)) }),
     ...(segmentMs === undefined ? {} : { 'segment.ms': String(segmentMs) }),
+    ...(maxCompactionLagMs === undefined ? {} : { 'max.compaction.lag.ms': String(maxCompactionLagMs) }),
     'max.message.bytes': String(MAX_MESSAGE_BYTES),
     'min.insync.replicas': String(minInsyncReplicas ?? (replicationFactor >= 3 ? 2 : 1)),
     // Video does not compress; whatever producers do, brokers leave it alone.

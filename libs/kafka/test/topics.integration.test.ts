@@ -61,6 +61,8 @@ test('retention is never shortened, and a partition count never changed', async 
   await ensureTopics(kafka(), layout, [chunks])
   const other = { ...chunks, retentionMs: 60_000 }
   assert.deepEqual(await adjustTopics(kafka(), { ...layout, partitions: 6 }, [other]), [])
+  const shortened = await adjustTopics(kafka(), { ...layout, mayShorten: new Set([chunks.name]) }, [other])
+  assert.deepEqual(shortened, [`${chunks.name}: retention.ms changed from ${chunks.retentionMs} to 60000`], 'unless that was set on purpose')
   await assert.rejects(ensureTopics(kafka(), { ...layout, partitions: 6 }, [other]), { message: /partitions is 3, needed 6[^]*never changes[^]*LONGTAKE_TOPIC_PARTITIONS/ })
 })
 
