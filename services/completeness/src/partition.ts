@@ -42,6 +42,8 @@ export class SessionsPartition implements PartitionHandler {
   /** Of when the latest event is that was folded, or before it the latest status, in milliseconds since the epoch. */
   #readTo: number
   #waiting: KafkaRecord[] = []
+  /** Records of sessions whose publication is deferred: they are done after it. */
+  readonly #undone = new Map<string, KafkaRecord[]>()
   #ticked = false
   #closing = false
   readonly #dropped = new AbortController()
@@ -96,6 +98,10 @@ export class SessionsPartition implements PartitionHandler {
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve))
       if (this.#waiting.length === 0 && !this.#ticked && !this.#options.sessions.hasWork) {
+        if (this.#closing && this.#options.sessions.hasDeferred) {
+          this.#options.sessions.stopDeferring()
+          continue
+        }
         if (this.#closing) return
         await woken
         continue
@@ -134,11 +140,19 @@ export class SessionsPartition implements PartitionHandler {
     while (sessions.hasWork) {
       await this.#until(signal, 'publishing', async () => {
         const judged = sessions.judge(this.#now(), SESSIONS_AT_ONCE)
-        await publisher.publish(judged)
+        await publisher.publish(judged.filter(({ isDeferred }) => !isDeferred))
         sessions.settle(judged)
       })
     }
-    for (const record of records) assigned.done(record)
+    for (const [session, undone] of this.#undone) {
+      if (sessions.isDeferred(session)) continue
+      for (const record of undone) assigned.done(record)
+      this.#undone.delete(session)
+    }
+    for (const record of records) {
+      if (!sessions.isDeferred(record.key)) assigned.done(record)
+      else if (this.#undone.get(record.key)?.push(record) === undefined) this.#undone.set(record.key, [record])
+    }
   }
 
   /** Until what waited at the start is folded it is the time of that: by ours all who spoke while nobody listened would be gone. */

@@ -1,12 +1,15 @@
 import type { RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { areSameGaps, contentOf, evolve, deletionExpiresAt, expireDeletion, isCompleted, isEqual, isForgotten, isHigherOffset, judge, type Judgement, nextJudgementAt, statusOf } from '@longtake/domain'
 import { DueQueue } from './due-queue.ts'
+import { mayWait, publicationPauseMs } from './publication-pace.ts'
 
 interface Known {
   /** As of the last event. */
   folded: SessionState
   /** As `recordings.status` has it; undefined before the first publication. */
   published: SessionState | undefined
+  /** When that was, in milliseconds since the epoch; long ago for what another owner published. */
+  publishedAt: number
 }
 
 export interface JudgedSession extends Judgement {
@@ -15,6 +18,9 @@ export interface JudgedSession extends Judgement {
   isForgotten: boolean
   /** Whether the state says something that the published one does not. */
   isNews: boolean
+  /** Whether that is published later, together with what comes until then. */
+  isDeferred: boolean
+  judgedAt: number
   /** When time alone may change it, in milliseconds since the epoch. */
   dueAt: number
   /** Whether it is abandoned unless something of it is on its way. */
@@ -28,6 +34,9 @@ export class Sessions {
   /** Sessions whose published state another writer has overwritten by an older one. */
   readonly #overwritten = new Set<string>()
   readonly #due = new DueQueue()
+  /** Sessions whose publication is deferred, with when they were published last and until when that holds. */
+  readonly #deferred = new Map<string, { readonly publishedAt: number; readonly until: number }>()
+  #defers = true
   /** Sessions that are abandoned unless something of them is on its way. */
   readonly #undecided = new Set<string>()
   #writtenTo = -Infinity
@@ -57,6 +66,21 @@ export class Sessions {
     return this.#undecided.size > 0
   }
 
+  get hasDeferred(): boolean {
+    return this.#deferred.size > 0
+  }
+
+  /** Whether something of it is folded in and not published yet, though it was judged. */
+  isDeferred(session: string): boolean {
+    return this.#deferred.has(session)
+  }
+
+  /** Nothing is deferred from now on: the partition goes away. */
+  stopDeferring(): void {
+    this.#defers = false
+    for (const session of this.#deferred.keys()) this.#touched.add(session)
+  }
+
   find(session: string): SessionState | undefined {
     return this.#known.get(session)?.folded
   }
@@ -69,7 +93,7 @@ export class Sessions {
     const known = this.#known.get(state.session)
     const isOld = known !== undefined && isNewer(known.folded, state)
     const folded = known === undefined ? state : isOld ? distinguished(known.folded, state) : distinguished(state, known.folded)
-    this.#set(state.session, { folded, published: isOld ? known.published : state }, this.#dueAt(folded, -Infinity))
+    this.#set(state.session, { folded, published: isOld ? known.published : state, publishedAt: -Infinity }, this.#dueAt(folded, -Infinity))
     if (folded === state) {
       this.#overwritten.delete(state.session)
     } else {
@@ -92,13 +116,15 @@ export class Sessions {
     if (known === undefined && event.type === 'session-forgotten') return
     const folded = evolve(known?.folded, event, String(offset))
     if (folded === known?.folded) return
-    this.#known.set(event.session, { folded, published: known?.published })
+    this.#known.set(event.session, { folded, published: known?.published, publishedAt: known?.publishedAt ?? -Infinity })
     this.#touched.add(event.session)
   }
 
   /** Time has passed: some of them have to be judged anew. */
   tick(now: number): void {
     for (const session of this.#due.take(now)) this.#touched.add(session)
+    // A clock that was set back defers nothing for longer.
+    for (const [session, { publishedAt, until }] of this.#deferred) if (now < publishedAt || now >= until) this.#touched.add(session)
   }
 
   /** All that Kafka had at this time is written, and its events are folded in. @param at milliseconds since the epoch */
@@ -111,20 +137,28 @@ export class Sessions {
   /** Judges up to `limit` of the sessions that need it. Changes nothing here: that is `settle`'s, once all is published. */
   judge(now: number, limit: number): JudgedSession[] {
     return [...this.#touched.values().take(limit)].map((session) => {
-      const { folded, published } = this.#known.get(session)!
+      const { folded, published, publishedAt } = this.#known.get(session)!
       const judged = judge(folded, now, this.#writtenTo)
       const { events, requests } = judged
       const state = expireDeletion(judged.state, now, this.#deletedRetentionMs)
-      const isNews = published === undefined || this.#overwritten.has(session) || saysMore(published, state)
-      return { session, state: isNews ? { ...state, revision: state.revision + 1 } : state, events, requests, isNews, isForgotten: isForgotten(state), dueAt: this.#dueAt(state, now), isUndecided: state.status !== statusOf(state, now) }
+      const isOverwritten = this.#overwritten.has(session)
+      const isNews = published === undefined || isOverwritten || saysMore(published, state)
+      const isEarly = this.#defers && !isOverwritten && now >= publishedAt && now < publishedAt + publicationPauseMs(state)
+      const isDeferred = isNews && isEarly && published !== undefined && mayWait({ state, events, requests }, published)
+      const next = isNews && !isDeferred ? { ...state, revision: state.revision + 1 } : state
+      return { session, state: next, events, requests, isNews, isDeferred, judgedAt: now, isForgotten: isForgotten(state), dueAt: this.#dueAt(state, now), isUndecided: state.status !== statusOf(state, now) }
     })
   }
 
-  /** What was judged is published: it is the state now. */
+  /** What was judged is published, but for what is deferred: it is the state now. */
   settle(judged: readonly JudgedSession[]): void {
-    for (const { session, state, isNews, isForgotten: isGone, dueAt, isUndecided } of judged) {
+    for (const { session, state, isNews, isDeferred, judgedAt, isForgotten: isGone, dueAt, isUndecided } of judged) {
+      const { published, publishedAt } = this.#known.get(session)!
       if (isGone) this.#forget(session)
-      else this.#set(session, { folded: state, published: isNews ? state : this.#known.get(session)?.published }, dueAt)
+      else if (isNews && !isDeferred) this.#set(session, { folded: state, published: state, publishedAt: judgedAt }, dueAt)
+      else this.#set(session, { folded: state, published, publishedAt }, dueAt)
+      if (isDeferred) this.#deferred.set(session, { publishedAt, until: publishedAt + publicationPauseMs(state) })
+      else this.#deferred.delete(session)
       if (isUndecided) this.#undecided.add(session)
       else this.#undecided.delete(session)
       this.#touched.delete(session)

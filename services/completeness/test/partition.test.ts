@@ -7,7 +7,7 @@ import { createLogger } from '@longtake/service'
 import { SessionsPartition } from '../src/partition.ts'
 import { Publisher } from '../src/publisher.ts'
 import { Sessions } from '../src/sessions.ts'
-import { factsOf } from './facts.ts'
+import { client, factsOf } from './facts.ts'
 
 const topics = { events: 'events', status: 'status', resends: 'resends' }
 const logger = createLogger({ service: 'test', level: 'silent' })
@@ -313,4 +313,58 @@ test('until the events that waited at the start are folded, time is theirs: who 
   assert.ok(statuses().length > 1)
   assert.deepEqual(statuses().filter(({ status, version }) => status !== 'recording' || version !== 0), [])
   assert.deepEqual(sent.filter(({ headers }) => headers?.kind === 'gap-confirmed'), [])
+})
+
+/** A commit of a session whose recorder began anew so many times. */
+function longCommit(number: number, parts: number): RecordingEvent {
+  const event = session.committed(number, { stored: [[0, 4]], closed: { chunks: 5, clean: true } })
+  if (event.type !== 'blocks-committed') throw new Error('no commit')
+  const [one] = event.parts
+  return { ...event, parts: Array.from({ length: parts }, (_, i) => ({ ...one!, part: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, startMs: 1000 * i, endMs: 1000 * (i + 1) })) }
+}
+
+test('commits of a session of many parts are published together, and done only then', async () => {
+  const { partition, tell, done, statuses, record } = setUp()
+  void tell(session.connected())
+  void tell(longCommit(1, 60))
+  while (done.length < 2) await turn()
+  assert.equal(statuses().length, 1)
+  for (const number of [2, 3]) await tell(longCommit(number, 60 + number))
+  partition.tick()
+  for (let i = 0; i < 20; i++) await turn()
+  assert.deepEqual([statuses().length, done.length], [1, 2], 'they wait')
+  await partition.handle(record('events', encodeEvent({ type: 'client-disconnected', session: 's1', at: new Date().toISOString(), client, gateway: 'g1', connection: 'k1', code: 1001 })))
+  while (done.length < 5) await turn()
+  assert.deepEqual(statuses().map(({ eventsOffset }) => eventsOffset), ['1', '4'], 'who leaves is published at once')
+  await tell(longCommit(4, 64))
+  await partition.close('shutdown')
+  assert.deepEqual(statuses().at(-1)!.eventsOffset, '5')
+  assert.deepEqual(done, [0n, 1n, 2n, 3n, 4n, 5n])
+})
+
+test('a deferred publication comes with time, and whatever completes the session at once', () => {
+  const sessions = new Sessions()
+  const publish = (now: number): ReturnType<Sessions['judge']> => {
+    const judged = sessions.judge(now, 10)
+    sessions.settle(judged)
+    return judged
+  }
+  const start = Date.now()
+  sessions.fold(longCommit(1, 200), 0n)
+  assert.deepEqual(publish(start).map(({ isDeferred }) => isDeferred), [false])
+  sessions.fold(longCommit(2, 201), 1n)
+  assert.deepEqual(publish(start + 1_000).map(({ isDeferred }) => isDeferred), [true])
+  sessions.tick(start + 9_000)
+  assert.equal(sessions.hasWork, false)
+  sessions.tick(start + 10_000)
+  assert.deepEqual(publish(start + 10_000).map(({ isDeferred, state }) => [isDeferred, state.revision]), [[false, 2]])
+  sessions.fold(longCommit(3, 202), 2n)
+  publish(start + 11_000)
+  sessions.tick(start - 3_600_000)
+  assert.deepEqual(publish(start - 3_600_000).map(({ isDeferred }) => isDeferred), [false], 'the clock was set back')
+  sessions.fold(longCommit(4, 203), 3n)
+  assert.deepEqual(publish(start - 3_600_000 + 1).map(({ isDeferred }) => isDeferred), [true])
+  sessions.fold({ ...session.finished, parts: {} }, 4n)
+  assert.deepEqual(publish(start - 3_600_000 + 2).map(({ isDeferred, state }) => [isDeferred, state.status]), [[false, 'complete']])
+  assert.equal(sessions.hasDeferred, false)
 })
