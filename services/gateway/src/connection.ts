@@ -254,15 +254,23 @@ export class Connection {
         return this.#open(message, bytes, now)
       case 'close': {
         const { track, part, chunks, clean } = message
+        const refusal = this.#settings.usage.namePart(track, part, now)
+        if (refusal !== undefined) return this.end(refusal, undefined, { track, part })
         return this.#declare({ type: 'part-closed', session, track, part, chunks, clean, at }, bytes, now, { type: 'durable', of: 'close', track, part })
       }
       case 'lost': {
         const { track, part, from, to, cause } = message
         if (from > to) return this.end('REC_MALFORMED', 'lost: from is above to', { track, part })
+        const refusal = this.#settings.usage.namePart(track, part, now) ?? this.#settings.usage.hole(now)
+        if (refusal !== undefined) return this.end(refusal, undefined, { track, part })
         return this.#declare({ type: 'chunks-lost', session, track, part, from, to, cause, at }, bytes, now, { type: 'durable', of: 'lost', track, part })
       }
-      case 'finish':
+      case 'finish': {
+        const lists = Object.values(message.parts)
+        const refusal = this.#settings.usage.finish(lists.flat().length, lists.length, now)
+        if (refusal !== undefined) return this.end(refusal)
         return this.#declare({ type: 'session-finished', session, parts: message.parts, at }, bytes, now, { type: 'durable', of: 'finish' })
+      }
       case 'report': {
         const refusal = this.#settings.usage.report(now)
         if (refusal !== undefined) return this.end(refusal)
@@ -281,7 +289,7 @@ export class Connection {
       return this.end('REC_HANDLE_TAKEN', `handle ${handle} stands for another part`, { track, part })
     }
     if (!isRecordingType(mimeType)) return this.end('REC_NOT_A_RECORDING', 'the MIME type is not one of a WebM, Matroska or MP4 recording', { track, part })
-    const refusal = this.#settings.usage.openPart(track, part, now)
+    const refusal = this.#settings.usage.namePart(track, part, now)
     if (refusal !== undefined) return this.end(refusal, undefined, { track, part })
     this.#handles.set(handle, { track, part })
     const { session, client } = this.#settings

@@ -8,8 +8,8 @@ import { CLIENT_SILENCE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_MAX_CHUNK_BYTES } from
 export const SESSION_LIMITS = {
   /** A page, its parent page and a phone are 3; each may overlap with the connection that it has lost. */
   maxConnections: 16,
-  /** A line that breaks every few seconds, on three devices; each connection makes up to four records. */
-  connects: { burst: 60, perSecond: 0.5 },
+  /** A line that breaks every two seconds under three devices makes 1.2 a second; each makes up to four records. */
+  connects: { burst: 120, perSecond: 2 },
   /** 3 h of two tracks at 0.8 Mbit/s at once; after that 268 Mbit/s. Padding of pings counts as well. */
   bytes: { burst: 2 * 1024 ** 3, perSecond: 32 * 1024 ** 2 },
   /** 3 h of two tracks in chunks of 1 s are 21,600; after that a hundred times what two tracks make. Each costs a core 0.4 ms. */
@@ -18,6 +18,8 @@ export const SESSION_LIMITS = {
   texts: { burst: 5000, perSecond: 50 },
   /** A page that is hidden and shown again makes two. */
   reports: { burst: 300, perSecond: 1 },
+  /** Once for each client, and again after each reconnect until it is answered; each may list all parts. */
+  finishes: { burst: 60, perSecond: 0.5 },
   /** Recovered parts of three clients, and then more than a recorder begins at worst, one in five seconds for each track. */
   parts: { burst: 1024, perSecond: 0.5 },
   /** Holes become gaps in the status and questions to clients. A recorder leaves few: where it goes on after a reconnect. */

@@ -3,7 +3,7 @@ import type { SessionLimits } from './limits.ts'
 import { TokenBucket, type Rate } from './token-bucket.ts'
 
 /** What is counted by rate. */
-type Counted = 'connects' | 'bytes' | 'records' | 'texts' | 'reports' | 'parts' | 'holes'
+type Counted = 'connects' | 'bytes' | 'records' | 'texts' | 'reports' | 'finishes' | 'parts' | 'holes'
 
 /**
  * What one session uses of this gateway, over all its connections, earlier ones too: a token cannot gain by connecting
@@ -18,13 +18,14 @@ export class SessionUsage {
   constructor(limits: SessionLimits, now: number) {
     this.#limits = limits
     const bucket = (rate: Rate): TokenBucket => new TokenBucket(rate, 2 * limits.maxDelayMs, now)
-    const { connects, bytes, records, texts, reports, parts, holes } = limits
+    const { connects, bytes, records, texts, reports, finishes, parts, holes } = limits
     this.#buckets = {
       connects: bucket(connects),
       bytes: bucket(bytes),
       records: bucket(records),
       texts: bucket(texts),
       reports: bucket(reports),
+      finishes: bucket(finishes),
       parts: bucket(parts),
       holes: bucket(holes),
     }
@@ -51,8 +52,8 @@ export class SessionUsage {
     return this.#spend('reports', 1, now)
   }
 
-  /** A part is opened; one that is known costs nothing. */
-  openPart(track: string, part: string, now: number): WireErrorCode | undefined {
+  /** A part is opened, or something is declared of it; one that is known costs nothing. */
+  namePart(track: string, part: string, now: number): WireErrorCode | undefined {
     if (this.#parts.has(part)) return undefined
     if (this.#parts.size >= this.#limits.maxParts) return 'REC_TOO_MANY_PARTS'
     if (!this.#tracks.has(track) && this.#tracks.size >= this.#limits.maxTracks) return 'REC_TOO_MANY_PARTS'
@@ -63,7 +64,13 @@ export class SessionUsage {
     return undefined
   }
 
-  /** A chunk leaves out others before it, or begins behind what a connection has had. */
+  /** The session is finished with so many parts and tracks. They were opened elsewhere, perhaps, and count no further. */
+  finish(parts: number, tracks: number, now: number): WireErrorCode | undefined {
+    if (parts > this.#limits.maxParts || tracks > this.#limits.maxTracks) return 'REC_TOO_MANY_PARTS'
+    return this.#spend('finishes', 1, now)
+  }
+
+  /** A chunk leaves out others before it, begins behind what a connection has had, or chunks are declared lost. */
   hole(now: number): WireErrorCode | undefined {
     return this.#spend('holes', 1, now)
   }

@@ -26,7 +26,7 @@ test('a bucket refills to its burst, goes into debt and says when that is paid',
 test('given a recorder that uploads three hours of two tracks at once, nothing is delayed or refused', () => {
   const usage = new SessionUsage(SESSION_LIMITS, NOW)
   assert.equal(usage.connect(0, NOW), undefined)
-  for (const track of ['webcam', 'screen']) assert.equal(usage.openPart(track, randomUUID(), NOW), undefined)
+  for (const track of ['webcam', 'screen']) assert.equal(usage.namePart(track, randomUUID(), NOW), undefined)
   for (let chunk = 0; chunk < 2 * 3 * 3600; chunk += 1) {
     // At 1 Gbit/s.
     const now = NOW + chunk
@@ -40,7 +40,7 @@ test('given three clients that each recover 256 parts and report what happened, 
   for (let client = 0; client < 3; client += 1) {
     assert.equal(usage.connect(client, NOW), undefined)
     for (let part = 0; part < 256; part += 1) {
-      assert.equal(usage.openPart('webcam', randomUUID(), NOW), undefined)
+      assert.equal(usage.namePart('webcam', randomUUID(), NOW), undefined)
       for (let frame = 0; frame < 4; frame += 1) assert.equal(usage.receive(300, NOW) ?? usage.text(NOW), undefined)
       assert.equal(usage.hole(NOW), undefined)
     }
@@ -52,8 +52,8 @@ test('given a day of two tracks whose device changes every minute, nothing is re
   const usage = new SessionUsage(SESSION_LIMITS, NOW)
   for (let second = 0; second < 12 * 3600; second += 1) {
     const now = NOW + second * 1000
-    if (second % 60 === 0) for (const track of ['webcam', 'screen']) assert.equal(usage.openPart(track, randomUUID(), now), undefined)
-    if (second % 30 === 0) assert.equal(usage.connect(1, now), undefined)
+    if (second % 60 === 0) for (const track of ['webcam', 'screen']) assert.equal(usage.namePart(track, randomUUID(), now), undefined)
+    for (let client = 0; client < 3; client += 2) assert.equal(usage.connect(client, now), undefined)
     for (let chunk = 0; chunk < 8; chunk += 1) assert.equal(usage.receive(60_000, now) ?? (usage.record(now) === now ? undefined : 'late'), undefined)
     assert.equal(usage.text(now), undefined)
   }
@@ -65,23 +65,23 @@ test('given a token that is used without restraint, each kind of use ends at its
     for (let count = 0; ; count += 1) if (use() !== undefined || count > 1_000_000) return count
   }
   assert.equal(usage.connect(SESSION_LIMITS.maxConnections, NOW), 'REC_TOO_MANY_CONNECTIONS')
-  assert.equal(accepted(() => usage.connect(0, NOW)), 60)
-  assert.equal(accepted(() => usage.openPart('webcam', randomUUID(), NOW)), 1024)
+  assert.equal(accepted(() => usage.connect(0, NOW)), 120)
+  assert.equal(accepted(() => usage.namePart('webcam', randomUUID(), NOW)), 1024)
   assert.equal(accepted(() => usage.report(NOW)), 300)
   assert.equal(accepted(() => usage.hole(NOW)), 2000)
   assert.equal(accepted(() => usage.text(NOW)), 5000)
   assert.ok(accepted(() => usage.receive(1 << 20, NOW)) <= 2048 + 32 * 30 + 1)
   const tracks = new SessionUsage(SESSION_LIMITS, NOW)
-  assert.equal(accepted(() => tracks.openPart(`track-${randomUUID().slice(0, 8)}`, randomUUID(), NOW)), SESSION_LIMITS.maxTracks)
+  assert.equal(accepted(() => tracks.namePart(`track-${randomUUID().slice(0, 8)}`, randomUUID(), NOW)), SESSION_LIMITS.maxTracks)
   const parts = new SessionUsage(SESSION_LIMITS, NOW)
   let now = NOW
-  assert.equal(accepted(() => parts.openPart('webcam', randomUUID(), (now += 2000))), SESSION_LIMITS.maxParts)
-  assert.equal(parts.openPart('webcam', randomUUID(), now + HOUR), 'REC_TOO_MANY_PARTS')
+  assert.equal(accepted(() => parts.namePart('webcam', randomUUID(), (now += 2000))), SESSION_LIMITS.maxParts)
+  assert.equal(parts.namePart('webcam', randomUUID(), now + HOUR), 'REC_TOO_MANY_PARTS')
 })
 
 test('given a known part that is opened again after each reconnect, it counts once', () => {
   const usage = new SessionUsage(SESSION_LIMITS, NOW)
-  for (let i = 0; i < 5000; i += 1) assert.equal(usage.openPart('webcam', WEBCAM.part, NOW), undefined)
+  for (let i = 0; i < 5000; i += 1) assert.equal(usage.namePart('webcam', WEBCAM.part, NOW), undefined)
 })
 
 test('sessions that are gone and have used nothing lately leave memory, others stay', () => {
@@ -146,5 +146,9 @@ test('given chunks that each leave one out, or pings, reports and parts without 
   assert.equal(told((conversation, count) => conversation.sends(0, 2 * count)), 'REC_RATE_LIMITED')
   assert.equal(told((conversation) => conversation.says({ type: 'ping', t: 1 })), 'REC_RATE_LIMITED')
   assert.equal(told((conversation) => conversation.says({ type: 'report', event: 'hidden', at: '2026-03-01T12:00:00Z' })), 'REC_RATE_LIMITED')
+  assert.equal(told((conversation, count) => conversation.says({ type: 'lost', ...WEBCAM, from: 2 * count, to: 2 * count, cause: 'crash' })), 'REC_RATE_LIMITED')
+  assert.equal(told((conversation) => conversation.says({ type: 'close', track: 'webcam', part: randomUUID(), chunks: 1, clean: true })), 'REC_RATE_LIMITED')
+  const many = Array.from({ length: SESSION_LIMITS.maxParts + 1 }, () => randomUUID())
+  assert.equal(told((conversation) => conversation.says({ type: 'finish', parts: { webcam: many } })), 'REC_TOO_MANY_PARTS')
   assert.equal(told((conversation, count) => conversation.says(openMessage(1 + count, { track: 'webcam', part: randomUUID() }))), 'REC_RATE_LIMITED')
 })
