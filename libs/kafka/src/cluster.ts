@@ -27,7 +27,8 @@ export class Cluster {
   readonly #wanted = new Set<string>()
   readonly #leaders = new Leaders()
   #addresses = new Map<number, { host: string; port: number }>()
-  #refreshing: Promise<void> | undefined
+  /** `topics`: how many were wanted when it began; none is ever unwanted. */
+  #refreshing: { done: Promise<void>; topics: number } | undefined
   #refreshedAt = -Infinity
   #closed = false
 
@@ -56,13 +57,19 @@ export class Cluster {
     return this.#leaders.leaderEpoch(topic, partition)
   }
 
-  /** Asks the cluster for brokers and leaders; calls at the same time share one request. */
+  /** Asks the cluster for brokers and leaders; calls at the same time share one request, if it asks for all topics wanted by now. */
   refresh(): Promise<void> {
-    this.#refreshing ??= this.#refresh().finally(() => {
+    const wanted = this.#wanted.size
+    if (this.#refreshing !== undefined) {
+      const { done, topics } = this.#refreshing
+      return topics === wanted ? done : done.catch(() => {}).then(() => this.refresh())
+    }
+    const done = this.#refresh().finally(() => {
       this.#refreshing = undefined
       this.#refreshedAt = performance.now()
     })
-    return this.#refreshing
+    this.#refreshing = { done, topics: wanted }
+    return done
   }
 
   async #refresh(): Promise<void> {

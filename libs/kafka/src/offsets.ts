@@ -157,8 +157,10 @@ export async function awaitTopics(cluster: Cluster, topics: readonly string[], s
   }
 }
 
-/** The partition count that all topics have; throws KAFKA_PARTITION_COUNTS when they differ. */
+/** The partition count that all topics have; throws KAFKA_PARTITION_COUNTS when they differ, KAFKA_BROKER when one is not known. */
 export function onePartitionCount(cluster: Cluster, topics: readonly string[]): number {
+  const unknown = topics.filter((topic) => cluster.partitionCount(topic) === undefined)
+  if (unknown.length > 0) throw new KafkaError('KAFKA_BROKER', `Kafka does not know ${unknown.join(', ')} yet`)
   const counts = topics.map((topic) => cluster.partitionCount(topic) ?? 0)
   const [first = 0] = counts
   if (counts.every((count) => count === first)) return first

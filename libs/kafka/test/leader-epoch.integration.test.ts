@@ -34,6 +34,18 @@ test('a broker says where an epoch ends, and refuses questions for a leader of a
   await cluster.close()
 })
 
+test('metadata that is asked for while other topics are asked for is that of all topics wanted', async () => {
+  const [first = '', second = ''] = await makeTopics(kafka(), ['early', 'late'], 2)
+  const cluster = new Cluster(kafka())
+  cluster.want([first])
+  const early = cluster.refresh()
+  cluster.want([second])
+  await cluster.refresh()
+  assert.deepEqual([cluster.partitionCount(first), cluster.partitionCount(second)], [2, 2])
+  await early
+  await cluster.close()
+})
+
 test('a topic that is deleted and made anew has the leaders of the new one', async () => {
   const [topic = ''] = await makeTopics(kafka(), ['anew'], 2)
   const cluster = new Cluster(kafka())

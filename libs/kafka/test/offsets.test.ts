@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cluster } from '../src/cluster.ts'
-import { committedOffsets, listOffsets } from '../src/offsets.ts'
+import { committedOffsets, listOffsets, onePartitionCount } from '../src/offsets.ts'
 
 const wanted = [0, 1].map((partition) => ({ topic: 'chunks', partition }))
 const answer = (...partitions: [partition: number, offset: number, errorCode?: number][]) => ({
@@ -33,4 +33,13 @@ test('offsets are asked for again until every partition has one, and none is tak
   const cluster = answering(answer([2, 4], [0, 7]), answer([1, 5], [1, 9]), answer([1, 6, 78]), answer([0, 99], [1, 8]))
   const found = await listOffsets(cluster, wanted, 'latest', new AbortController().signal)
   assert.deepEqual(found.map(({ partition, offset }) => [partition, offset]), [[0, 7n], [1, 8n]])
+})
+
+test('a topic that is not known yet has no partition count, neither none nor another one', () => {
+  const counts = new Map([['a', 12], ['b', 12], ['c', 6]])
+  const cluster = { partitionCount: (topic: string) => counts.get(topic) } as unknown as Cluster
+  assert.equal(onePartitionCount(cluster, ['a', 'b']), 12)
+  assert.throws(() => onePartitionCount(cluster, ['a', 'c']), { code: 'KAFKA_PARTITION_COUNTS' })
+  assert.throws(() => onePartitionCount(cluster, ['a', 'unknown']), { code: 'KAFKA_BROKER' })
+  assert.throws(() => onePartitionCount(cluster, ['unknown']), { code: 'KAFKA_BROKER' })
 })
