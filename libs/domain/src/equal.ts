@@ -3,13 +3,23 @@ export function isEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Array.isArray(a) !== Array.isArray(b)) return false
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, i) => isEqual(one, b[i]))
+  if (Array.isArray(a) && Array.isArray(b)) return areEqual(a, b)
   let keys = 0
   for (const key in a) {
-    if (!Object.hasOwn(b, key) || !isEqual((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])) return false
+    const one = (a as Record<string, unknown>)[key]
+    const other = (b as Record<string, unknown>)[key]
+    // Most values are the same text or number: whole states are compared with this.
+    if ((one !== other || one === undefined) && !(Object.hasOwn(b, key) && isEqual(one, other))) return false
     keys++
   }
-  return keys === Object.keys(b).length
+  for (const _ in b) keys--
+  return keys === 0
+}
+
+function areEqual(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (!isEqual(a[i], b[i])) return false
+  return true
 }
 
 /**

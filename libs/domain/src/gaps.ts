@@ -1,6 +1,6 @@
 import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
 import { isEqual } from './equal.ts'
-import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsOf, type KnownPart } from './parts.ts'
+import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsByTrack, type KnownPart, type PlacedPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
 import { endOf, intersectRanges, subtractRanges, toRanges, type Ranges } from './ranges.ts'
 import { remembered } from './remembered.ts'
@@ -19,15 +19,32 @@ type PartGap = Omit<Gap, 'track' | 'part'>
 export function currentGaps(state: SessionState, now: number, writtenTo: number): GapState[] {
   const awaited = awaitedOf(state, now, writtenTo)
   const cause = givenUpCause(state)
-  const gaps: Gap[] = []
-  for (const { track, part } of partsOf(state)) {
-    for (const gap of gapsOf(part, awaited, cause)) gaps.push({ track, part: part.part, ...gap })
-  }
-  gaps.push(...unrecordedGaps(state))
+  const gaps = partsByTrack(state).flatMap((parts) => gapsOfTrack(parts, awaited, cause))
+  for (const gap of unrecordedGaps(state)) gaps.push(gap)
   const known = byKindAndPart(state.gaps)
   const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
   return isEqual(dated, state.gaps) ? state.gaps : dated
 }
+
+function gapsOfTrack(parts: readonly PlacedPart[], awaited: Awaited, givenUpCause: string): readonly Gap[] {
+  const known = gapsOfTracks.get(parts)
+  if (known !== undefined && known.awaited === awaited && known.givenUpCause === givenUpCause) return known.gaps
+  const gaps: Gap[] = []
+  for (const { track, part } of parts) {
+    for (const gap of gapsOf(part, awaited, givenUpCause)) gaps.push({ track, part: part.part, ...gap })
+  }
+  gapsOfTracks.set(parts, { awaited, givenUpCause, gaps })
+  return gaps
+}
+
+interface FoundGaps<G> {
+  readonly awaited: Awaited
+  readonly givenUpCause: string
+  readonly gaps: readonly G[]
+}
+/** What was found last of each track and each part: most of them ended long ago, and their gaps with them. */
+const gapsOfTracks = new WeakMap<readonly PlacedPart[], FoundGaps<Gap>>()
+const gapsOfParts = new WeakMap<KnownPart, FoundGaps<PartGap>>()
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
 export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): readonly PartGap[] {
@@ -37,9 +54,6 @@ export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string):
   gapsOfParts.set(part, { awaited, givenUpCause, gaps })
   return gaps
 }
-
-/** What was found last of each part: most of them ended long ago, and their gaps with them. */
-const gapsOfParts = new WeakMap<KnownPart, { readonly awaited: Awaited; readonly givenUpCause: string; readonly gaps: readonly PartGap[] }>()
 
 function findGaps(part: KnownPart, awaited: Awaited, givenUpCause: string): PartGap[] {
   if (part.rejected !== null) {

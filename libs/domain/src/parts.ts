@@ -29,11 +29,16 @@ export function partsOf({ tracks, parked = NOTHING_PARKED }: Pick<SessionState, 
   // Several rules ask for one state.
   const known = partsOfTracks.get(tracks)
   if (known !== undefined && known.parked === parked) return known.parts
-  const parts = Object.keys(tracks)
-    .sort()
-    .flatMap((track) => partsOfTrack(track, filesOf({ tracks }, track), parked))
+  const parts = partsByTrack({ tracks, parked }).flat()
   partsOfTracks.set(tracks, { parked, parts })
   return parts
+}
+
+/** The same, track by track; the list of a track that nothing changed is the very same one. */
+export function partsByTrack({ tracks, parked = NOTHING_PARKED }: Pick<SessionState, 'tracks' | 'parked'>): (readonly PlacedPart[])[] {
+  return Object.keys(tracks)
+    .sort()
+    .map((track) => partsOfTrack(track, filesOf({ tracks }, track), parked))
 }
 
 type Parked = NonNullable<SessionState['parked']>

@@ -1,6 +1,6 @@
 import type { FileState, GapState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
-import { knownChunks, partsOf, type KnownPart, type PlacedPart } from './parts.ts'
+import { knownChunks, partsByTrack, type KnownPart, type PlacedPart } from './parts.ts'
 import { remembered } from './remembered.ts'
 import { filesOf } from './session.ts'
 import { explainsGap } from './reports.ts'
@@ -21,7 +21,10 @@ const REPORT_TOLERANCE_MS = 2000
 export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'parked' | 'reports' | 'gaps'>): Gap[] {
   const causes = causesOf(state.gaps)
   const gaps: Gap[] = []
-  for (const [track, placed] of placesOf(state)) {
+  for (const parts of partsByTrack(state)) {
+    const track = parts[0]?.track
+    if (track === undefined) continue
+    const placed = placesOf(parts, filesOf(state, track))
     let before: Placed | undefined
     for (const next of placed) {
       if (before !== undefined && before.part.part !== next.part.part) gaps.push(...between(state, causes, track, before, next))
@@ -46,32 +49,27 @@ interface Placed {
   endedAt: number
 }
 
-/** A part that goes on in a later file has a place in both. */
-function placesIn(file: FileState, known: ReadonlyMap<string, KnownPart>): Placed[] {
-  if (file.startedAt === null) return []
-  const zero = epochMs(file.startedAt)
-  return file.parts.flatMap(({ part: id, startMs, endMs }) => {
-    const part = known.get(id)
-    return part === undefined || startMs === null || endMs === null ? [] : [{ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs }]
-  })
-}
-
-/** Each track's places by the clock. */
-function placesOf(state: Pick<SessionState, 'tracks' | 'parked'>): ReadonlyMap<string, readonly Placed[]> {
-  const parts = partsOf(state)
+/** The places of a track's parts by the clock. A part that goes on in a later file has a place in both. */
+function placesOf(parts: readonly PlacedPart[], files: readonly FileState[]): readonly Placed[] {
   const known = placesOfParts.get(parts)
   if (known !== undefined) return known
-  const places = new Map(
-    Array.from(Map.groupBy(parts, ({ track }) => track), ([track, own]) => {
-      const byId = new Map(own.map(({ part }) => [part.part, part]))
-      return [track, filesOf(state, track).flatMap((file) => placesIn(file, byId)).sort((a, b) => a.startedAt - b.startedAt)]
-    }),
-  )
+  const byId = new Map(parts.map(({ part }) => [part.part, part]))
+  const places: Placed[] = []
+  for (const file of files) {
+    if (file.startedAt === null) continue
+    const zero = epochMs(file.startedAt)
+    for (const { part: id, startMs, endMs } of file.parts) {
+      const part = byId.get(id)
+      if (part !== undefined && startMs !== null && endMs !== null) places.push({ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs })
+    }
+  }
+  places.sort((a, b) => a.startedAt - b.startedAt)
   placesOfParts.set(parts, places)
   return places
 }
 
-const placesOfParts = new WeakMap<readonly PlacedPart[], ReadonlyMap<string, readonly Placed[]>>()
+/** A track's list of parts is another one whenever one of its files is. */
+const placesOfParts = new WeakMap<readonly PlacedPart[], readonly Placed[]>()
 
 function between(state: Pick<SessionState, 'reports'>, causes: ReadonlyMap<string, string | null>, track: string, before: Placed, next: Placed): Gap[] {
   const lengthMs = next.startedAt - before.endedAt
