@@ -33,7 +33,10 @@ export const Decoder = requireKafkajs('kafkajs/src/protocol/decoder') as new (by
   readArray<T>(read: (decoder: InstanceType<typeof Decoder>) => T): T[]
 }
 
-export type ApiName = 'Produce' | 'Fetch' | 'ListOffsets' | 'Metadata' | 'GroupCoordinator' | 'JoinGroup' | 'SyncGroup' | 'Heartbeat' | 'LeaveGroup' | 'OffsetCommit' | 'OffsetFetch' | 'OffsetForLeaderEpoch' | 'DeleteRecords'
+export type ApiName =
+  | 'Produce'
+  | 'InitProducerId'
+  | 'Fetch' | 'ListOffsets' | 'Metadata' | 'GroupCoordinator' | 'JoinGroup' | 'SyncGroup' | 'Heartbeat' | 'LeaveGroup' | 'OffsetCommit' | 'OffsetFetch' | 'OffsetForLeaderEpoch' | 'DeleteRecords'
 
 export interface RawRecord {
   offset: string

@@ -12,6 +12,7 @@ function make() {
     batchBytes: meter.createHistogram('longtake.kafka.producer.batch.size', { unit: 'By', description: 'bytes of acknowledged batches' }),
     batchRecords: meter.createHistogram('longtake.kafka.producer.batch.records', { unit: '{record}', description: 'records of acknowledged batches' }),
     sendRetries: meter.createCounter('longtake.kafka.producer.retries', { unit: '{batch}', description: 'batches sent again' }),
+    producerEpochs: meter.createCounter('longtake.kafka.producer.epochs', { unit: '{epoch}', description: 'new epochs of partitions because the broker rejected a sequence' }),
     handlerRetries: meter.createCounter('longtake.kafka.consumer.retries', { unit: '{record}', description: 'records given to a failing handler again' }),
     parked: meter.createCounter('longtake.parked', { unit: '{record}', description: 'records set aside with a reason' }),
     lag: meter.createGauge('longtake.kafka.consumer.lag', { unit: '{record}', description: 'records behind the end, over all partitions of this member' }),

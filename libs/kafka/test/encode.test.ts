@@ -14,7 +14,9 @@ const record = fc.record({
   // Of equal length as text, for that is how kafkajs compares them; days apart, so that differences exceed 32 bits.
   timestamp: fc.integer({ min: 1_600_000_000_000, max: 1_900_000_000_000 }),
 })
-const batches = fc.uniqueArray(fc.record({ topic: fc.constantFrom('recordings.chunks', 'recordings.events'), partition: fc.nat({ max: 50 }), records: fc.array(record, { minLength: 1, maxLength: 5 }) }), {
+// kafkajs takes id and epoch from the request, the sequence from each partition.
+const identity = fc.record({ producerId: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }), epoch: fc.nat({ max: 0x7fff }) })
+const batches = fc.uniqueArray(fc.record({ topic: fc.constantFrom('recordings.chunks', 'recordings.events'), partition: fc.nat({ max: 50 }), firstSequence: fc.nat(), records: fc.array(record, { minLength: 1, maxLength: 5 }) }), {
   minLength: 1,
   maxLength: 6,
   selector: ({ topic, partition }) => `${topic}/${partition}`,
@@ -22,16 +24,17 @@ const batches = fc.uniqueArray(fc.record({ topic: fc.constantFrom('recordings.ch
 
 test('a Produce request is to the byte what kafkajs makes of it', async () => {
   await fc.assert(
-    fc.asyncProperty(batches, async (given) => {
+    fc.asyncProperty(identity, batches, async ({ producerId, epoch }, given) => {
       const topicData = [...Map.groupBy(given, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
         topic,
-        partitions: ofTopic.map(({ partition, records }) => ({
+        partitions: ofTopic.map(({ partition, firstSequence, records }) => ({
           partition,
+          firstSequence,
           messages: records.map(({ value, timestamp, headers = {}, ...rest }) => ({ ...rest, headers, value: value === null ? null : Buffer.from(value), timestamp: String(timestamp) })),
         })),
       }))
-      const expected = await kafkajsRequest({ acks: -1, timeout: 10_000, topicData }).encode()
-      const encoded = encodeProduce(given, 10_000, 0)
+      const expected = await kafkajsRequest({ acks: -1, timeout: 10_000, producerId: producerId.toString(), producerEpoch: epoch, topicData }).encode()
+      const encoded = encodeProduce(given.map(({ firstSequence: first, ...batch }) => ({ ...batch, sequence: { producerId, epoch, first } })), 10_000)
       assert.deepEqual(encoded, Buffer.from(expected.buffer))
     }),
   )
@@ -42,7 +45,7 @@ test('the bytes that a batch is planned with are never fewer than it takes', () 
     fc.property(fc.array(record, { minLength: 1, maxLength: 10 }), (records) => {
       const planned = records.reduce((sum, each) => sum + recordBytes(each), BATCH_OVERHEAD)
       const outside = 2 + 2 + 4 + 4 + 2 + 't'.length + 4 + 8
-      assert.ok(encodeProduce([{ topic: 't', partition: 0, records }], 1, 0).length - outside <= planned)
+      assert.ok(encodeProduce([{ topic: 't', partition: 0, sequence: { producerId: 0n, epoch: 0, first: 0 }, records }], 1).length - outside <= planned)
     }),
   )
 })

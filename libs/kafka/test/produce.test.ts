@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import type { Cluster } from '../src/cluster.ts'
 import { produce, type Outcome } from '../src/producer/produce.ts'
 
-const batches = [0, 1].map((partition) => ({ topic: 'chunks', partition, records: [{ key: 's', value: Buffer.from('v') }] }))
+const batches = [0, 1].map((partition) => ({
+  topic: 'chunks',
+  partition,
+  sequence: { producerId: 1n, epoch: 0, first: 0 },
+  records: [{ key: 's', value: Buffer.from('v'), timestamp: 0 }],
+}))
 
 async function outcomes(...partitions: [partition: number, baseOffset: number, errorCode?: number][]): Promise<Outcome[]> {
   const answered = partitions.map(([partition, baseOffset, errorCode = 0]) => ({ partition, errorCode, baseOffset: String(baseOffset) }))

@@ -7,11 +7,23 @@ const LENGTH_FROM = 12
 const CRC_AT = 17
 const CRC_FROM = 21
 
+/** A record with its time, so that a batch that is sent again is the same to the byte. */
+export type TimedRecord = RecordContent & { readonly timestamp: number }
+
+/** By which the broker recognizes a batch that it has taken already, and misses one that it has not (KIP-98). */
+export interface BatchSequence {
+  readonly producerId: bigint
+  readonly epoch: number
+  /** Of the first record; those behind it count on. */
+  readonly first: number
+}
+
 /** The records for one partition. */
 export interface Batch {
   readonly topic: string
   readonly partition: number
-  readonly records: readonly RecordContent[]
+  readonly sequence: BatchSequence
+  readonly records: readonly TimedRecord[]
 }
 
 interface SizedRecord {
@@ -26,10 +38,10 @@ interface SizedRecord {
  * The body of a Produce request, version 3 to 8, in one buffer of its final size: each value is copied once. kafkajs
  * copies it again and again on the way into growing buffers, which costs more than all the rest of sending.
  */
-export function encodeProduce(batches: readonly Batch[], timeoutMs: number, now: number): Buffer {
+export function encodeProduce(batches: readonly Batch[], timeoutMs: number): Buffer {
   const topics = [...Map.groupBy(batches, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
     topic,
-    partitions: ofTopic.map(({ partition, records }) => ({ partition, ...sizeBatch(records, now) })),
+    partitions: ofTopic.map(({ partition, sequence, records }) => ({ partition, sequence, ...sizeBatch(records) })),
   }))
   const bytes = topics.reduce((sum, { topic, partitions }) => sum + 2 + Buffer.byteLength(topic) + 4 + partitions.reduce((all, batch) => all + 8 + batch.bytes, 0), 2 + 2 + 4 + 4)
   const buffer = Buffer.allocUnsafe(bytes)
@@ -53,14 +65,15 @@ export function encodeProduce(batches: readonly Batch[], timeoutMs: number, now:
 }
 
 interface SizedBatch {
+  readonly sequence: BatchSequence
   readonly records: readonly SizedRecord[]
   readonly firstTimestamp: number
   readonly maxTimestamp: number
   readonly bytes: number
 }
 
-function sizeBatch(records: readonly RecordContent[], now: number): SizedBatch {
-  const timestamps = records.map(({ timestamp }) => timestamp ?? now)
+function sizeBatch(records: readonly TimedRecord[]): Omit<SizedBatch, 'sequence'> {
+  const timestamps = records.map(({ timestamp }) => timestamp)
   const firstTimestamp = Math.min(...timestamps)
   let bytes = BATCH_HEADER
   const sized = records.map((record, offsetDelta) => {
@@ -76,8 +89,8 @@ function sizeBatch(records: readonly RecordContent[], now: number): SizedBatch {
   return { records: sized, firstTimestamp, maxTimestamp: Math.max(...timestamps), bytes }
 }
 
-/** A record batch of format 2, not compressed, of a producer without an id. */
-function writeBatch(buffer: Buffer, { records, firstTimestamp, maxTimestamp, bytes }: SizedBatch): void {
+/** A record batch of format 2, not compressed, outside of transactions. */
+function writeBatch(buffer: Buffer, { sequence, records, firstTimestamp, maxTimestamp, bytes }: SizedBatch): void {
   let at = 0
   at = buffer.writeBigInt64BE(0n, at) // base offset: the broker's affair
   at = buffer.writeInt32BE(bytes - LENGTH_FROM, at)
@@ -88,9 +101,9 @@ function writeBatch(buffer: Buffer, { records, firstTimestamp, maxTimestamp, byt
   at = buffer.writeInt32BE(records.length - 1, at)
   at = buffer.writeBigInt64BE(BigInt(firstTimestamp), at)
   at = buffer.writeBigInt64BE(BigInt(maxTimestamp), at)
-  at = buffer.writeBigInt64BE(-1n, at)
-  at = buffer.writeInt16BE(0, at)
-  at = buffer.writeInt32BE(0, at)
+  at = buffer.writeBigInt64BE(sequence.producerId, at)
+  at = buffer.writeInt16BE(sequence.epoch, at)
+  at = buffer.writeInt32BE(sequence.first, at)
   at = buffer.writeInt32BE(records.length, at)
   records.forEach(({ record, headers, timestampDelta, bodyBytes }, offsetDelta) => {
     at = writeVarint(buffer, bodyBytes, at)

@@ -13,7 +13,7 @@ interface ProduceResponse {
 export async function produce(cluster: Cluster, nodeId: number, batches: readonly Batch[], timeoutMs: number): Promise<Outcome[]> {
   let response: ProduceResponse
   try {
-    const body = encodeProduce(batches, timeoutMs, Date.now())
+    const body = encodeProduce(batches, timeoutMs)
     response = await cluster.raw<ProduceResponse>(nodeId, 'Produce', { acks: -1, timeout: timeoutMs, topicData: [] }, { body })
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error(String(cause))

@@ -1,15 +1,18 @@
 import { MAX_MESSAGE_BYTES, TOPICS } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
-import { Cluster, isStaleMetadata } from '../cluster.ts'
-import { KafkaError, RETRIABLE_AFTER_ALL, toKafkaError } from '../errors.ts'
-import { createErrorFromCode, type KafkaConfig } from '../kafkajs.ts'
+import { Cluster } from '../cluster.ts'
+import { KafkaError, toKafkaError } from '../errors.ts'
+import type { KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
+import { listOffsets } from '../offsets.ts'
 import { PARKING_BYTES } from '../parked.ts'
 import { recordBytes, type OutgoingRecord } from '../record.ts'
 import { failSpan, injectTrace } from '../trace.ts'
 import { Lane, type Parcel } from './lane.ts'
 import type { Batch } from './encode.ts'
 import { produce, type Outcome } from './produce.ts'
+import { initProducerId } from './producer-id.ts'
+import { settle } from './settle.ts'
 
 export interface ProducerOptions {
   kafka: KafkaConfig
@@ -33,6 +36,8 @@ type LaneState = 'idle' | 'offered' | 'under-way' | 'waiting'
 interface LaneEntry {
   readonly lane: Lane
   state: LaneState
+  /** The id that the lane had last. */
+  producerId?: bigint
 }
 
 interface SentBatch extends Batch {
@@ -51,6 +56,7 @@ export class Producer implements AsyncDisposable {
   readonly #pumping = new Set<number>()
   readonly #unsettled = new Set<Promise<unknown>>()
   readonly #closing = new AbortController()
+  #producerId: Promise<bigint> | undefined
   #bufferedBytes = 0
 
   constructor({ kafka, ...options }: ProducerOptions) {
@@ -102,7 +108,8 @@ export class Producer implements AsyncDisposable {
   /**
    * Resolves with the record's offset once all in-sync replicas have it, and only then. Rejects with a
    * {@link KafkaError}; after KAFKA_DELIVERY_TIMEOUT or KAFKA_CLOSED the record may be in the log all the same.
-   * Records of one partition reach it in the order of the calls; a retry may repeat some.
+   * Records of one partition reach it in the order of the calls; retries repeat none (KIP-98). In the one case that
+   * the broker no longer knows where a batch is, `offset` is one at or behind the record's.
    */
   send(record: OutgoingRecord, options: { deliveryTimeoutMs?: number } = {}): Promise<{ offset: bigint }> {
     const bytes = recordBytes(record)
@@ -156,7 +163,7 @@ export class Producer implements AsyncDisposable {
     this.#bufferedBytes += bytes
     queuedBytes.add(bytes, labels)
     const parcel: Parcel = {
-      record: { ...record, headers },
+      record: { ...record, headers, timestamp: record.timestamp ?? Date.now() },
       bytes,
       sentAt,
       deadline: sentAt + timeoutMs,
@@ -201,11 +208,42 @@ export class Producer implements AsyncDisposable {
       void this.#retryLater(entry, true)
       return
     }
+    if (!lane.identified) {
+      void this.#identify(entry, leader)
+      return
+    }
     entry.state = 'offered'
     const offered = this.#offered.get(leader)
     if (offered === undefined) this.#offered.set(leader, new Set([entry]))
     else offered.add(entry)
     this.#pumpSoon(leader)
+  }
+
+  /** All lanes share an id; one whose id can no longer be used gets another. */
+  async #identify(entry: LaneEntry, nodeId: number): Promise<void> {
+    const { lane } = entry
+    entry.state = 'waiting'
+    try {
+      let asked = (this.#producerId ??= initProducerId(this.#cluster, nodeId))
+      if ((await asked) === entry.producerId) {
+        if (this.#producerId === asked) this.#producerId = initProducerId(this.#cluster, nodeId)
+        asked = this.#producerId
+      }
+      entry.producerId = await asked
+      lane.identify(entry.producerId)
+    } catch (cause) {
+      this.#producerId = undefined
+      const error = toKafkaError(cause, 'asking for a producer id')
+      if (error.retryable) {
+        lane.failed(error, performance.now())
+        void this.#retryLater(entry, true)
+      } else {
+        lane.abandon(error)
+        entry.state = 'idle'
+      }
+      return
+    }
+    this.#continue(entry)
   }
 
   // At the end of the tick, so that all its records share a request.
@@ -232,9 +270,14 @@ export class Producer implements AsyncDisposable {
           entry.state = 'idle'
           continue
         }
+        if (!lane.identified) {
+          this.#offer(entry)
+          continue
+        }
         entry.state = 'under-way'
-        const { parcels, bytes } = lane.take(this.#options.maxBatchBytes)
-        batches.push({ entry, topic: lane.topic, partition: lane.partition, records: parcels.map(({ record }) => record), bytes })
+        const { parcels, bytes, sequence } = lane.take(this.#options.maxBatchBytes)
+        const records = parcels.map(({ record }) => record)
+        batches.push({ entry, topic: lane.topic, partition: lane.partition, sequence, records, bytes })
         total += bytes
       }
       if (batches.length > 0) void this.#send(nodeId, batches)
@@ -249,27 +292,61 @@ export class Producer implements AsyncDisposable {
     this.#pumpSoon(nodeId)
   }
 
-  #settle({ entry, topic, records, bytes }: SentBatch, outcome: Outcome): void {
+  #settle({ entry, topic, partition, records, bytes }: SentBatch, outcome: Outcome): void {
     const { lane } = entry
-    if ('offset' in outcome) {
-      const { batchBytes, batchRecords } = instruments()
-      batchBytes.record(bytes, { topic })
-      batchRecords.record(records.length, { topic })
-      lane.acknowledged(outcome.offset)
-    } else {
-      const error = 'code' in outcome ? createErrorFromCode(outcome.code) : outcome.error
-      const verdict = judge(error)
-      if (verdict === 'retry') {
+    const { log } = this.#cluster
+    const step = settle(lane, outcome, performance.now())
+    switch (step.next) {
+      case 'next-batch':
+        if ('offset' in outcome) {
+          const { batchBytes, batchRecords } = instruments()
+          batchBytes.record(bytes, { topic })
+          batchRecords.record(records.length, { topic })
+        }
+        this.#continue(entry)
+        return
+      case 'retry': {
+        const { error } = step
         instruments().sendRetries.add(1, { topic })
-        lane.failed(error, performance.now())
-        if (lane.failures % 10 === 3) this.#cluster.log.warn({ topic, partition: lane.partition, failures: lane.failures, error }, 'Kafka did not take a batch; it is sent again')
-        void this.#retryLater(entry, isStaleMetadata(error))
+        const { failures } = lane
+        if (failures % 10 === 3) log.warn({ topic, partition, failures, error }, 'batch not acknowledged, sending it again')
+        void this.#retryLater(entry, step.refresh)
         return
       }
-      if (verdict === 'refuse-all') lane.refusedAll(toKafkaError(error, `sending to ${topic}`))
-      else lane.refused(new KafkaError(verdict, `${topic} refused a record: ${error.message}`, { cause: error }))
+      case 'restarted': {
+        const { error, mayRepeat } = step
+        instruments().producerEpochs.add(1, { topic })
+        const fields = { topic, partition, records: records.length, mayRepeat, error }
+        log.warn(fields, 'producer sequence rejected, starting a new epoch')
+        void this.#retryLater(entry, true)
+        return
+      }
+      case 'locate':
+        log.warn({ topic, partition, error: step.error }, 'batch is in the log at an unknown offset, using its end')
+        void this.#locate(entry)
     }
-    if (lane.empty) entry.state = 'idle'
+  }
+
+  /** For callers that wait until a reader has come to their record: the end of the log lies behind it. */
+  async #locate(entry: LaneEntry): Promise<void> {
+    const { lane } = entry
+    const { topic, partition } = lane
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#ackTimeoutMs)])
+      const [end] = await listOffsets(this.#cluster, [{ topic, partition }], 'latest', signal)
+      if (end === undefined || end.offset === 0n) {
+        throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `${topic}/${partition} is empty`)
+      }
+      lane.acknowledgedUpTo(end.offset - 1n)
+      this.#continue(entry)
+    } catch (error) {
+      lane.failed(error, performance.now())
+      void this.#retryLater(entry, true)
+    }
+  }
+
+  #continue(entry: LaneEntry): void {
+    if (entry.lane.empty) entry.state = 'idle'
     else this.#offer(entry)
   }
 
@@ -283,8 +360,7 @@ export class Producer implements AsyncDisposable {
       lane.lastError = error
     }
     lane.expire(performance.now())
-    if (lane.empty) entry.state = 'idle'
-    else this.#offer(entry)
+    this.#continue(entry)
   }
 }
 
@@ -292,17 +368,3 @@ export const createProducer = (options: ProducerOptions): Producer => new Produc
 
 const noop = () => {}
 const closedError = () => new KafkaError('KAFKA_CLOSED', 'the producer is closed')
-
-function judge(error: Error & { type?: string; retriable?: boolean }): 'retry' | 'refuse-all' | 'KAFKA_RECORD_TOO_LARGE' | 'KAFKA_RECORD_INVALID' {
-  switch (error.type) {
-    case 'MESSAGE_TOO_LARGE':
-    case 'RECORD_LIST_TOO_LARGE':
-      return 'KAFKA_RECORD_TOO_LARGE'
-    case 'INVALID_RECORD':
-    case 'INVALID_TIMESTAMP':
-      return 'KAFKA_RECORD_INVALID'
-    default:
-      // Without a type it is not the broker's word: a connection, or a fault of ours that must not lose the record.
-      return error.type === undefined || error.retriable === true || RETRIABLE_AFTER_ALL.has(error.type) ? 'retry' : 'refuse-all'
-  }
-}

@@ -1,0 +1,18 @@
+import type { Cluster } from '../cluster.ts'
+import { KafkaError } from '../errors.ts'
+import { createErrorFromCode } from '../kafkajs.ts'
+
+interface InitProducerIdResponse {
+  errorCode: number
+  producerId: string
+}
+
+/** Asks the cluster for an id that no other producer has (InitProducerId, KIP-98); any broker hands them out. */
+export async function initProducerId(cluster: Cluster, nodeId: number): Promise<bigint> {
+  const args = { transactionalId: null, transactionTimeout: 0 }
+  const { errorCode, producerId } = await cluster.raw<InitProducerIdResponse>(nodeId, 'InitProducerId', args)
+  if (errorCode !== 0) throw createErrorFromCode(errorCode)
+  const id = BigInt(producerId)
+  if (id < 0n) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker hands out ${id} as a producer id`)
+  return id
+}
