@@ -16,6 +16,8 @@ export const TimedRange = Type.Object({
   to: Seq,
   startMs: Type.Union([Ms, Type.Null()]),
   endMs: Type.Union([Ms, Type.Null()]),
+  /** Why it cannot be played, where that is known from the content itself and not from a hole beside it. */
+  cause: Type.Optional(Type.String({ maxLength: 64 })),
 })
 export type TimedRange = Static<typeof TimedRange>
 

@@ -96,11 +96,12 @@ function undecodableGaps(part: KnownPart, lost: readonly PartGap[], awaited: Awa
   const holes = holesOf(part)
   const begins = awaited === 'all' && part.startMs === null && part.closed === null
   const awaitsBeginning = begins || (lost[0]?.from === 0 && lost[0].state === 'open')
-  return part.undecodable.flatMap(({ from, to, startMs, endMs }) =>
+  return part.undecodable.flatMap(({ from, to, startMs, endMs, cause: known }) =>
     subtractRanges([[from, to]], holes).map(([first, last]): PartGap => {
       const beside = spansTouching(lost, first - 1, last + 1)
-      const isOpen = awaitsBeginning || beside.some((hole) => hole.state === 'open')
-      const cause = isOpen ? null : (beside[0]?.cause ?? 'broken-content')
+      // What is wrong with the content itself is mended by no hole that is filled.
+      const isOpen = awaitsBeginning || (known === undefined && beside.some((hole) => hole.state === 'open'))
+      const cause = isOpen ? null : (known ?? beside[0]?.cause ?? 'broken-content')
       return { from: first, to: last, startMs, endMs, kind: 'undecodable', state: isOpen ? 'open' : 'confirmed', cause }
     }),
   )

@@ -110,8 +110,10 @@ function settles(part: KnownPart, awaited: Exclude<Awaited, 'nothing'>): boolean
 
 /** Whether every chunk of the part, up to a declared and credible last one, is stored and playable. */
 export const isWhole: (part: KnownPart) => boolean = remembered((part) => {
-  const { rejected, closed, undecodable } = part
+  const { rejected, closed, undecodable, stored, startMs } = part
   if (rejected !== null || closed === null || !closed.clean) return false
+  // Chunks without a single frame are no recording.
+  if (stored.length > 0 && startMs === null) return false
   return closed.chunks === knownChunks(part) && holesOf(part).length === 0 && undecodable.length === 0
 })
 

@@ -89,7 +89,10 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   checkTracks(file, parts, findings)
   const places = placesByIdentity(file.frames)
   const beginning = Date.parse(parts[0]?.startedAt ?? '')
-  const placed = parts.map((part) => ({ ...part, shift: shiftOf(part.recorded.frames, file.frames, places, Date.parse(part.startedAt) - beginning) }))
+  const placed = parts.map((given) => {
+    const part = { ...given, recorded: recordingsInARow(given, file, places, findings) }
+    return { ...part, shift: shiftOf(part.recorded.frames, file.frames, places, Date.parse(part.startedAt) - beginning) }
+  })
   const ordered = inFileOrder(placed, places, findings)
   const expected = ordered.flatMap(({ part, recorded, shift }) =>
     recorded.frames.map((source): ExpectedFrame => ({ identity: source.identity, timeMs: source.timeMs + (shift ?? Number.NaN), source, part })),
@@ -106,6 +109,25 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   summary.frames = aligned.matched.length
   summary.lostChunks = chunksOf(expected, aligned.missing).size
   summary.duplicatedChunks = duplicatedChunks(expected, file.frames, aligned).size
+}
+
+/**
+ * The frames on one clock: a second recording within a part counts from 0 again, and stands in the file behind the one
+ * before, however long after. That it does not overlap is checked; when it was started is not known here.
+ */
+function recordingsInARow({ part, recorded }: ReadPart, file: FinishedFile, places: Map<string, number[]>, findings: Findings): RecordedPart {
+  if (recorded.recordings < 2) return recorded
+  const groups = [...Map.groupBy(recorded.frames, ({ recording }) => recording).values()]
+  const firstShift = shiftOf(groups[0] ?? [], file.frames, places, 0) ?? 0
+  let endMs = Number.NEGATIVE_INFINITY
+  const frames = groups.flatMap((group) => {
+    const firstMs = Math.min(...group.map(({ timeMs }) => timeMs))
+    const shift = (shiftOf(group, file.frames, places, Math.max(0, endMs) + firstShift) ?? 0) - firstShift
+    if (firstMs + shift < endMs) findings.add('part-offset', `a later recording within part ${part} begins before the end of the one before it`, { part })
+    endMs = Math.max(...group.map(({ timeMs }) => timeMs)) + shift
+    return group.map((frame) => ({ ...frame, timeMs: frame.timeMs + shift }))
+  })
+  return { ...recorded, frames }
 }
 
 function readPart(part: CheckedPart): ReadPart {
@@ -148,6 +170,7 @@ function checkTracks(file: FinishedFile, parts: readonly ReadPart[], findings: F
     findings.add('ebml-header', `DocType is webm, the codecs are ${file.tracks.map(({ codec }) => codec).join(', ')}`)
   }
   for (const recorded of head) {
+    if (recorded.kind === 'other') continue
     const written = file.tracks.filter(({ kind }) => kind === recorded.kind)
     const [one] = written
     if (one === undefined || written.length > 1) findings.add('track-header', `${written.length} ${recorded.kind} tracks in the file, 1 was recorded`)

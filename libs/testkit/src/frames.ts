@@ -77,6 +77,8 @@ function readAudio(bytes: Uint8Array, track: TrackInfo): void {
 
 export interface BlockContext {
   clusterTime: number
+  /** Of the frame before in the same Cluster, relative to its time; null for the first. */
+  ticksBefore?: number | null
   /** Nanoseconds per tick. */
   timestampScale: number
   tracks: readonly TrackInfo[]
@@ -114,7 +116,10 @@ function readBlock(bytes: Uint8Array, element: ElementHead, from: number, to: nu
   const track = context.tracks.find((one) => one.number === number.track)
   if (track === undefined) return null
   const timeAt = from + number.width
-  const relative = ((bytes[timeAt] as number) << 24 >> 16) | (bytes[timeAt + 1] as number)
+  const written = ((bytes[timeAt] as number) << 24 >> 16) | (bytes[timeAt + 1] as number)
+  // Sixteen bits wrap around in a Cluster of more than 32.767 s.
+  const turns = context.ticksBefore === undefined || context.ticksBefore === null ? 0 : Math.round((context.ticksBefore - written) / 65_536)
+  const relative = written + 65_536 * turns
   const flags = bytes[timeAt + 2] as number
   const data = bytes.subarray(timeAt + 3, to)
   const tickMs = context.timestampScale / 1e6

@@ -6,6 +6,8 @@ import { ID, ruleOf } from './schema.ts'
 /** A frame as recorded, and the chunks that it came in. */
 export interface SourceFrame extends Frame {
   chunks: [number, number]
+  /** Which recording of the part's stream it is of, from 0; each counts its time from 0. */
+  recording: number
 }
 
 export interface RecordedPart {
@@ -17,6 +19,8 @@ export interface RecordedPart {
   dropped: SourceFrame[]
   /** Chunks of which bytes had to be passed over to find the next Cluster. */
   skipped: { from: number; to: number }[]
+  /** How many recordings follow one another in its stream: 1, unless the page went on numbering behind another start. */
+  recordings: number
 }
 
 interface Head {
@@ -30,7 +34,7 @@ interface Head {
  * keyframe.
  */
 export function readRecordedPart(chunks: ReadonlyMap<number, Uint8Array>): RecordedPart {
-  const part: RecordedPart = { tracks: null, frames: [], dropped: [], skipped: [] }
+  const part: RecordedPart = { tracks: null, frames: [], dropped: [], skipped: [], recordings: 1 }
   let head: Head | null = null
   for (const run of contiguousRuns(chunks)) {
     const atStart = run.firstSeq === 0
@@ -99,10 +103,13 @@ function readRun(run: Run, head: Head, atStart: boolean, part: RecordedPart): vo
   const chunkAt = chunkFinder(run)
   const awaitingKey = new Set<number>()
   let clusterTime: number | null = null
+  /** Of the newest frame of the Cluster, in ticks behind its time. */
+  let ticksBefore: number | null = null
+  let current: Head | null = head
   let at = 0
   const goOnAtCluster = (from: number): void => {
-    const next = findCluster(bytes, from)
-    const end = next < 0 ? bytes.length : next
+    const next = Math.min(...[findCluster(bytes, from), findRecorderHead(bytes, from, bytes.length)].filter((found) => found >= 0))
+    const end = Number.isFinite(next) ? next : bytes.length
     if (end > at) part.skipped.push({ from: chunkAt(at), to: chunkAt(end - 1) })
     for (const { kind, number } of head.tracks) if (kind === 'video') awaitingKey.add(number)
     clusterTime = null
@@ -117,8 +124,14 @@ function readRun(run: Run, head: Head, atStart: boolean, part: RecordedPart): vo
       goOnAtCluster(at + 1)
       continue
     }
+    if (element.id === ID.ebml && at > 0) {
+      current = readRecorderHead(bytes.subarray(at))
+      part.recordings += 1
+      awaitingKey.clear()
+      for (const { kind, number } of current?.tracks ?? []) if (kind === 'video') awaitingKey.add(number)
+    }
     if (element.id === ID.segment || element.id === ID.cluster) {
-      if (element.id === ID.cluster) clusterTime = null
+      if (element.id === ID.cluster) [clusterTime, ticksBefore] = [null, null]
       at = element.dataAt
       continue
     }
@@ -128,17 +141,54 @@ function readRun(run: Run, head: Head, atStart: boolean, part: RecordedPart): vo
       continue
     }
     const end = element.dataAt + element.size
+    const broken = element.id === ID.ebml ? -1 : findRecorderHead(bytes, at, Math.min(end, bytes.length))
+    if (broken >= 0) {
+      part.skipped.push({ from: chunkAt(at), to: chunkAt(broken - 1) })
+      at = broken
+      continue
+    }
     if (end > bytes.length) return
     at = end
     if (element.id === ID.timestamp) clusterTime = readUint(bytes.subarray(element.dataAt, end))
     if (clusterTime === null || (element.id !== ID.simpleBlock && element.id !== ID.blockGroup)) continue
-    const frame = readFrame(bytes, element, end, { clusterTime, timestampScale: head.timestampScale, tracks: head.tracks })
+    if (current === null) {
+      part.skipped.push({ from: chunkAt(element.at), to: chunkAt(end - 1) })
+      continue
+    }
+    const frame = readFrame(bytes, element, end, { clusterTime, ticksBefore, timestampScale: current.timestampScale, tracks: current.tracks })
     if (frame === null) continue
-    const source: SourceFrame = { ...frame, chunks: [chunkAt(frame.at), chunkAt(frame.end - 1)] }
+    ticksBefore = (frame.timeMs * 1e6) / current.timestampScale - clusterTime
+    // Subtitles and the like are no part of a recording.
+    if (frame.kind === 'other') continue
+    const source: SourceFrame = { ...frame, chunks: [chunkAt(frame.at), chunkAt(frame.end - 1)], recording: part.recordings - 1 }
+    if (!isJoinable(head, current)) {
+      part.dropped.push(source)
+      continue
+    }
     if (frame.key) awaitingKey.delete(frame.track)
     if (awaitingKey.has(frame.track)) part.dropped.push(source)
     else part.frames.push(source)
   }
+}
+
+/** Offset of an EBML head with a Segment behind it, or -1. */
+function findRecorderHead(bytes: Uint8Array, from: number, end: number): number {
+  const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, end)
+  for (let at = haystack.indexOf(EBML_ID, from); at >= 0; at = haystack.indexOf(EBML_ID, at + 1)) {
+    const ebml = readHead(bytes, at, bytes.length)
+    if (ebml === null || ebml.size === null || ebml.size > 4096) continue
+    if (readHead(bytes, ebml.dataAt + ebml.size, bytes.length)?.id === ID.segment) return at
+  }
+  return -1
+}
+
+const EBML_ID = Buffer.of(0x1a, 0x45, 0xdf, 0xa3)
+
+/** Whether one file can hold both: the same kinds of tracks, decoded by the same settings. */
+function isJoinable(first: Head, other: Head): boolean {
+  const settings = ({ tracks }: Head): string[] =>
+    tracks.filter(({ kind }) => kind !== 'other').map(({ kind, codec, codecPrivate, samplingFrequency, channels }) => JSON.stringify([kind, codec, [...codecPrivate], samplingFrequency, channels])).toSorted()
+  return first === other || settings(first).join() === settings(other).join()
 }
 
 /** Which chunk an offset of the run is in; asked with mostly rising offsets. */

@@ -17,8 +17,10 @@ export interface Frame {
   readonly kind: 'frame';
   readonly form: 'simple' | 'group';
   readonly track: number;
-  /** Whole milliseconds on the part's own timeline. */
+  /** Whole milliseconds on the recording's own timeline. */
   readonly timeMs: number;
+  /** The same relative to the Cluster's Timestamp, in ticks. */
+  readonly relativeTicks: number;
   /** SimpleBlock: its keyframe flag (Firefox leaves it off on audio). BlockGroup: it has no ReferenceBlock. */
   readonly key: boolean;
   /** The block's flags as written: keyframe, invisible, lacing, discardable. */
@@ -52,8 +54,18 @@ export interface BlockPlace {
   /** The Cluster's Timestamp, in ticks. */
   readonly clusterTicks: number;
   readonly timestampScale: number;
+  /** The relative time of the block before it in the Cluster, in ticks; null for the first. */
+  readonly beforeTicks: number | null;
   readonly start: number;
   readonly end: number;
+}
+
+/**
+ * A block's time relative to its Cluster, in ticks. Its 16 bits hold no more than 32.767 s, and a writer whose Clusters
+ * grow longer wraps around: the value meant is the one nearest to the block before.
+ */
+export function relativeTicks(read: number, before: number | null): number {
+  return before === null ? read : read + 0x1_0000 * Math.round((before - read) / 0x1_0000);
 }
 
 /** The track number at a block's start: 0 when there can be none, or minus the bytes that must be there to tell. */
@@ -118,7 +130,7 @@ function readBlock(
   const length = vintLength(bytes[at] as number);
   const data = at + length + 3;
   if (length > 4 || data > end) return null;
-  const relative = readInt(bytes, at + length, 2);
+  const relative = relativeTicks(readInt(bytes, at + length, 2), place.beforeTicks);
   const flags = bytes[at + length + 2] as number;
   const timeMs = ticksToMs(place.clusterTicks + relative, place.timestampScale);
   if (!isPossibleTime(timeMs)) return null;
@@ -127,6 +139,7 @@ function readBlock(
     form: group === null ? 'simple' : 'group',
     track: readVint(bytes, at, length),
     timeMs,
+    relativeTicks: relative,
     key: group === null ? (flags & 0x80) !== 0 : group.key,
     flags,
     data: bytes.subarray(data, end),

@@ -107,6 +107,12 @@ export class ClusterWriter {
     return end;
   }
 
+  /** Time of a track's latest frame and where that ends, ms on the file's timeline; null while it has none. */
+  timesOf(track: number): { readonly lastMs: number; readonly endMs: number } | null {
+    const times = this.#times.get(track);
+    return times === undefined ? null : { lastMs: times.lastMs, endMs: times.lastMs + times.stepMs };
+  }
+
   /** Adds a frame; returns the Cluster that this ended, if any. A time before 0 on the file's timeline becomes 0. */
   add(frame: Frame, place: FramePlace): FinishedCluster | null {
     const timeMs = Math.max(0, frame.timeMs + place.offsetMs);

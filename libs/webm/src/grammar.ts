@@ -1,17 +1,16 @@
 import { isPossibleTime, peekTrack, readBlockGroup, readSimpleBlock, ticksToMs } from './blocks.ts';
 import { readHead, readUint, UNKNOWN_SIZE } from './bytes.ts';
 import type { ElementHead } from './bytes.ts';
-import { proveCluster } from './cluster-search.ts';
-import { readChildren } from './elements.ts';
 import { WebmError } from './errors.ts';
 import type { WebmErrorCode } from './errors.ts';
 import { endsUnknownCluster, Id, isKnownId } from './ids.ts';
 import type { Phase, ReaderState, ReadItem } from './reader-items.ts';
 import { isWebmDocType, MAX_EBML_HEAD, readDocType } from './sniff.ts';
-import { packHeader, readTracks, unpackHeader } from './tracks.ts';
-import type { PartHeader, TrackInfo } from './tracks.ts';
+import { findStart } from './start-search.ts';
+import { findMagic, magicAtEnd, proveRestOfHead, proveStreamHead } from './stream-head.ts';
+import { DEFAULT_SCALE, packHeader, readTimestampScale, readTracks, unpackHeader } from './tracks.ts';
+import type { PartHeader, ReadTracks } from './tracks.ts';
 
-const DEFAULT_SCALE = 1_000_000;
 // An element of an unknown kind may be new in a later browser; a large one is far likelier noise, and so is a large
 // one of a known kind inside a Cluster that is no block: passing over it would swallow sound frames.
 const MAX_UNKNOWN_ELEMENT = 4 * 1024;
@@ -30,13 +29,18 @@ export class StreamGrammar {
   #skip = 0;
   #docType: 'webm' | 'matroska' = 'webm';
   #timestampScale: number | null = null;
-  #tracks: readonly TrackInfo[] | null = null;
+  #tracks: ReadTracks | null = null;
   #header: PartHeader | null = null;
   #trackNumbers: ReadonlySet<number> = new Set();
+  #leftOut: ReadonlySet<number> = new Set();
   #segmentEnd = Infinity;
   #clusterEnd = Infinity;
   #clusterStart = 0;
   #clusterTicks: number | null = null;
+  #blockTicks: number | null = null;
+  #isRepeated = false;
+  /** Bytes of another stream's head that the size of the block before covers. */
+  #headBytes = 0;
   #failed: WebmError | null = null;
 
   constructor(maxElementBytes: number) {
@@ -81,6 +85,9 @@ export class StreamGrammar {
       clusterEnd: this.#clusterEnd === Infinity ? null : this.#clusterEnd,
       clusterStart: this.#clusterStart,
       clusterTicks: this.#clusterTicks,
+      ...(this.#blockTicks === null ? {} : { blockTicks: this.#blockTicks }),
+      ...(this.#isRepeated ? { isRepeated: true } : {}),
+      ...(this.#headBytes === 0 ? {} : { headBytes: this.#headBytes }),
       ...(this.#failed === null ? {} : { failure: { code: this.#failed.code, message: this.#failed.message } }),
     };
   }
@@ -89,7 +96,7 @@ export class StreamGrammar {
   search(header: PartHeader, offset: number): void {
     this.#docType = header.docType;
     this.#timestampScale = header.timestampScale;
-    this.#tracks = header.tracks;
+    this.#tracks = tracksOf(header);
     this.#knowHeader();
     this.#offset = offset;
     this.#phase = 'search';
@@ -107,8 +114,11 @@ export class StreamGrammar {
     this.#clusterEnd = state.clusterEnd ?? Infinity;
     this.#clusterStart = state.clusterStart;
     this.#clusterTicks = state.clusterTicks;
+    this.#blockTicks = state.blockTicks ?? null;
+    this.#isRepeated = state.isRepeated ?? false;
+    this.#headBytes = state.headBytes ?? 0;
     const packed = state.header ?? state.earlyTracks;
-    if (packed !== null) this.#tracks = unpackHeader(packed).tracks;
+    if (packed !== null) this.#tracks = tracksOf(unpackHeader(packed));
     if (state.header !== null) this.#knowHeader();
     if (state.failure !== undefined) this.#failed = new WebmError(state.failure.code, state.failure.message, state.offset);
   }
@@ -129,9 +139,16 @@ export class StreamGrammar {
     if (this.#phase === 'search') return this.#search(bytes, at, end);
     if (this.#phase === 'cluster' && this.#offset === this.#clusterEnd) this.#phase = 'segment';
     if (this.#phase === 'segment' && this.#offset === this.#segmentEnd) this.#phase = 'ended';
+    const restOfHead = this.#takeRestOfHead(bytes, at, end);
+    if (restOfHead !== 0) return restOfHead;
     const missing = readHead(bytes, at, end, this.#head);
     if (missing > 0) return -missing;
     if (missing < 0) return this.#lost(this.#phase === 'start' ? 'not-webm' : 'invalid-element', 'no element can start so');
+    if (this.#head.id === Id.EBML && this.#phase !== 'start') {
+      const verdict = proveStreamHead(bytes, at, end);
+      if (verdict === 'head') return this.#beginAnother();
+      if (verdict !== 'none') return -verdict;
+    }
     if (this.#phase === 'cluster' && this.#clusterEnd === Infinity && endsUnknownCluster(this.#head.id)) this.#phase = 'segment';
     switch (this.#phase) {
       case 'start':
@@ -205,18 +222,21 @@ export class StreamGrammar {
     } else {
       this.#tracks = readTracks(bytes, at + length, at + whole);
       if (this.#tracks === null) return this.#lost('invalid-header', 'Tracks cannot be read');
+      if (this.#tracks.tracks.length === 0) return this.#lost('invalid-header', 'there is neither a video nor an audio track');
     }
     if (this.#timestampScale !== null && this.#tracks !== null) this.#emitHeader();
     return whole;
   }
 
-  #headerOf(tracks: readonly TrackInfo[]): PartHeader {
-    return { docType: this.#docType, timestampScale: this.#timestampScale ?? DEFAULT_SCALE, tracks };
+  #headerOf({ tracks, leftOut }: ReadTracks): PartHeader {
+    const header = { docType: this.#docType, timestampScale: this.#timestampScale ?? DEFAULT_SCALE, tracks };
+    return leftOut.length === 0 ? header : { ...header, leftOut };
   }
 
-  #knowHeader(): void {
-    this.#header = this.#headerOf(this.#tracks ?? []);
-    this.#trackNumbers = new Set(this.#header.tracks.map((track) => track.number));
+  #knowHeader(tracks: ReadTracks | null = this.#tracks): void {
+    this.#header = tracks === null ? null : this.#headerOf(tracks);
+    this.#trackNumbers = new Set(tracks?.tracks.map((track) => track.number));
+    this.#leftOut = new Set(tracks?.leftOut);
   }
 
   #emitHeader(): void {
@@ -232,6 +252,7 @@ export class StreamGrammar {
     this.#clusterStart = this.#offset;
     this.#clusterEnd = size === UNKNOWN_SIZE ? Infinity : this.#offset + length + size;
     this.#clusterTicks = null;
+    this.#blockTicks = null;
     this.#phase = 'cluster';
     return length;
   }
@@ -249,13 +270,59 @@ export class StreamGrammar {
       // Looked at before the whole block is there: a wrong size must not swallow what follows.
       const track = peekTrack(bytes, at + length, end);
       if (track < 0) return track - length;
+      if (this.#leftOut.has(track)) {
+        this.#skip = size;
+        return length;
+      }
       if (!this.#trackNumbers.has(track)) return this.#lost('unknown-track', `a frame of track ${track}, which the header does not name`);
     }
     const whole = length + size;
     if (end - at < whole) return -whole;
+    const swallowed = this.#swallowedHead(bytes, at, at + whole, end);
+    if (swallowed !== 0) return swallowed;
+    this.#headBytes = magicAtEnd(bytes, at + whole);
     if (id === Id.Timestamp) this.#readTimestamp(bytes, at + length, size, whole);
     else this.#readFrame(id, bytes, at + length, at + whole, whole);
     return whole;
+  }
+
+  /**
+   * A recording that broke off inside a block is followed by the next one's head, which the block's size covers. Returns the
+   * bytes before such a head, minus the number that must be there to decide, or 0 when the element holds none.
+   */
+  #swallowedHead(bytes: Uint8Array, at: number, elementEnd: number, end: number): number {
+    for (let found = findMagic(bytes, at, elementEnd); found >= 0; found = findMagic(bytes, found + 1, elementEnd)) {
+      const verdict = proveStreamHead(bytes, found, end);
+      if (verdict === 'none') continue;
+      if (verdict !== 'head') return -(found - at + verdict);
+      this.#damaged('unexpected-element', 'another stream starts inside a block', found - at);
+      return found - at;
+    }
+    return 0;
+  }
+
+  /** The same where the size covers no more than the first bytes of the head. Returns 0 when there is none. */
+  #takeRestOfHead(bytes: Uint8Array, at: number, end: number): number {
+    const verdict = this.#headBytes === 0 ? 'none' : proveRestOfHead(this.#headBytes, bytes, at, end);
+    if (typeof verdict === 'number') return -verdict;
+    this.#headBytes = 0;
+    if (verdict === 'none') return 0;
+    this.#beginAnother();
+    [this.#docType, this.#phase] = [verdict.docType, 'top'];
+    return verdict.length;
+  }
+
+  /** What follows is another recording: nothing that is known of the one before holds for it. */
+  #beginAnother(): number {
+    this.#items.push({ kind: 'recording', start: this.#offset });
+    this.#isRepeated = true;
+    this.#headBytes = 0;
+    this.#phase = 'start';
+    [this.#timestampScale, this.#tracks] = [null, null];
+    this.#knowHeader();
+    [this.#segmentEnd, this.#clusterEnd] = [Infinity, Infinity];
+    [this.#clusterTicks, this.#blockTicks] = [null, null];
+    return 0;
   }
 
   #readTimestamp(bytes: Uint8Array, at: number, size: number, whole: number): void {
@@ -271,15 +338,18 @@ export class StreamGrammar {
     const place = {
       clusterTicks: this.#clusterTicks,
       timestampScale: this.#timestampScale ?? DEFAULT_SCALE,
+      beforeTicks: this.#blockTicks,
       start: this.#offset,
       end: this.#offset + whole,
     };
     const read = id === Id.SimpleBlock ? readSimpleBlock : readBlockGroup;
     const frame = read(bytes, at, end, place);
     if (frame === null) return this.#damaged('invalid-block', 'a block that cannot be read', whole);
+    if (this.#leftOut.has(frame.track)) return;
     if (!this.#trackNumbers.has(frame.track)) {
       return this.#damaged('unknown-track', `a frame of track ${frame.track}, which the header does not name`, whole);
     }
+    this.#blockTicks = frame.relativeTicks;
     this.#items.push(frame);
   }
 
@@ -294,22 +364,14 @@ export class StreamGrammar {
   }
 
   #search(bytes: Uint8Array, from: number, end: number): number {
-    const isTrack = (track: number): boolean => this.#trackNumbers.has(track);
-    let at = from;
-    for (;;) {
-      at = bytes.indexOf(0x1f, at);
-      if (at < 0 || at >= end) return end - from;
-      const verdict = proveCluster(bytes, at, end, isTrack, this.#maxElement);
-      if (verdict === 'none') {
-        at++;
-        continue;
-      }
-      if (at > from) return at - from;
-      if (verdict !== 'cluster') return -verdict;
-      this.#phase = 'segment';
-      this.#items.push({ kind: 'resynced', start: this.#offset });
-      return 0;
-    }
+    const isTrack = (track: number): boolean => this.#trackNumbers.has(track) || this.#leftOut.has(track);
+    const { at, verdict } = findStart(bytes, from, end, isTrack, this.#maxElement);
+    if (at > from) return at - from;
+    if (typeof verdict === 'number') return -verdict;
+    if (verdict === 'head') return this.#beginAnother();
+    this.#phase = 'segment';
+    this.#items.push({ kind: 'resynced', start: this.#offset });
+    return 0;
   }
 
   /** One element's content is unsound, but its end is known: what follows is read on. */
@@ -322,7 +384,7 @@ export class StreamGrammar {
   #lost(code: WebmErrorCode, message: string): number {
     const error = new WebmError(code, message, this.#offset);
     this.#items.push({ kind: 'damage', error, start: this.#offset, end: null });
-    if (this.#header === null) {
+    if (this.#header === null && !this.#isRepeated) {
       this.#phase = 'failed';
       this.#failed = error;
       return 0;
@@ -335,12 +397,4 @@ export class StreamGrammar {
   }
 }
 
-function readTimestampScale(bytes: Uint8Array, at: number, end: number): number | null {
-  const children = readChildren(bytes, at, end);
-  if (children === null) return null;
-  const scale = children.find((child) => child.id === Id.TimestampScale);
-  if (scale === undefined) return DEFAULT_SCALE;
-  const value = readUint(bytes, scale.data, scale.end - scale.data);
-  // From a nanosecond to a second per tick.
-  return value >= 1 && value <= 1e9 ? value : null;
-}
+const tracksOf = ({ tracks, leftOut = [] }: PartHeader): ReadTracks => ({ tracks, leftOut });

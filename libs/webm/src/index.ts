@@ -1,4 +1,5 @@
 export { sniff } from './sniff.ts';
+export { findStreamHead } from './stream-head.ts';
 export type { Container } from './sniff.ts';
 export { WebmError } from './errors.ts';
 export type { WebmErrorCode } from './errors.ts';
@@ -10,6 +11,7 @@ export type {
   ReaderLimits,
   ReaderState,
   ReadItem,
+  RecordingItem,
   ResyncedItem,
 } from './reader-items.ts';
 export type { Frame } from './blocks.ts';

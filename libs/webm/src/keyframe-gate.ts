@@ -20,9 +20,9 @@ export class KeyframeGate {
     this.#waiting = new Set(state?.waiting ?? this.#video);
   }
 
-  /** Call at every hole, and at `damage` and `resynced` items. */
-  close(): void {
-    for (const track of this.#video) this.#waiting.add(track);
+  /** Call at every hole, and at `damage` and `resynced` items; with a track where only that one lacks frames. */
+  close(only?: number): void {
+    for (const track of this.#video) if (only === undefined || only === track) this.#waiting.add(track);
   }
 
   /** Whether this frame belongs into the file; call once per frame, in order. False: it is dropped, count it. */

@@ -3,9 +3,9 @@ import type { WebmError, WebmErrorCode } from './errors.ts';
 import type { PackedHeader, PartHeader } from './tracks.ts';
 
 /** What a reader turns bytes into, in stream order. */
-export type ReadItem = HeaderItem | ClusterItem | Frame | DamageItem | ResyncedItem;
+export type ReadItem = HeaderItem | ClusterItem | Frame | DamageItem | ResyncedItem | RecordingItem;
 
-/** EBML head, Info and Tracks have been read. Comes once, before any other item. */
+/** EBML head, Info and Tracks have been read. Comes before any other item, and again behind each `recording` item. */
 export interface HeaderItem {
   readonly kind: 'header';
   readonly header: PartHeader;
@@ -31,6 +31,15 @@ export interface DamageItem {
 /** The next real Cluster after a hole or damage has been found; all bytes before it were dropped. */
 export interface ResyncedItem {
   readonly kind: 'resynced';
+  readonly start: number;
+}
+
+/**
+ * Another EBML head starts here: what follows is another recording, with tracks and times of its own. Its `header` is the
+ * next item, unless its head is unsound: then its bytes are searched for yet another recording.
+ */
+export interface RecordingItem {
+  readonly kind: 'recording';
   readonly start: number;
 }
 
@@ -62,6 +71,12 @@ export interface ReaderState {
   readonly clusterStart: number;
   /** The Cluster's Timestamp in ticks, null before it is read. */
   readonly clusterTicks: number | null;
+  /** Relative time of the Cluster's newest block, in ticks; absent before there is one. */
+  readonly blockTicks?: number;
+  /** Whether the stream holds more than one recording so far. */
+  readonly isRepeated?: boolean;
+  /** How many bytes at the end of the newest element are the start of an EBML head's id; absent: none. */
+  readonly headBytes?: number;
   /** Why nothing more can be read; absent as long as it can. */
   readonly failure?: { readonly code: WebmErrorCode; readonly message: string };
 }

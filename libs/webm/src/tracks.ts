@@ -29,12 +29,17 @@ export interface TrackInfo {
   readonly entry: Uint8Array;
 }
 
+/** Nanoseconds per tick where Info names none (RFC 9559 §5.1.2.9). */
+export const DEFAULT_SCALE = 1_000_000;
+
 /** What a part says before its first Cluster. */
 export interface PartHeader {
   readonly docType: 'webm' | 'matroska';
   /** Nanoseconds per tick; nearly always 1,000,000. */
   readonly timestampScale: number;
   readonly tracks: readonly TrackInfo[];
+  /** Numbers of tracks that are neither video nor audio (subtitles, buttons, …): their blocks are left out. Absent: none. */
+  readonly leftOut?: readonly number[];
 }
 
 /** A `PartHeader` as JSON, for checkpoints. */
@@ -43,6 +48,7 @@ export interface PackedHeader {
   readonly timestampScale: number;
   /** Each TrackEntry's payload in hex. */
   readonly tracks: readonly string[];
+  readonly leftOut?: readonly number[];
 }
 
 export function packHeader(header: PartHeader): PackedHeader {
@@ -50,6 +56,7 @@ export function packHeader(header: PartHeader): PackedHeader {
     docType: header.docType,
     timestampScale: header.timestampScale,
     tracks: header.tracks.map((track) => toHex(track.entry)),
+    ...leftOutOf(header),
   };
 }
 
@@ -58,30 +65,58 @@ export function unpackHeader(packed: PackedHeader): PartHeader {
   const tracks = packed.tracks.map((hex) => {
     const entry = fromHex(hex);
     const track = entry === null ? null : readTrackEntry(entry);
-    if (track === null) throw new WebmError('invalid-state', 'a packed track cannot be read');
+    if (track === null || track === 'left-out') throw new WebmError('invalid-state', 'a packed track cannot be read');
     return track;
   });
-  return { docType: packed.docType, timestampScale: packed.timestampScale, tracks };
+  return { docType: packed.docType, timestampScale: packed.timestampScale, tracks, ...leftOutOf(packed) };
 }
 
-/** The video and audio tracks in a Tracks payload; null when one is malformed or none is left. */
-export function readTracks(bytes: Uint8Array, at: number, end: number): TrackInfo[] | null {
+function leftOutOf({ leftOut = [] }: { readonly leftOut?: readonly number[] }): { readonly leftOut?: readonly number[] } {
+  return leftOut.length === 0 ? {} : { leftOut };
+}
+
+/** The TimestampScale in an Info payload; null when that cannot be read. */
+export function readTimestampScale(bytes: Uint8Array, at: number, end: number): number | null {
+  const children = readChildren(bytes, at, end);
+  if (children === null) return null;
+  const scale = children.find((child) => child.id === Id.TimestampScale);
+  if (scale === undefined) return DEFAULT_SCALE;
+  const value = readUint(bytes, scale.data, scale.end - scale.data);
+  // From a nanosecond to a second per tick.
+  return value >= 1 && value <= 1e9 ? value : null;
+}
+
+/** What a Tracks element holds. */
+export interface ReadTracks {
+  readonly tracks: readonly TrackInfo[];
+  readonly leftOut: readonly number[];
+}
+
+/** The tracks in a Tracks payload; null when one is malformed or two have the same number. There may be no track to play. */
+export function readTracks(bytes: Uint8Array, at: number, end: number): ReadTracks | null {
   const children = readChildren(bytes, at, end);
   if (children === null) return null;
   const tracks: TrackInfo[] = [];
+  const leftOut: number[] = [];
   for (const child of children) {
     if (child.id !== Id.TrackEntry) continue;
     // A copy, because the header outlives the chunk it came in (`slice` would not copy a Buffer).
-    const track = readTrackEntry(new Uint8Array(bytes.subarray(child.data, child.end)));
+    const entry = new Uint8Array(bytes.subarray(child.data, child.end));
+    const track = readTrackEntry(entry);
     if (track === null) return null;
-    tracks.push(track);
+    if (track === 'left-out') leftOut.push(trackNumber(entry));
+    else tracks.push(track);
   }
-  const numbers = new Set(tracks.map((track) => track.number));
-  return tracks.length > 0 && numbers.size === tracks.length ? tracks : null;
+  const numbers = new Set([...tracks.map((track) => track.number), ...leftOut]);
+  return numbers.size === tracks.length + leftOut.length ? { tracks, leftOut } : null;
 }
 
-/** Reads a TrackEntry's payload; null when it is malformed or neither video nor audio. */
-export function readTrackEntry(entry: Uint8Array): TrackInfo | null {
+function trackNumber(entry: Uint8Array): number {
+  return new Fields(entry, readChildren(entry, 0, entry.length) ?? []).uint(Id.TrackNumber, 0);
+}
+
+/** Reads a TrackEntry's payload; null when it is malformed, `left-out` when it is neither video nor audio (RFC 9559 §5.1.4.1.3). */
+export function readTrackEntry(entry: Uint8Array): TrackInfo | 'left-out' | null {
   const children = readChildren(entry, 0, entry.length);
   if (children === null) return null;
   const fields = new Fields(entry, children);
@@ -89,7 +124,9 @@ export function readTrackEntry(entry: Uint8Array): TrackInfo | null {
   const type = fields.uint(Id.TrackType, 0);
   const codecId = fields.bytes(Id.CodecID);
   // A block's track number is a variable-size integer of which one byte is usual and four are plenty.
-  if (number < 1 || number >= 2 ** 28 - 1 || codecId === null) return null;
+  if (number < 1 || number >= 2 ** 28 - 1) return null;
+  if (type !== 1 && type !== 2) return type > 0 ? 'left-out' : null;
+  if (codecId === null) return null;
   const common = {
     number,
     codecId: readAscii(codecId),
@@ -113,23 +150,20 @@ export function readTrackEntry(entry: Uint8Array): TrackInfo | null {
       },
     };
   }
-  if (type === 2) {
-    const audio = fields.inside(Id.Audio);
-    if (audio === null) return null;
-    const sampleRate = audio.float(Id.SamplingFrequency, 8000);
-    return {
-      ...common,
-      type: 'audio',
-      video: null,
-      audio: {
-        sampleRate,
-        outputSampleRate: audio.float(Id.OutputSamplingFrequency, sampleRate),
-        channels: audio.uint(Id.Channels, 1),
-        bitDepth: audio.uint(Id.BitDepth, 0),
-      },
-    };
-  }
-  return null;
+  const audio = fields.inside(Id.Audio);
+  if (audio === null) return null;
+  const sampleRate = audio.float(Id.SamplingFrequency, 8000);
+  return {
+    ...common,
+    type: 'audio',
+    video: null,
+    audio: {
+      sampleRate,
+      outputSampleRate: audio.float(Id.OutputSamplingFrequency, sampleRate),
+      channels: audio.uint(Id.Channels, 1),
+      bitDepth: audio.uint(Id.BitDepth, 0),
+    },
+  };
 }
 
 class Fields {

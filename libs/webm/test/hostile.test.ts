@@ -68,7 +68,7 @@ function check(stream: Uint8Array, cuts: readonly number[], restart: boolean): v
   for (const item of items) {
     if (item.kind === 'header' || item.kind === 'cluster') continue;
     assert.ok(item.start >= before, 'items come in stream order');
-    before = item.kind === 'resynced' ? item.start : Math.max(before, item.end ?? item.start);
+    before = item.kind === 'resynced' || item.kind === 'recording' ? item.start : Math.max(before, item.end ?? item.start);
     if (item.kind === 'damage') assert.ok(item.error instanceof WebmError);
   }
   assert.ok(before <= stream.length);

@@ -167,7 +167,7 @@ test('lost structure is reported once, then reading goes on at the next Cluster'
   const breaks = {
     'invalid-element': bytes(0, 0, 0, 0),
     'element-too-large': concat([bytes(0xa3, 0x08, 0xff, 0xff, 0xff, 0xff)]),
-    'unexpected-element': concat([ebml(), open(SEGMENT)]),
+    'unexpected-element': open(SEGMENT),
     'unknown-track': simpleBlock(5, 20),
     'exceeds-parent': concat([element(CLUSTER, timestamp(5)).subarray(0, 4), bytes(0x84), timestamp(5), bytes(0xa3, 0x90)]),
   };

@@ -51,6 +51,7 @@ export function summary(items: readonly ReadItem[]): unknown[] {
         return { kind: item.kind, tracks: item.header.tracks.map((track) => digest(track.entry)) };
       case 'cluster':
       case 'resynced':
+      case 'recording':
         return item;
       default:
         return item satisfies never;

@@ -19,6 +19,12 @@ const CAUSES: Readonly<Record<string, string>> = {
   muted: 'the source was muted',
   'device-lost': 'the source was gone',
   'recorder-failed': 'the browser failed to record',
+  'broken-content': 'the recording is damaged there',
+  'no-keyframe': 'the picture before it is missing',
+  'time-backwards': 'the times in the recording go back there',
+  'other-recording': 'another recording with other tracks begins there',
+  'no-media': 'there is neither picture nor sound in it',
+  truncated: 'the recording breaks off there',
   'between-parts': 'the recorder began anew',
 }
 

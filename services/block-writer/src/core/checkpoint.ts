@@ -5,6 +5,7 @@ import { packCues, packHeader, unpackCues, unpackHeader, type PackedHeader, type
 import { BinaryReader, BinaryWriter } from './binary.ts'
 import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
+import { faultRanges, type ChunkFault } from './faults.ts'
 import type { LeadIn, LeftPlace } from './continuation.ts'
 import { Part, type Container, type Place } from './part.ts'
 import { PieceList } from './piece-list.ts'
@@ -60,13 +61,17 @@ interface SavedRun {
   wholeSeq: number | null
   tailFrom: number
   damaged: Ranges
+  /** Not in checkpoints of earlier versions: they have only the chunks, in `damaged`. */
+  faults?: readonly ChunkFault[]
+  kept?: SavedRaw[]
+  wholeShiftMs?: number
   leadIn?: LeadIn
   decoder: { state: DecoderState | null; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
   after: SavedSection
 }
 
-type SavedRaw = [from: number, lengths: readonly number[], blob: string]
+type SavedRaw = [from: number, lengths: readonly number[], blob: string, capturedAt?: readonly (number | null)[]]
 
 interface SavedPart {
   id: string
@@ -149,12 +154,12 @@ function loadPart(saved: SavedPart, binary: BinaryReader, format: SavedCheckpoin
 }
 
 function saveRun(run: Run, binary: BinaryWriter): SavedRun {
-  const { from, to, wholeFrom, wholeSeq, tailFrom, damaged } = run
+  const { from, to, wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults } = run
   const saved = run.snapshot()
   const decoder = saved === null ? null : { state: saved.state, tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged, ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
@@ -170,7 +175,9 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.wholeFrom = saved.wholeFrom
   run.wholeSeq = saved.wholeSeq
   run.tailFrom = saved.tailFrom
-  run.damaged = saved.damaged
+  run.faults = saved.faults ?? saved.damaged.map(([from, to]) => ({ from, to, cause: 'broken-content', startMs: null, endMs: null }))
+  run.kept = (saved.kept ?? []).map(loadRaw)
+  run.wholeShiftMs = saved.wholeShiftMs ?? 0
   run.leadIn = saved.leadIn ?? null
   if (saved.decoder !== null) {
     const { state, tailLength, tailBlob } = saved.decoder
@@ -183,12 +190,12 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   return run
 }
 
-function saveRaw({ from, lengths, blob }: RawPiece): SavedRaw {
+function saveRaw({ from, lengths, blob, capturedAt }: RawPiece): SavedRaw {
   if (blob === null) throw new Error('raw chunks are saved before they are stored')
-  return [from, lengths, blob]
+  return capturedAt === undefined ? [from, lengths, blob] : [from, lengths, blob, capturedAt]
 }
 
-const loadRaw = ([from, lengths, blob]: SavedRaw): RawPiece => ({ from, lengths, blob, bytes: null })
+const loadRaw = ([from, lengths, blob, capturedAt]: SavedRaw): RawPiece => ({ from, lengths, blob, bytes: null, ...(capturedAt === undefined ? {} : { capturedAt }) })
 
 function saveSection({ packed, rest }: PieceList, binary: BinaryWriter): SavedSection {
   if (rest.length > 0) throw new Error('media is saved before it is in blocks')

@@ -191,6 +191,7 @@ function storeRun(run: Run, isLast: boolean, nameOf: (chunks: string) => string,
   const maxBytes = Math.min(limits.maxBlockBytes, MAX_PENDING_BLOB)
   run.raw = storeRaw(run.raw, maxBytes, name, pending)
   run.unfed = storeRaw(run.unfed, maxBytes, name, pending)
+  run.kept = storeRaw(run.kept, maxBytes, (from, to) => nameOf(`kept-${from}-${to}`), pending)
   const saved = run.snapshot()
   if (saved === null || saved.tail.bytes === null) return
   const isLarge = saved.tail.length > (isLast ? MAX_INLINE_TAIL : MAX_RESTING_TAIL)

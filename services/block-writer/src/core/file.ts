@@ -97,7 +97,7 @@ export const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ pa
 export function blobsOf(parts: readonly Part[]): Set<string> {
   const names = new Set<string>()
   for (const run of parts.flatMap((part) => part.runs)) {
-    for (const { blob } of [...run.raw, ...run.unfed]) if (blob !== null) names.add(blob)
+    for (const { blob } of [...run.raw, ...run.unfed, ...run.kept]) if (blob !== null) names.add(blob)
     if (run.saved !== null && run.saved.tail.blob !== null) names.add(run.saved.tail.blob)
   }
   return names

@@ -1,5 +1,6 @@
 import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
+import { faultRanges, mergedFaults, type FaultCause } from './faults.ts'
 import type { Part } from './part.ts'
 
 /** What was said of a part, while nothing of it has changed: events say all of a file, and most of its parts ended long ago. */
@@ -33,7 +34,7 @@ function stateOf(part: Part): PartState {
     stored: ranges(part.stored),
     chunks: countOf(part.stored),
     bytes: part.bytes,
-    undecodable: timed(part, undecodable(part)),
+    undecodable: undecodable(part),
     missing: timed(part, missing),
     closed: part.closed,
     lost: part.lost,
@@ -59,15 +60,26 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
   return startMs === Infinity ? null : { startMs, endMs }
 }
 
-function undecodable(part: Part): Ranges {
-  return toRanges(
-    part.runs.flatMap((run, i): Ranges => {
-      if (!run.decoded) return [[run.from, run.to]]
-      const beginning: Ranges = run.wholeFrom === 0 ? [] : [[run.from, run.wholeSeq ?? run.to]]
-      const end: Ranges = (i < part.runs.length - 1 || isEnd(part, run.to)) && run.tailFrom <= run.to ? [[run.tailFrom, run.to]] : []
-      return [...beginning, ...end, ...run.damaged]
-    }),
-  )
+/** Chunks at holes and at the end, with the times of their neighbours; and those with faults of their own. */
+function undecodable(part: Part): TimedRange[] {
+  const base = part.runs.flatMap((run, i): Ranges => {
+    if (!run.decoded) return [[run.from, run.to]]
+    const beginning: Ranges = run.wholeFrom === 0 ? [] : [[run.from, run.wholeSeq ?? run.to]]
+    const end: Ranges = (i < part.runs.length - 1 || isEnd(part, run.to)) && run.tailFrom <= run.to ? [[run.tailFrom, run.to]] : []
+    return [...beginning, ...end]
+  })
+  const offsetMs = part.place?.offsetMs ?? 0
+  const inFile = (ms: number | null): number | null => (ms === null ? null : Math.max(0, ms + offsetMs))
+  const faults = mergedFaults(part.runs.flatMap((run) => run.faults)).map(({ from, to, startMs, endMs, cause }) => ({ from, to, startMs: inFile(startMs), endMs: inFile(endMs), cause }))
+  const others = timed(part, subtractRanges(toRanges(base), faultRanges(faults)))
+  return [...others, ...faults, ...noMedia(part)].sort((a, b) => a.from - b.from)
+}
+
+/** What has ended and came without a single frame is no recording. */
+function noMedia(part: Part): (TimedRange & { cause: FaultCause })[] {
+  if (part.closed === null || part.place === null || part.continues !== null || part.hasMedia) return []
+  if (part.runs.some((run) => !run.decoded || run.faults.length > 0 || run.tailFrom <= run.to || run.wholeFrom !== 0)) return []
+  return part.stored.map(([from, to]) => ({ from, to, startMs: null, endMs: null, cause: 'no-media' }))
 }
 
 /** The last run's tail may yet go on, unless the recorder ended there. Of one that crashed nobody expects a whole last frame. */

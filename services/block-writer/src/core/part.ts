@@ -1,15 +1,16 @@
 import type { ChunkRecord, DeclarationOf, PartState, SeqRange } from '@longtake/contracts'
 import { endOf, hasSeq, insertRange } from '@longtake/domain'
-import { mapTracks, sniff, StreamReader, type PartHeader, type TrackInfo } from '@longtake/webm'
+import { compatible, mapTracks, sniff, StreamReader, type PartHeader, type TrackInfo } from '@longtake/webm'
 import { fromMsOf, type LeftPlace } from './continuation.ts'
 import { DeclaredLost } from './declared-lost.ts'
 import { WebmDecoder, type Placement } from './decoder.ts'
 import { Digests } from './digests.ts'
+import { floorOf } from './floor.ts'
 import { HeldChunks } from './held-chunks.ts'
 import { freshLength } from './piece.ts'
+import { unknownReason } from './unknown-content.ts'
 import type { PieceList } from './piece-list.ts'
 import { bytesOf, pausing, rawLength, type RawPiece, type Work } from './raw.ts'
-import { knownState } from './reader-state.ts'
 import { Run, type Decoders } from './run.ts'
 import { VerbatimDecoder } from './verbatim.ts'
 
@@ -173,12 +174,12 @@ export class Part {
     const bytes = Buffer.concat(start)
     const kind = sniff(bytes)
     if (kind === 'need-more') return
-    if (kind === 'unknown') return this.#reject('neither WebM, Matroska nor MP4')
+    if (kind === 'unknown') return this.#reject(unknownReason(bytes))
     this.container = kind
     if (kind === 'mp4') return
     const reader = new StreamReader()
-    reader.push(bytes)
-    this.header = reader.header
+    // What is there already may hold more than one recording.
+    this.header = reader.push(bytes).find((item) => item.kind === 'header')?.header ?? null
     if (this.header !== null) return
     if (reader.failed !== null) return this.#reject(reader.failed.message)
     if (length > MAX_HEADER_BYTES) this.#reject(`no header within ${length} bytes`)
@@ -271,20 +272,7 @@ export class Part {
     if (this.place === null) return
     this.place = { ...this.place, offsetMs: this.place.offsetMs + deltaMs }
     this.dirty = true
-    for (const run of this.runs) {
-      run.before.move(deltaMs)
-      run.after.move(deltaMs)
-      run.saved = run.snapshot()
-      run.decoder = null
-      if (run.saved?.state) {
-        const { writer, ...rest } = run.saved.state
-        const moved = {
-          lastCueMs: writer.lastCueMs === null ? null : writer.lastCueMs + deltaMs,
-          tracks: writer.tracks.map((track) => ({ ...track, lastMs: track.lastMs + deltaMs })),
-        }
-        run.saved = { ...run.saved, state: { ...rest, writer: moved } }
-      }
-    }
+    for (const run of this.runs) run.move(deltaMs)
   }
 
   /** Its media in order. */
@@ -307,14 +295,25 @@ export class Part {
     }
     const header = this.header!
     const reference = fileHeader ?? header
-    const trackMap = mapTracks(reference, header) ?? new Map<number, number>()
     // The part may be moved while work pauses.
-    const place = (): Placement => ({ tracks: reference.tracks, trackMap, offsetMs: this.place!.offsetMs })
+    const place = (run?: Run): Placement => ({
+      tracks: reference.tracks,
+      mapOf: (of) => (of === header || compatible(reference, of).compatible ? mapTracks(reference, of) : null),
+      offsetMs: this.place!.offsetMs,
+      ...floorOf(run === undefined ? [] : this.#lastRunsBefore(run)),
+      startedAtMs: Date.parse(this.startedAt ?? ''),
+    })
     return {
       atStart: () => WebmDecoder.atStart(header, place()),
-      behindHole: () => WebmDecoder.behindHole(header, knownState(header), place()),
-      resume: (saved, tail, whole) => WebmDecoder.resume(saved.state!, tail, header, knownState(header), place(), whole),
+      behindHole: (run) => WebmDecoder.behindHole(header, place(run)),
+      resume: (saved, tail, run) => WebmDecoder.resume(saved.state!, tail, header, place(run), run.wholeFrom !== null),
     }
+  }
+
+  /** A few are enough to find where the media before a run ends, and a part may have thousands. */
+  #lastRunsBefore(run: Run): Run[] {
+    const index = this.runs.lastIndexOf(run)
+    return this.runs.slice(Math.max(0, index - 4), Math.max(0, index))
   }
 
   #put({ seq, sha256, payload, capturedAt }: ChunkRecord): void {
@@ -323,7 +322,7 @@ export class Part {
     this.bytes += payload.length
     this.capturedTo = Math.max(this.capturedTo ?? 0, capturedAt)
     this.dirty = true
-    const piece: RawPiece = { from: seq, lengths: [payload.length], blob: null, bytes: payload }
+    const piece: RawPiece = { from: seq, lengths: [payload.length], blob: null, bytes: payload, capturedAt: [capturedAt] }
     const at = this.#firstRunBehind(seq)
     const left = this.runs[at - 1]
     if (left !== undefined && left.to + 1 === seq) {

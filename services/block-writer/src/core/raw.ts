@@ -9,6 +9,8 @@ export interface RawPiece {
   readonly blob: string | null
   /** Null when they must be read from the blob. */
   readonly bytes: Uint8Array | null
+  /** When each chunk was captured, ms since the epoch; not known of chunks that an earlier version put into a blob. */
+  readonly capturedAt?: readonly (number | null)[]
 }
 
 /**
@@ -49,10 +51,10 @@ export function* bytesOf(piece: RawPiece): Work<Uint8Array> {
 }
 
 /** The chunks of a piece, each with its bytes. */
-export function* chunksOf(piece: RawPiece, bytes: Uint8Array): Generator<{ seq: number; bytes: Uint8Array }> {
+export function* chunksOf(piece: RawPiece, bytes: Uint8Array): Generator<{ seq: number; bytes: Uint8Array; capturedAt: number | null }> {
   let at = 0
   for (const [i, length] of piece.lengths.entries()) {
-    yield { seq: piece.from + i, bytes: bytes.subarray(at, at + length) }
+    yield { seq: piece.from + i, bytes: bytes.subarray(at, at + length), capturedAt: piece.capturedAt?.[i] ?? null }
     at += length
   }
 }
@@ -82,7 +84,8 @@ export function storeRaw(
     const lengths = open.flatMap((piece) => piece.lengths)
     const blob = name(from, from + lengths.length - 1)
     out.push({ name: blob, parts: open.map((piece) => piece.bytes!) })
-    stored.push({ from, lengths, blob, bytes: null })
+    const capturedAt = open.flatMap((piece) => piece.capturedAt ?? piece.lengths.map(() => null))
+    stored.push({ from, lengths, blob, bytes: null, capturedAt })
     open = []
     openBytes = 0
   }

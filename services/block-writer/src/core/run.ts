@@ -1,7 +1,7 @@
-import { unionRanges, type Ranges } from '@longtake/domain'
 import type { TrackInfo } from '@longtake/webm'
 import { isStored, leadInOf, leadInPieces, type LeadIn } from './continuation.ts'
-import type { Decoded, DecoderState } from './decoder.ts'
+import type { Decoded, DecoderState, SavedRecording } from './decoder.ts'
+import { withFault, type ChunkFault } from './faults.ts'
 import type { Piece } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
@@ -12,7 +12,9 @@ export interface Decoder {
   readonly tailLength: number
   /** Whether it is looking for the next Cluster. */
   readonly searching: boolean
-  push(bytes: Uint8Array): Decoded
+  /** What is added to the times that it reads; null while that is not known. */
+  readonly shiftMs: number | null
+  push(bytes: Uint8Array, capturedAt: number | null): Decoded
   flush(): Piece | null
   state(): { readonly state: DecoderState | null; readonly tail: Uint8Array }
 }
@@ -28,8 +30,8 @@ export interface SavedDecoder {
 export interface Decoders {
   atStart(): Decoder
   /** Null where nothing can be decoded behind a hole (MP4). */
-  behindHole(): Decoder | null
-  resume(saved: SavedDecoder, tail: Uint8Array, whole: boolean): Decoder
+  behindHole(run: Run): Decoder | null
+  resume(saved: SavedDecoder, tail: Uint8Array, run: Run): Decoder
 }
 
 /**
@@ -57,8 +59,11 @@ export class Run {
   leftFresh = false
   before = new PieceList()
   after = new PieceList()
-  /** Chunks with bytes that are no sound element. */
-  damaged: Ranges = []
+  /** What of its chunks is not in its output for good, and their bytes. */
+  faults: readonly ChunkFault[] = []
+  kept: RawPiece[] = []
+  /** What was added to the times at `wholeFrom`. */
+  wholeShiftMs = 0
   /** The first chunk that is not wholly used yet because its last element goes on behind `to`. */
   tailFrom: number
 
@@ -89,7 +94,7 @@ export class Run {
   /** Starts decoding what was raw until now; does nothing where that is impossible. */
   begin(decoders: Decoders): void {
     if (this.decoded) return
-    const decoder = this.from === 0 ? decoders.atStart() : decoders.behindHole()
+    const decoder = this.from === 0 ? decoders.atStart() : decoders.behindHole(this)
     if (decoder === null) return
     this.decoder = decoder
     this.unfed = this.raw
@@ -140,14 +145,20 @@ export class Run {
     const here = this.decoder!
     // A search holds a Cluster's head until the first frame proves it: that keyframe. Any other element that has not ended
     // here reaches into what the next run took for a Cluster.
-    if (here.tailLength > 0 && !here.searching) this.damaged = unionRanges(this.damaged, [[Math.min(this.tailFrom, next.wholeSeq!), next.wholeSeq!]])
+    if (here.tailLength > 0 && !here.searching) {
+      const from = Math.min(this.tailFrom, next.wholeSeq!)
+      this.faults = withFault(this.faults, { cause: 'broken-content', startMs: null, endMs: null }, from, next.wholeSeq!)
+    }
+    if (here.shiftMs !== null) next.#moveTo(here.shiftMs, here)
     this.flush()
     if (this.wholeFrom === null) {
       this.wholeFrom = here.consumedOffset + here.tailLength
       this.wholeSeq = next.wholeSeq
+      this.wholeShiftMs = next.wholeShiftMs
     }
     for (const piece of next.after) this.after.push(piece)
-    this.damaged = unionRanges(this.damaged, next.damaged)
+    this.faults = [...this.faults, ...next.faults]
+    this.kept = [...this.kept, ...next.kept]
     this.decoder = next.decoder
     this.saved = next.saved
     this.unfed = next.unfed
@@ -169,8 +180,8 @@ export class Run {
   /** Leaves its committed media where it is and goes on without it; returns what stays. */
   leave(tracks: readonly TrackInfo[], { file, offsetMs }: { readonly file: number; readonly offsetMs: number }): Run {
     const stays = new Run(this.from, this.to)
-    const { wholeFrom, wholeSeq, tailFrom, damaged } = this
-    Object.assign(stays, { wholeFrom, wholeSeq, tailFrom, damaged, saved: this.snapshot() })
+    const { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults } = this
+    Object.assign(stays, { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, saved: this.snapshot() })
     stays.before = this.before.filter(isStored)
     stays.after = this.after.filter(isStored)
     if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks, file, offsetMs)
@@ -204,6 +215,35 @@ export class Run {
     return { state, tail: { length: tail.length, bytes: tail, blob: null } }
   }
 
+  /**
+   * Moves its media in time and stops decoding.
+   * @param recording that the media is of, where its own is not known
+   */
+  move(deltaMs: number, recording?: SavedRecording): void {
+    this.before.move(deltaMs)
+    this.after.move(deltaMs)
+    this.saved = this.snapshot()
+    this.decoder = null
+    if (!this.saved?.state) return
+    const { writer, ...rest } = this.saved.state
+    const movedWriter = {
+      lastCueMs: writer.lastCueMs === null ? null : writer.lastCueMs + deltaMs,
+      tracks: writer.tracks.map((track) => ({ ...track, lastMs: track.lastMs + deltaMs })),
+    }
+    this.saved = { ...this.saved, state: { ...rest, writer: movedWriter, ...(recording === undefined ? {} : { recording }) } }
+  }
+
+  /** Its beginning turned out to be of another recording than it was read as, which stands `shiftMs` later in the part. */
+  #moveTo(shiftMs: number, here: Decoder): void {
+    const deltaMs = shiftMs - this.wholeShiftMs
+    if (deltaMs === 0) return
+    this.flush()
+    const own = this.snapshot()?.state?.recording
+    const shifted = own === undefined ? here.state().state?.recording : { ...own, shiftMs: own.shiftMs === null ? null : own.shiftMs + deltaMs }
+    this.move(deltaMs, shifted)
+    this.wholeShiftMs = shiftMs
+  }
+
   /** Whether anything must be read from storage to feed this piece. */
   #mustLoad(piece: RawPiece): boolean {
     return piece.bytes === null || (this.decoder === null && this.saved !== null && this.saved.tail.bytes === null)
@@ -215,7 +255,7 @@ export class Run {
     // Only a run that was begun has something to feed.
     const { tail } = this.saved!
     const bytes = tail.bytes ?? (yield* load(tail.blob!))
-    this.decoder = decoders.resume(this.saved!, bytes, this.wholeFrom !== null)
+    this.decoder = decoders.resume(this.saved!, bytes, this)
     this.saved = null
   }
 
@@ -228,14 +268,16 @@ export class Run {
       left -= chunk.bytes.length
       const startsAt = decoder.consumedOffset + decoder.tailLength
       const unusedFrom = this.tailFrom
-      const made = decoder.push(chunk.bytes)
+      const made = decoder.push(chunk.bytes, chunk.capturedAt)
       this.before.push(...made.before)
       this.after.push(...made.after)
-      if (made.damaged) this.damaged = unionRanges(this.damaged, [[Math.min(unusedFrom, chunk.seq), chunk.seq]])
+      for (const fault of made.faults) this.faults = withFault(this.faults, fault, Math.min(unusedFrom, chunk.seq), chunk.seq)
+      if (made.faults.length > 0) this.kept.push({ from: chunk.seq, lengths: [chunk.bytes.length], blob: null, bytes: chunk.bytes, capturedAt: [chunk.capturedAt] })
       if (decoder.tailLength === 0) this.tailFrom = chunk.seq + 1
       else if (decoder.consumedOffset >= startsAt) this.tailFrom = chunk.seq
       if (made.wholeFrom !== null) {
         this.wholeFrom = made.wholeFrom
+        this.wholeShiftMs = decoder.shiftMs ?? 0
         this.wholeSeq = made.wholeFrom >= startsAt ? chunk.seq : unusedFrom
         this.raw.push(piece)
         this.#dropRawBehindWhole()
