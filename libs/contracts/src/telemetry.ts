@@ -29,6 +29,7 @@ export const METRICS = {
   commits: 'longtake.block_writer.commits',
   commitDuration: 'longtake.block_writer.commit.duration',
   parkingDropped: 'longtake.block_writer.parking.dropped',
+  damaged: 'longtake.block_writer.damaged',
   bufferedBytes: 'longtake.block_writer.buffered.bytes',
   blobRequests: 'longtake.blob.requests',
   blobDuration: 'longtake.blob.request.duration',

@@ -7,7 +7,7 @@ export { startConsumer, Consumer, type ConsumerOptions } from './consumer/consum
 export type { AssignedPartition, CloseReason, PartitionHandler } from './consumer/partition.ts'
 export { createParker, type Parker } from './consumer/parker.ts'
 export { isReplayedMark, PARKED_HEADERS, parkedNote, toReplayed, toReplayedMark, type ParkedNote, type ParkedOrigin } from './parked.ts'
-export { readPartitionToEnd, readTable, TableReader, type TableOptions } from './table.ts'
+export { readPartitionToEnd, readRange, readTable, TableReader, type TableOptions } from './table.ts'
 export { keptAtMostMs } from './retention.ts'
 export { consumerLag, groupProgress, type GroupProgress } from './progress.ts'
 export { adjustTopics, ensureTopics, type TopicLayout } from './topics.ts'

@@ -13,6 +13,8 @@ export interface TableOptions {
   partitions?: readonly number[]
   /** Where to begin. Default earliest; latest for announcements that concern only who listens now. */
   from?: 'earliest' | 'latest'
+  /** With `stopAtEnd`: reads these offsets only, as far as they are still there; `to` is the first that is not read. */
+  range?: { from: bigint; to: bigint }
   /** Called in offset order per partition, never two at a time in one partition. A rejection is fatal: the reader stops. */
   onRecord(record: KafkaRecord): void | Promise<void>
   onFatal(error: KafkaError): void
@@ -32,6 +34,7 @@ export class TableReader implements AsyncDisposable {
   readonly #cluster: Cluster
   readonly #fetcher: Fetcher
   readonly #streams = new Map<number, TableStream>()
+  readonly #first = new Map<number, bigint>()
   readonly #closing = new AbortController()
   readonly #opened: Promise<PartitionOffset[]>
   #fault: KafkaError | undefined
@@ -51,6 +54,11 @@ export class TableReader implements AsyncDisposable {
     if (this.#streams.size === 0) return { ready: false, reason: `${this.#options.topic} is not being read yet` }
     const fault = this.#fetcher.fault()
     return fault === undefined ? { ready: true } : { ready: false, reason: fault }
+  }
+
+  /** Where reading of a partition began, once it has. */
+  firstOffset(partition: number): bigint | undefined {
+    return this.#first.get(partition)
   }
 
   /**
@@ -81,14 +89,17 @@ export class TableReader implements AsyncDisposable {
 
   /** Starts reading; returns where each partition ended then. */
   async #open(): Promise<PartitionOffset[]> {
-    const { topic, from = 'earliest', stopAtEnd = false } = this.#options
+    const { topic, from = 'earliest', stopAtEnd = false, range } = this.#options
     const { signal } = this.#closing
     const count = await awaitTopics(this.#cluster, [topic], signal)
     const partitions = this.#options.partitions ?? Array.from({ length: count }, (_, partition) => partition)
     const wanted = partitions.map((partition) => ({ topic, partition }))
-    const ends = await listOffsets(this.#cluster, wanted, 'latest', signal)
+    const latest = await listOffsets(this.#cluster, wanted, 'latest', signal)
+    const ends = range === undefined ? latest : latest.map((end) => ({ ...end, offset: lesser(end.offset, range.to) }))
     const starts = from === 'latest' ? ends : await listOffsets(this.#cluster, wanted, from, signal)
-    for (const { partition, offset } of starts) {
+    for (const { partition, offset: earliest } of starts) {
+      const offset = range === undefined || range.from < earliest ? earliest : range.from
+      this.#first.set(partition, offset)
       const end = stopAtEnd ? ends.find((of) => of.partition === partition)?.offset : undefined
       const stream = new TableStream({
         topic,
@@ -207,11 +218,28 @@ class TableStream implements FetchTarget {
 
 export const readTable = (options: TableOptions): TableReader => new TableReader(options)
 
+const lesser = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+
+type OnePartition = Omit<TableOptions, 'partitions' | 'onFatal' | 'from' | 'stopAtEnd' | 'range'> & { partition: number; signal?: AbortSignal }
+
 /**
  * Hands over one partition from its first record to at least what was its end when the call began, then ends; for loading a
  * store at the assignment of a partition. Rejects when `signal` aborts.
  */
-export async function readPartitionToEnd(options: Omit<TableOptions, 'partitions' | 'onFatal' | 'from' | 'stopAtEnd'> & { partition: number; signal?: AbortSignal }): Promise<void> {
+export async function readPartitionToEnd(options: OnePartition): Promise<void> {
+  await readOnce(options)
+}
+
+/**
+ * Hands over the records of one partition from offset `from` to the one before `to`, as far as they are still there, then ends.
+ * Resolves with the first offset that was: above `from` where the log is truncated. Rejects when `signal` aborts.
+ */
+export async function readRange({ from, to, ...options }: OnePartition & { from: bigint; to: bigint }): Promise<bigint> {
+  const onRecord: OnePartition['onRecord'] = async (record) => (record.offset < to ? options.onRecord(record) : undefined)
+  return (await readOnce({ ...options, onRecord, range: { from, to } })) ?? from
+}
+
+async function readOnce(options: OnePartition & Pick<TableOptions, 'range'>): Promise<bigint | undefined> {
   const { partition, signal, ...rest } = options
   const reader = new TableReader({ ...rest, partitions: [partition], stopAtEnd: true, onFatal: () => {} })
   const close = () => void reader.close()
@@ -219,6 +247,7 @@ export async function readPartitionToEnd(options: Omit<TableOptions, 'partitions
   if (signal?.aborted) close()
   try {
     await reader.caughtUp
+    return reader.firstOffset(partition)
   } finally {
     signal?.removeEventListener('abort', close)
     await reader.close()

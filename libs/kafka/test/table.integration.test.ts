@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Conditions } from '@longtake/testkit'
-import { createProducer, readPartitionToEnd, readTable, type KafkaError } from '../src/index.ts'
+import { createProducer, readPartitionToEnd, readRange, readTable, type KafkaError } from '../src/index.ts'
 import { kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
 /** A table as services keep it: the latest value of each key. */
@@ -71,6 +71,10 @@ test('one partition is read to its end and no other', async () => {
   const seen: bigint[] = []
   await readPartitionToEnd({ kafka: kafka(), topic, partition: 1, onRecord: ({ partition, offset }) => void (partition === 1 && seen.push(offset)) })
   assert.deepEqual(seen, Array.from({ length: 150 }, (_, index) => BigInt(index)))
+  const range: bigint[] = []
+  const onRecord = ({ offset }: { offset: bigint }): void => void range.push(offset)
+  assert.equal(await readRange({ kafka: kafka(), topic, partition: 1, from: 17n, to: 123n, onRecord }), 17n)
+  assert.deepEqual(range, Array.from({ length: 123 - 17 }, (_, index) => BigInt(17 + index)))
   const [empty = ''] = await makeTopics(kafka(), ['empty'], 1)
   await readPartitionToEnd({ kafka: kafka(), topic: empty, partition: 0, onRecord: unexpected as never })
 })

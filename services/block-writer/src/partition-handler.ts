@@ -29,6 +29,8 @@ export interface HandlerDeps {
   /** Resolves when the broker has it; `partition` is that of the session in every topic. */
   publish(partition: number, event: RecordingEvent): Promise<void>
   park(record: KafkaRecord, why: { reason: ParkedReason; details: string }): Promise<void>
+  /** Reads records of a partition again, from offset `from` to the one before `to`; resolves with the first that is still there. */
+  readBack(partition: number, from: bigint, to: bigint, onRecord: (record: KafkaRecord) => void): Promise<bigint>
 }
 
 type Partition = Pick<AssignedPartition, 'partition' | 'signal' | 'done' | 'pause' | 'resume'>
@@ -128,6 +130,7 @@ export class ChunksPartition implements PartitionHandler {
         erase: async () => void (await eraseSession(store, this.partition, session)),
         publish: async (event) => this.#deps.publish(this.partition, event),
         park: async (record, why) => this.#deps.park(record, why),
+        readBack: async (from, to, onRecord) => this.#deps.readBack(this.partition, from, to, onRecord),
         done: (record) => {
           this.#partition.done(record)
           this.#weigh(created)

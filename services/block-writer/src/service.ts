@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openBlobStore, watchStorage, type BlobStore } from '@longtake/blob'
 import { encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
-import { createParker, createProducer, startConsumer } from '@longtake/kafka'
+import { createParker, createProducer, readRange, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type Check, type Logger, type ServiceDeps } from '@longtake/service'
 import { ByteBudget } from './budget.ts'
 import { systemClock } from './clock.ts'
@@ -9,7 +9,7 @@ import type { Config } from './config.ts'
 import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
 import { limitParking } from './limited-parker.ts'
 import { ParkingLimit } from './parking-limit.ts'
-import { ChunksPartition, type HandlerSettings } from './partition-handler.ts'
+import { ChunksPartition, type HandlerDeps, type HandlerSettings } from './partition-handler.ts'
 import { StorageTurns } from './storage-turns.ts'
 
 /** Chunks behind a hole beyond this do not wait for it. */
@@ -46,6 +46,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const publish = async (partition: number, event: RecordingEvent): Promise<void> => {
     await producer.send({ topic: place.events, partition, ...encodeEvent(event) })
   }
+  const readBack: HandlerDeps['readBack'] = async (partition, from, to, onRecord) => readRange({ kafka, topic: place.chunks, partition, from, to, onRecord, signal: stopping })
   const consumer = await startConsumer({
     kafka,
     group: place.group,
@@ -58,7 +59,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     // Below the time an orderly stop has, which also has to flush the producer.
     closeTimeoutMs: Math.min(20_000, config.shutdownTimeoutMs * 0.7),
     assign(assigned) {
-      const handler = new ChunksPartition(assigned, { store, settings, clock: systemClock, budget, turns, logger, publish, park: async (record, why) => parker.park(record, why) })
+      const handler = new ChunksPartition(assigned, { store, settings, clock: systemClock, budget, turns, logger, publish, park: async (record, why) => parker.park(record, why), readBack })
       partitions.add(handler)
       assigned.signal.addEventListener('abort', () => partitions.delete(handler), { once: true })
       return handler

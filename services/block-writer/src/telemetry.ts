@@ -15,6 +15,7 @@ export const instruments = {
   }),
   tooLarge: meter.createCounter(METRICS.tooLarge, { description: 'what could not be published for its size, by kind: what it is about stands still' }),
   parkingDropped: meter.createCounter(METRICS.parkingDropped, { description: 'records that were not parked, by reason, as their session had parked all that it may' }),
+  damaged: meter.createCounter(METRICS.damaged, { description: 'side blobs whose bytes are not those that were written, by kind: checkpoint, pending' }),
   bufferedBytes: meter.createUpDownCounter(METRICS.bufferedBytes, { description: 'bytes received that no commit covers', unit: 'By' }),
 }
 

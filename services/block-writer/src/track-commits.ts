@@ -3,6 +3,7 @@ import type { ChunkRecord } from '@longtake/contracts'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import { planCommit, type Track, type TrackFile, type WorkStep } from './core/index.ts'
 import { instruments, withCommitSpan } from './telemetry.ts'
+import type { Fallback } from './stored-checkpoints.ts'
 import { FileRefused, Superseded, type Committed } from './track-storage.ts'
 import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
@@ -32,13 +33,15 @@ export class TrackCommits {
   }
 
   /** The track as its last commits left it, and the offsets up to which they hold everything. */
-  async load(): Promise<{ track: Track; isErased: boolean; coveredTo: bigint[] }> {
+  async load(): Promise<{ track: Track; isErased: boolean; fallbacks: readonly Fallback[]; coveredTo: bigint[] }> {
     const { storage, settings, clock } = this.#deps
-    const [isErased, { track, etags, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
+    const [isErased, { track, etags, fallbacks, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
-    this.#untold = new Map(states.map((committed) => [committed.state.file, committed]))
+    // What an earlier checkpoint says is no news.
+    const told = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
+    this.#untold = new Map(told.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()
-    return { track, isErased, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
+    return { track, isErased, fallbacks, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
   }
 
   /**
@@ -74,7 +77,7 @@ export class TrackCommits {
     const { storage, settings } = this.#deps
     switch (step.kind) {
       case 'load':
-        return storage.readPending(step.blob)
+        return (await storage.readPending(step.blob, step.length)) ?? this.#lost(step.blob)
       case 'read':
         return storage.readMedia(track, step.media, this.#etags)
       case 'pause':
@@ -83,6 +86,12 @@ export class TrackCommits {
       default:
         return step satisfies never
     }
+  }
+
+  /** Its chunks become a gap: what they were part of is reported as damaged. */
+  #lost(blob: string): undefined {
+    instruments.damaged.add(1, { kind: 'pending' })
+    this.#deps.logger.error({ blob }, 'pending chunks damaged or missing in storage: their media are lost and reported as a gap')
   }
 
   async #commitFiles(track: Track, nextOffset: bigint): Promise<void> {

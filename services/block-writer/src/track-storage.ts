@@ -1,24 +1,24 @@
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { commitWithReadBack, type BlobProperties, type BlobStore } from '@longtake/blob'
-import { BLOBS, LongtakeError, type EventOf } from '@longtake/contracts'
+import { BLOBS, type EventOf } from '@longtake/contracts'
 import { patchClusterTimestamps } from '@longtake/webm'
 import {
   commitEvent,
-  decodeCheckpoint,
   METADATA,
   offsetIn,
   Track,
   TrackFile,
   writtenBy,
-  type Checkpoint,
   type CommitEvent,
   type CommitPlan,
   type LeadIn,
   type NewBlock,
   type TrackLimits,
 } from './core/index.ts'
-import { orUnwritable, Unwritable } from './unwritable.ts'
+import { digestOf, isHeld, SideBlobs } from './side-blobs.ts'
+import { committedFiles, fallBack, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
+import { orUnwritable } from './unwritable.ts'
 import { Writing } from './writing.ts'
 
 export type Committed = Omit<EventOf<'blocks-committed'>, 'at'>
@@ -27,12 +27,12 @@ export type Committed = Omit<EventOf<'blocks-committed'>, 'at'>
 export interface LoadedTrack {
   readonly track: Track
   readonly etags: Map<number, string>
+  /** Files whose newest checkpoint is damaged: what it held beside the earlier one must be taken again. */
+  readonly fallbacks: readonly Fallback[]
   /** Each file's state and when it was committed, to be published again: its event may have been lost. */
   readonly states: readonly { readonly state: Committed; readonly at: Date }[]
 }
 
-/** A checkpoint that is gone belongs to a commit that is not the last any more: look again. */
-const READS = 5
 /** What no commit refers to for so long was left by a commit that failed for good. */
 const ORPHAN_MS = 24 * 3_600_000
 
@@ -61,8 +61,6 @@ interface LoadedFile {
   readonly blockIds: readonly string[]
 }
 
-const IMMUTABLE = { contentType: 'application/octet-stream', metadata: {} } as const
-
 export interface CommitResult {
   readonly etag: string
   readonly state: Committed
@@ -77,12 +75,16 @@ export interface CommitResult {
 /** Reads and writes one track's blobs: files, checkpoints, pending chunks. */
 export class TrackStorage {
   readonly #store: BlobStore
+  readonly #side: SideBlobs
+  readonly #checkpoints: StoredCheckpoints
   readonly #newBlockId: (bytes: Uint8Array) => string
   readonly #session: string
   readonly #name: string
 
   constructor(store: BlobStore, newBlockId: (bytes: Uint8Array) => string, session: string, name: string) {
     this.#store = store
+    this.#side = new SideBlobs(store)
+    this.#checkpoints = new StoredCheckpoints(store, this.#side, session, name)
     this.#newBlockId = newBlockId
     this.#session = session
     this.#name = name
@@ -94,6 +96,7 @@ export class TrackStorage {
     const closed = new Set(refused)
     const etags = new Map<number, string>()
     const restored = new Map<number, LoadedFile>()
+    const fallbacks: Fallback[] = []
     const prefix = BLOBS.track(this.#session, this.#name)
     const files = new Map<number, BlobProperties>()
     const side: { name: string; age: number }[] = []
@@ -105,13 +108,14 @@ export class TrackStorage {
     }
     const names = side.map(({ name }) => name)
     for (const number of new Set([...files.keys(), ...committedFiles(names)])) {
-      const [found, lists] = await Promise.all([this.#readCheckpoint(number, files.get(number) ?? null), this.#store.blockList(BLOBS.file(this.#session, this.#name, number))])
+      const [found, lists] = await Promise.all([this.#checkpoints.read(number, files.get(number) ?? null, names), this.#store.blockList(BLOBS.file(this.#session, this.#name, number))])
       if (found === null) closed.add(number)
-      const { checkpoint, name } = found ?? (await this.#lastCheckpoint(number, names))
+      const { checkpoint, name } = found ?? (await this.#checkpoints.readLast(number, names))
       for (const other of checkpoint.closedFiles ?? []) closed.add(other)
       if (found !== null) etags.set(number, found.properties.etag)
       const file = TrackFile.restore(number, checkpoint, checkpoint.parts, name)
       const blockIds = lists?.committed.map(({ id }) => id) ?? []
+      if (found !== null && found.damaged !== null) fallbacks.push(fallBack(file, found, blockIds))
       restored.set(number, { file, properties: found?.properties ?? null, nextOffset: checkpoint.nextOffset, blockIds })
     }
     const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
@@ -119,7 +123,7 @@ export class TrackStorage {
     if (files.size > 0) await this.#expectFiles(files.size)
     const states = statesOf(track, inOrder)
     await this.#deleteOrphans(track, side)
-    return { track, etags, states }
+    return { track, etags, fallbacks, states }
   }
 
   /**
@@ -133,45 +137,6 @@ export class TrackStorage {
     if (found !== count) throw new Superseded(`a file of ${prefix} was begun while it was loaded`)
   }
 
-  /**
-   * Null when the file is gone, or was overwritten by somebody who is no writer of ours.
-   * @param listed the file as the list has just shown it; null if it was not there
-   */
-  async #readCheckpoint(number: number, listed: BlobProperties | null): Promise<{ checkpoint: Checkpoint; name: string; properties: BlobProperties } | null> {
-    const blob = BLOBS.file(this.#session, this.#name, number)
-    for (let read = 0; read < READS; read++) {
-      const properties = read === 0 ? listed : await this.#store.properties(blob)
-      const name = properties?.metadata[METADATA.checkpoint]
-      if (properties === null || name === undefined) return null
-      const found = await this.#readSide(name)
-      if (found === null) continue
-      return { checkpoint: orUnwritable(() => decodeCheckpoint(found)), name, properties }
-    }
-    throw new Unwritable(`${blob} names a checkpoint that does not exist`)
-  }
-
-  /** A checkpoint of a file whose blob is gone: it says what was in it. The newest may be of a commit that found it gone. */
-  async #lastCheckpoint(number: number, names: readonly string[]): Promise<{ checkpoint: Checkpoint; name: string }> {
-    const own = names.map((name) => ({ name, by: writtenBy(name) })).filter(({ name, by }) => name.includes('/checkpoints/') && by?.file === number)
-    const newest = Math.max(...own.map(({ by }) => by!.number))
-    const older = own.filter(({ by }) => by!.number < newest)
-    for (const { name } of (older.length > 0 ? older : own).toSorted((a, b) => b.by!.number - a.by!.number)) {
-      const found = await this.#readSide(name)
-      if (found !== null) return { checkpoint: orUnwritable(() => decodeCheckpoint(found)), name }
-    }
-    throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
-  }
-
-  /** A side blob's bytes; null if there is none. One that cannot be read for what it is, as in the archive, makes its track unwritable only. */
-  async #readSide(name: string): Promise<Uint8Array | null> {
-    try {
-      return (await this.#store.readAll(name))?.bytes ?? null
-    } catch (error) {
-      if (isHeld(error)) throw new Unwritable(`${name} cannot be read`, { cause: error })
-      throw error
-    }
-  }
-
   /** What was written for commits that failed, or not deleted by one that was cut short. */
   async #deleteOrphans(track: Track, side: readonly { name: string; age: number }[]): Promise<void> {
     const needed = new Set(track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]))
@@ -181,15 +146,14 @@ export class TrackStorage {
       const last = by === null ? undefined : track.files[by.file]?.commitNumber
       // A commit of that number or a lower one can never succeed any more; one of a higher number may be under way.
       const isOver = by !== null && last !== undefined && by.number <= last
-      if (isOver || age > ORPHAN_MS) await this.#delete(name)
+      if (isOver || age > ORPHAN_MS) await this.#side.delete(name)
     }
   }
 
-  /** The bytes of a pending blob. */
-  async readPending(name: string): Promise<Uint8Array> {
-    const found = await this.#readSide(name)
-    if (found === null) throw new Unwritable(`the pending blob ${name} does not exist`)
-    return found
+  /** The bytes of a pending blob; null when they are not there any more as they were written. */
+  async readPending(name: string, length: number): Promise<Uint8Array | null> {
+    const found = await this.#side.read(name)
+    return found.state === 'intact' && found.bytes.length === length ? found.bytes : null
   }
 
   /** Committed media of a file; undefined where it cannot be read any more. @param etags of the files as they are loaded */
@@ -234,7 +198,7 @@ export class TrackStorage {
     let bytes = 0
     // Nothing of it counts before the block list is put, so all is written side by side.
     await using writing = new Writing()
-    for (const { name, parts } of plan.pending) await writing.add(async () => this.#putNew(name, Buffer.concat(parts)))
+    for (const { name, parts } of plan.pending) await writing.add(async () => this.#side.put(name, Buffer.concat(parts)))
     for (const block of plan.blocks) {
       const content = await this.#bytesOf(plan, block, etag)
       ids.push(await this.#stage(plan.blob, content, writing))
@@ -242,10 +206,11 @@ export class TrackStorage {
     }
     const sealed = orUnwritable(() => plan.seal(ids))
     const headerIds = sealed.header === null ? [] : [await this.#stage(plan.blob, sealed.header, writing)]
-    await writing.add(async () => this.#putNew(sealed.checkpoint.name, sealed.checkpoint.bytes))
+    await writing.add(async () => this.#side.put(sealed.checkpoint.name, sealed.checkpoint.bytes))
     await writing.done()
     const blockIds = [...headerIds, ...sealed.blockIds]
-    const { contentType, metadata } = sealed
+    const { contentType } = sealed
+    const metadata = { ...sealed.metadata, [METADATA.checkpointDigest]: digestOf(sealed.checkpoint.bytes), [METADATA.nextOffset]: sealed.event.nextOffset }
     const condition = etag === null ? ({ ifNoneMatch: '*' } as const) : { ifMatch: etag }
     const outcome = await commitWithReadBack(this.#store, plan.blob, blockIds, { ...condition, contentType, metadata })
     switch (outcome.outcome) {
@@ -270,15 +235,8 @@ export class TrackStorage {
   /** Deletes side blobs that nothing refers to any more. */
   async deleteAll(names: readonly string[]): Promise<void> {
     await using deleting = new Writing()
-    for (const name of names) await deleting.add(async () => this.#delete(name))
+    for (const name of names) await deleting.add(async () => this.#side.delete(name))
     await deleting.done()
-  }
-
-  /** What may not be deleted now is an orphan, which the next load tries to delete again. */
-  async #delete(name: string): Promise<void> {
-    await this.#store.delete(name).catch((error: unknown) => {
-      if (!isHeld(error)) throw error
-    })
   }
 
   async #stage(blob: string, bytes: Uint8Array, writing: Writing): Promise<string> {
@@ -295,23 +253,9 @@ export class TrackStorage {
     orUnwritable(() => patchClusterTimestamps(bytes, block.deltaMs))
     return bytes
   }
-
-  async #putNew(name: string, bytes: Uint8Array): Promise<void> {
-    // Names are unique to their commit, so a blob that is there is this one: its first answer was lost.
-    await this.#store.put(name, bytes, { ifNoneMatch: '*', ...IMMUTABLE })
-  }
 }
 
-const isHeld = (error: unknown): boolean => error instanceof LongtakeError && (error.code === 'BLOB_HELD' || error.code === 'BLOB_HAS_SNAPSHOTS')
 const isNotOurs = (found: BlobProperties | null): boolean => found?.metadata[METADATA.checkpoint] === undefined
-
-/** Numbers of files that had a second commit, by their checkpoints: the one of a first commit may be there without a file. */
-function committedFiles(names: readonly string[]): number[] {
-  return names.flatMap((name) => {
-    const by = name.includes('/checkpoints/') ? writtenBy(name) : null
-    return by !== null && by.number > 1 ? [by.file] : []
-  })
-}
 
 function withBlocks(event: CommitEvent, ids: readonly string[]): Committed {
   return { ...event, blocks: { count: ids.length, sha256: createHash('sha256').update(ids.join('\n')).digest('hex') } }

@@ -5,6 +5,7 @@ import { commitDueAt, type Track } from './core/index.ts'
 import { OneByOne } from './one-by-one.ts'
 import { OpenRecords } from './open-records.ts'
 import { Settling } from './settling.ts'
+import { readBack } from './read-back.ts'
 import { instruments } from './telemetry.ts'
 import { isChunk, reasonToPark, type Entry, type TrackContent } from './track-entry.ts'
 import { TrackCommits } from './track-commits.ts'
@@ -221,10 +222,17 @@ export class TrackWriter {
   }
 
   async #load(): Promise<Track> {
-    const { track, isErased, coveredTo } = await this.#commits.load()
+    const { track, isErased, fallbacks, coveredTo } = await this.#commits.load()
     if (isErased) this.#erased = true
     this.#unfinishedSince = track.unfinished ? this.#deps.clock.now() : null
     for (const offset of coveredTo) this.#records.passed(offset)
+    for (const fallback of fallbacks) {
+      const next = this.#records.next?.record.offset ?? this.#records.last + 1n
+      await readBack(this.#deps, track, fallback, next)
+      // At once, so that nothing depends on the damaged checkpoint any more.
+      this.#unfinishedSince = this.#deps.clock.now()
+      if (fallback.to !== null) this.#records.passed(fallback.to - 1n)
+    }
     return track
   }
 

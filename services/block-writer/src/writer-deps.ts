@@ -33,6 +33,11 @@ export interface WriterDeps {
   /** Resolves when the broker has it. */
   publish(event: RecordingEvent): Promise<void>
   park(record: KafkaRecord, why: { reason: ParkedReason; details: string }): Promise<void>
+  /**
+   * Hands over the records of the partition from offset `from` to the one before `to`, as far as Kafka still has them.
+   * Resolves with the first offset that it has.
+   */
+  readBack(from: bigint, to: bigint, onRecord: (record: KafkaRecord) => void): Promise<bigint>
   /** The record is durable in storage, or nothing is lost without it. */
   done(record: KafkaRecord): void
   /** Aborts when the partition is not ours any more. */

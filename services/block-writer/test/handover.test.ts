@@ -53,6 +53,7 @@ class Partition {
           this.committed.push(event.session)
         },
         park: async (_record, why) => assert.fail(why.details),
+        readBack: async () => assert.fail('no checkpoint is damaged'),
       },
     )
   }

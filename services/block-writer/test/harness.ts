@@ -72,6 +72,8 @@ export class World {
   readonly clock = new ManualClock()
   readonly memory: MemoryBlobStore
   readonly log: KafkaRecord[] = []
+  /** Kafka has nothing below this offset any more. */
+  truncatedTo = 0n
   readonly events: RecordingEvent[] = []
   readonly parked: { offset: bigint; reason: string; details: string }[] = []
   readonly done = new Set<bigint>()
@@ -136,6 +138,11 @@ export class World {
           const refusal = this.#refuse(event)
           if (refusal !== null) throw refusal
           this.events.push(event)
+        },
+        readBack: async (_partition, from, to, onRecord) => {
+          const first = from > this.truncatedTo ? from : this.truncatedTo
+          for (const record of this.log.slice(Number(first), Number(to))) onRecord(record)
+          return first
         },
         park: async (record, why) => {
           this.#activity++

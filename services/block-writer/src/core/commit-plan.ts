@@ -28,6 +28,10 @@ export const METADATA = {
   generation: 'generation',
   /** Name of the side blob. */
   checkpoint: 'checkpoint',
+  /** SHA-256 of its bytes, hex. */
+  checkpointDigest: 'checkpointsha256',
+  /** Offset in recordings.chunks below which all of the track is in this commit; decimal. */
+  nextOffset: 'nextoffset',
   durationMs: 'durationms',
   /** Bytes in front of the media: what every commit rewrites. */
   headerBytes: 'headerbytes',

@@ -14,11 +14,12 @@ export interface RawPiece {
 }
 
 /**
- * What work asks of its caller. `load`: the bytes of this pending blob, which the step that asks uses at once. `read`: media
+ * What work asks of its caller. `load`: the bytes of this pending blob, which the step that asks uses at once; nothing where
+ * they are not there any more as they were written. `read`: media
  * of a file, or nothing where that cannot be read. `pause`: everything is consistent, so what was made until now may be
  * committed before more is loaded.
  */
-export type WorkStep = { readonly kind: 'load'; readonly blob: string } | { readonly kind: 'read'; readonly media: LeadIn } | { readonly kind: 'pause' }
+export type WorkStep = { readonly kind: 'load'; readonly blob: string; readonly length: number } | { readonly kind: 'read'; readonly media: LeadIn } | { readonly kind: 'pause' }
 
 /**
  * Work that stops wherever it needs a blob and goes on there with its bytes. Bytes are never kept for later, so memory is
@@ -28,10 +29,13 @@ export type Work<T = void> = Generator<WorkStep, T, Uint8Array | undefined>
 
 export const PAUSE: WorkStep = { kind: 'pause' }
 
-export function* load(blob: string): Work<Uint8Array> {
-  const bytes = yield { kind: 'load', blob }
-  if (bytes === undefined) throw new Error(`work goes on without the bytes of ${blob}`)
-  return bytes
+/**
+ * The bytes of a pending blob of this length. Bytes that are lost are zeros, which no container contains so: what they were
+ * part of is dropped and reported as damaged, and decoding goes on behind them.
+ */
+export function* load(blob: string, length: number): Work<Uint8Array> {
+  const bytes = yield { kind: 'load', blob, length }
+  return bytes ?? new Uint8Array(length)
 }
 
 /** Calls `beforePause` whenever `work` pauses. */
@@ -47,7 +51,7 @@ export const lastSeq = (piece: RawPiece): number => piece.from + piece.lengths.l
 
 /** A piece's bytes, from its blob where they are not here. A piece has its bytes or a blob that holds them: see its makers. */
 export function* bytesOf(piece: RawPiece): Work<Uint8Array> {
-  return piece.bytes ?? (yield* load(piece.blob!))
+  return piece.bytes ?? (yield* load(piece.blob!, rawLength(piece)))
 }
 
 /** The chunks of a piece, each with its bytes. */

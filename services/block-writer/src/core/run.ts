@@ -254,7 +254,7 @@ export class Run {
     if (this.decoder !== null) return
     // Only a run that was begun has something to feed.
     const { tail } = this.saved!
-    const bytes = tail.bytes ?? (yield* load(tail.blob!))
+    const bytes = tail.bytes ?? (yield* load(tail.blob!, tail.length))
     this.decoder = decoders.resume(this.saved!, bytes, this)
     this.saved = null
   }
