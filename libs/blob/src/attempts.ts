@@ -39,6 +39,8 @@ export type RetryReason = 'busy' | 'timeout' | 'connection' | 'server-error'
 
 export interface RequestKind {
   readonly lane: Lane
+  /** Whose latency it is compared with; default: that of its lane. */
+  readonly operation?: string
   /** Of the request's body. */
   readonly bytes?: number
   readonly signal?: AbortSignal | undefined
@@ -88,8 +90,8 @@ export class Attempts {
     return this.#withDeadline(run, signal)
   }
 
-  async #send<T>({ lane, bytes = 0, signal }: RequestKind, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const slot = await this.queue.slot(lane, bytes, signal)
+  async #send<T>({ lane, operation, bytes = 0, signal }: RequestKind, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const slot = await this.queue.slot(lane, bytes, signal, operation)
     try {
       const result = await this.#withDeadline(run, signal)
       slot.release('answered')

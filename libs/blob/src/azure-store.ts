@@ -64,7 +64,7 @@ export class AzureBlobStore implements BlobStore {
       try {
         const run = (abortSignal: AbortSignal) =>
           this.#blob(blob).commitBlockList([...blockIds], { conditions: conditionsOf(options), ...headersOf(options), abortSignal })
-        const { etag } = await this.#attempts.once({ lane: 'control', signal: options.signal }, run)
+        const { etag } = await this.#attempts.once({ lane: 'control', operation: 'commit blocks', signal: options.signal }, run)
         return { outcome: 'committed', etag: present(etag, 'etag') }
       } catch (error) {
         options.signal?.throwIfAborted()
@@ -246,7 +246,7 @@ export class AzureBlobStore implements BlobStore {
   }
 
   #withRetries<T>(operation: Operation, kind: RequestKind, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#attempts.retried(kind, run, (error, reason) => this.#telemetry.retried(operation, error, reason))
+    return this.#attempts.retried({ ...kind, operation }, run, (error, reason) => this.#telemetry.retried(operation, error, reason))
   }
 
   /** For calls without outcomes to be expected. */

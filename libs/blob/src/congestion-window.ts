@@ -35,6 +35,9 @@ const LOW_LASTS_MS = 60_000
 /** A round ends after about one latency, when so many answers, or a window of them, have come. */
 const ROUND_ANSWERS = 10
 
+/** Latencies below this are none to save: what is faster at times, as an emulator on this machine, may take so long. */
+const QUICK_MS = 50
+
 /** Latency grows with size: only answers of like requests are compared. */
 const SIZE_CLASSES = [64 * 1024, 512 * 1024, 2 * 1024 * 1024]
 
@@ -59,7 +62,7 @@ interface Round {
 
 export class CongestionWindow {
   readonly #limits: WindowLimits
-  readonly #latencies = new Map<number, Latency>()
+  readonly #latencies = new Map<string, Latency>()
   #size: number
   /** Slow start ends here: half of what was too much the last time. */
   #slowStartTo = Infinity
@@ -88,26 +91,27 @@ export class CongestionWindow {
 
   /**
    * The storage answered in its right mind, whatever it answered.
+   * @param operation which kind of request it was: a commit takes longer than a look
    * @param bytes of the request's body
    * @param sentAt ms, as `now`
    */
-  answered(bytes: number, sentAt: number, now: number): void {
+  answered(operation: string, bytes: number, sentAt: number, now: number): void {
     const latencyMs = Math.max(now - sentAt, 0.1)
     const round = this.#roundAt(now)
     round.answers++
     round.latencyMs += latencyMs
-    round.slowness += this.#slowness(bytes, latencyMs, now)
+    round.slowness += this.#slowness(operation, bytes, latencyMs, now)
     const isOver = round.answers >= Math.min(this.requests, ROUND_ANSWERS) && now - round.from >= round.latencyMs / round.answers
     if (!isOver) return
     this.#round = null
     const slowness = round.slowness / round.answers
-    if (slowness > SHRINK_ABOVE) this.#decrease(EASE, now)
+    if (slowness > SHRINK_ABOVE) this.#ease(now)
     else if (round.full && slowness <= HOLD_ABOVE) this.#increase()
   }
 
   /** The storage refused for its load, fell silent, or could not be reached. Requests of one flight count once. */
   congested(sentAt: number, now: number): void {
-    if (sentAt > this.#decreasedAt) this.#decrease(HALVE, now)
+    if (sentAt > this.#decreasedAt) this.#shrinkTo(Math.max(this.#limits.min, this.#size * HALVE), now)
   }
 
   #increase(): void {
@@ -117,8 +121,16 @@ export class CongestionWindow {
     this.#size = Math.min(this.#limits.max, this.#size + step)
   }
 
-  #decrease(factor: number, now: number): void {
-    this.#size = Math.max(this.#limits.min, this.#size * factor)
+  /**
+   * Slow answers may have other causes than this process's requests, which fewer of them do not mend: the window stays as
+   * large as it began. Only refusals and timeouts make it smaller.
+   */
+  #ease(now: number): void {
+    this.#shrinkTo(Math.max(Math.min(this.#size, this.#limits.initial), this.#size * EASE), now)
+  }
+
+  #shrinkTo(size: number, now: number): void {
+    this.#size = size
     this.#slowStartTo = this.#size
     this.#decreasedAt = now
     this.#round = null
@@ -130,8 +142,8 @@ export class CongestionWindow {
   }
 
   /** Notes a latency; how many times as long as the least that its size class took lately. */
-  #slowness(bytes: number, latencyMs: number, now: number): number {
-    const sizeClass = SIZE_CLASSES.filter((bound) => bytes > bound).length
+  #slowness(operation: string, bytes: number, latencyMs: number, now: number): number {
+    const sizeClass = `${operation} ${SIZE_CLASSES.filter((bound) => bytes > bound).length}`
     let latency = this.#latencies.get(sizeClass)
     if (latency === undefined) {
       latency = { answers: 0, smoothedMs: latencyMs, lowMs: Infinity, earlierLowMs: Infinity, periodFrom: now }
@@ -147,6 +159,6 @@ export class CongestionWindow {
       latency.periodFrom = now
     }
     latency.lowMs = Math.min(latency.lowMs, latency.smoothedMs)
-    return latency.smoothedMs / Math.min(latency.lowMs, latency.earlierLowMs)
+    return latency.smoothedMs / Math.max(QUICK_MS, Math.min(latency.lowMs, latency.earlierLowMs))
   }
 }

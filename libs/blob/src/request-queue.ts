@@ -21,6 +21,7 @@ export interface Slot {
 interface Waiting {
   readonly lane: Lane
   readonly bytes: number
+  readonly operation: string
   start(slot: Slot): void
 }
 
@@ -67,8 +68,9 @@ export class RequestQueue {
   /**
    * Resolves when a request may be sent. Rejects with the signal's reason, or with `BLOB_UNAVAILABLE` when the queue is full.
    * @param bytes of its body
+   * @param operation whose latency it is compared with
    */
-  slot(lane: Lane, bytes: number, signal?: AbortSignal): Promise<Slot> {
+  slot(lane: Lane, bytes: number, signal?: AbortSignal, operation: string = lane): Promise<Slot> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error)
       if (this.queued >= MAX_QUEUED) {
@@ -85,6 +87,7 @@ export class RequestQueue {
       const entry: Waiting = {
         lane,
         bytes,
+        operation,
         start: (slot) => {
           signal?.removeEventListener('abort', abort)
           resolve(slot)
@@ -124,7 +127,7 @@ export class RequestQueue {
     return null
   }
 
-  #open({ lane, bytes }: Waiting): Slot {
+  #open({ lane, bytes, operation }: Waiting): Slot {
     const control = lane === 'control' ? 1 : 0
     this.#inFlight++
     this.#controlInFlight += control
@@ -139,7 +142,7 @@ export class RequestQueue {
         this.#inFlight--
         this.#controlInFlight -= control
         this.#bytesInFlight -= bytes
-        if (ending === 'answered') this.#window.answered(bytes, sentAt, this.#now())
+        if (ending === 'answered') this.#window.answered(operation, bytes, sentAt, this.#now())
         else if (ending === 'congested') this.#window.congested(sentAt, this.#now())
         this.#sendNext()
       },

@@ -10,12 +10,12 @@ function given(limits = LIMITS) {
   let now = 0
   return {
     window,
-    flights(count: number, latencyMs: number, { full = true, bytes = 0 } = {}) {
+    flights(count: number, latencyMs: number, { full = true, bytes = 0, operation = 'put' } = {}) {
       for (let i = 0; i < count; i++) {
         if (full) window.limited(now)
         const sentAt = now
         now += latencyMs
-        for (let n = window.requests; n > 0; n--) window.answered(bytes, sentAt, now)
+        for (let n = window.requests; n > 0; n--) window.answered(operation, bytes, sentAt, now)
       }
       return window.requests
     },
@@ -66,10 +66,24 @@ test('answers that take much longer than they used to shrink it, and the usual l
   assert.ok(it.flights(40, 50) > shrunk)
 })
 
+test('slow answers alone never make it smaller than it began: fewer requests may not mend them', () => {
+  const it = given()
+  it.flights(20, 100)
+  const sizes = Array.from({ length: 50 }, () => it.flights(1, 2_000))
+  assert.equal(Math.min(...sizes), LIMITS.initial)
+})
+
+test('operations are not compared with each other, and what is quick anyway is no matter', () => {
+  const it = given()
+  it.flights(20, 2)
+  it.flights(20, 300, { operation: 'commit' })
+  assert.equal(it.flights(20, 100), LIMITS.max)
+})
+
 test('a storage that has become slower for good is accepted after a while', () => {
   const it = given()
   it.flights(20, 50)
-  const shrunk = it.flights(10, 500)
+  const shrunk = it.flights(20, 500)
   assert.ok(it.flights(300, 500) > shrunk)
 })
 
@@ -82,7 +96,7 @@ test('a slow upload is compared with uploads of its size, not with small request
 test('one very late answer among many is no congestion', () => {
   const it = given()
   it.flights(20, 50)
-  it.window.answered(0, it.now - 20_000, it.now)
+  it.window.answered('put', 0, it.now - 20_000, it.now)
   assert.equal(it.flights(2, 50), LIMITS.max)
 })
 
