@@ -18,7 +18,7 @@ export function nextBacklogLevel(level: BacklogLevel, bytes: number, limit: numb
 }
 
 /** Stands for what a gateway has sent before it has sent enough: one second of a webcam at 1 Mbit/s is about this much. */
-const PRIOR = { records: 1000, bytesEach: 64 * 1024 }
+const PRIOR = { records: 50, bytesEach: 64 * 1024 }
 /** Older records count for less: half after so many newer ones. */
 const HALF_LIFE_RECORDS = 100_000
 
