@@ -360,7 +360,7 @@ test('storage that fails for a while delays, and loses nothing', async () => {
   assert.equal(world.committedOffset, world.log.length)
 })
 
-test('capture times, not arrival, tell how long an MP4 is', async () => {
+test('an MP4 lasts as long as its fragments say, whatever its capture times', async () => {
   const mp4 = loadRecording('chrome-mp4')
   const world = new World()
   world.own()
@@ -372,5 +372,5 @@ test('capture times, not arrival, tell how long an MP4 is', async () => {
   }
   world.closePart(part, mp4.chunks.length)
   await world.settle()
-  assert.equal(world.lastCommit().durationMs, mp4.chunks.length * 700)
+  assert.equal(world.lastCommit().durationMs, 11_990)
 })

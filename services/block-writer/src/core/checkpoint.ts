@@ -11,6 +11,7 @@ import { Part, type Container, type Place } from './part.ts'
 import { PieceList } from './piece-list.ts'
 import type { RawPiece } from './raw.ts'
 import { Run } from './run.ts'
+import type { SavedFragments } from './verbatim.ts'
 
 /** What a commit says of its file, beside the parts in it. */
 export interface CheckpointHead {
@@ -66,7 +67,7 @@ interface SavedRun {
   kept?: SavedRaw[]
   wholeShiftMs?: number
   leadIn?: LeadIn
-  decoder: { state: DecoderState | null; tailLength: number; tailBlob: string | null } | null
+  decoder: { state: DecoderState | null; fragments?: SavedFragments; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
   after: SavedSection
 }
@@ -156,7 +157,7 @@ function loadPart(saved: SavedPart, binary: BinaryReader, format: SavedCheckpoin
 function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const { from, to, wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults } = run
   const saved = run.snapshot()
-  const decoder = saved === null ? null : { state: saved.state, tailLength: saved.tail.length, tailBlob: saved.tail.blob }
+  const decoder = saved === null ? null : { state: saved.state, ...(saved.fragments === undefined ? {} : { fragments: saved.fragments }), tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
     from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
@@ -180,10 +181,10 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.wholeShiftMs = saved.wholeShiftMs ?? 0
   run.leadIn = saved.leadIn ?? null
   if (saved.decoder !== null) {
-    const { state, tailLength, tailBlob } = saved.decoder
+    const { state, fragments, tailLength, tailBlob } = saved.decoder
     // A copy, so that it does not keep the whole checkpoint in memory (`slice` would not copy a Buffer).
     const bytes = tailBlob === null ? new Uint8Array(binary.take(tailLength)) : null
-    run.saved = { state, tail: { length: tailLength, bytes, blob: tailBlob } }
+    run.saved = { state, ...(fragments === undefined ? {} : { fragments }), tail: { length: tailLength, bytes, blob: tailBlob } }
   }
   run.before = load(saved.before, binary)
   run.after = load(saved.after, binary)

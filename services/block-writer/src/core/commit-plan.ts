@@ -202,7 +202,7 @@ function storeRun(run: Run, isLast: boolean, nameOf: (chunks: string) => string,
   if (isLarge) {
     const blob = nameOf(`tail-${run.to}`)
     pending.push({ name: blob, parts: [saved.tail.bytes] })
-    run.saved = { state: saved.state, tail: { length: saved.tail.length, bytes: null, blob } }
+    run.saved = { ...saved, tail: { length: saved.tail.length, bytes: null, blob } }
     run.decoder = null
   } else if (!isLast) {
     run.saved = saved

@@ -79,6 +79,7 @@ const MAX_PAUSE_MS = 4 * 3_600_000
 
 /** Turns a contiguous run of a WebM part's bytes into clusters of its file. */
 export class WebmDecoder {
+  readonly isVerbatim = false
   readonly #reader: StreamReader
   readonly #writer: ClusterWriter
   readonly #place: Placement

@@ -1,6 +1,7 @@
 import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
-import { faultRanges, mergedFaults, type FaultCause } from './faults.ts'
+import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './faults.ts'
+import type { FragmentState } from './mp4/fragment-reader.ts'
 import type { Part } from './part.ts'
 
 /** What was said of a part, while nothing of it has changed: events say all of a file, and most of its parts ended long ago. */
@@ -48,7 +49,9 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
   if (place === null) return null
   if (part.container === 'mp4') {
     if (!part.hasMedia) return null
-    // Nobody reads its boxes here: it lasts from its start to its last chunk, by the recorder's clock.
+    const fragments = fragmentsOf(part)
+    if (fragments !== null) return fragments.endMs === null ? null : { startMs: place.offsetMs + (fragments.startMs ?? 0), endMs: place.offsetMs + fragments.endMs }
+    // Where its boxes were not read it lasts from its start to its last chunk, by the recorder's clock.
     const startMs = place.offsetMs + (place.fromMs ?? 0)
     return { startMs, endMs: Math.max(startMs, place.offsetMs + (part.capturedTo ?? 0) - Date.parse(part.startedAt ?? '')) }
   }
@@ -58,6 +61,11 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
     endMs = Math.max(endMs, span.endMs)
   }
   return startMs === Infinity ? null : { startMs, endMs }
+}
+
+/** What the boxes of an MP4 tell of its times; null where they were not read, or not from its beginning. */
+function fragmentsOf({ place, runs }: Part): FragmentState | null {
+  return place?.fromMs === undefined ? (runs[0]?.snapshot()?.fragments?.state ?? null) : null
 }
 
 /** Chunks at holes and at the end, with the times of their neighbours; and those with faults of their own. */
@@ -70,14 +78,22 @@ function undecodable(part: Part): TimedRange[] {
   })
   const offsetMs = part.place?.offsetMs ?? 0
   const inFile = (ms: number | null): number | null => (ms === null ? null : Math.max(0, ms + offsetMs))
-  const faults = mergedFaults(part.runs.flatMap((run) => run.faults)).map(({ from, to, startMs, endMs, cause }) => ({ from, to, startMs: inFile(startMs), endMs: inFile(endMs), cause }))
+  const faults = mergedFaults([...part.runs.flatMap((run) => run.faults), ...truncated(part)]).map(({ from, to, startMs, endMs, cause }) => ({ from, to, startMs: inFile(startMs), endMs: inFile(endMs), cause }))
   const others = timed(part, subtractRanges(toRanges(base), faultRanges(faults)))
   return [...others, ...faults, ...noMedia(part)].sort((a, b) => a.from - b.from)
 }
 
+/** An MP4 that ended within a fragment. */
+function truncated(part: Part): ChunkFault[] {
+  const fragments = part.container === 'mp4' ? fragmentsOf(part) : null
+  const run = part.runs[0]
+  if (fragments === null || fragments.broken !== null || run === undefined || !isEnd(part, run.to) || run.tailFrom > run.to) return []
+  return [{ from: run.tailFrom, to: run.to, cause: 'truncated', startMs: fragments.endMs, endMs: null }]
+}
+
 /** What has ended and came without a single frame is no recording. */
 function noMedia(part: Part): (TimedRange & { cause: FaultCause })[] {
-  if (part.closed === null || part.place === null || part.continues !== null || part.hasMedia) return []
+  if (part.closed === null || part.place === null || part.continues !== null || timesOf(part) !== null) return []
   if (part.runs.some((run) => !run.decoded || run.faults.length > 0 || run.tailFrom <= run.to || run.wholeFrom !== 0)) return []
   return part.stored.map(([from, to]) => ({ from, to, startMs: null, endMs: null, cause: 'no-media' }))
 }

@@ -291,7 +291,8 @@ export class Part {
 
   #decoders(fileHeader: PartHeader | null): Decoders {
     if (this.container === 'mp4') {
-      return { atStart: () => new VerbatimDecoder(), behindHole: () => null, resume: () => new VerbatimDecoder() }
+      const { offsetMs } = this.place!
+      return { atStart: () => VerbatimDecoder.atStart(offsetMs), behindHole: () => null, resume: ({ fragments }, tail) => VerbatimDecoder.resume(fragments, tail, offsetMs) }
     }
     const header = this.header!
     const reference = fileHeader ?? header

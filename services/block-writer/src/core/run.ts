@@ -5,23 +5,28 @@ import { withFault, type ChunkFault } from './faults.ts'
 import type { Piece } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
+import type { SavedFragments } from './verbatim.ts'
 
 /** What a run needs of a decoder; `WebmDecoder` and `VerbatimDecoder` are the two. */
 export interface Decoder {
   readonly consumedOffset: number
   readonly tailLength: number
+  /** Whether its output has all bytes that it was given. */
+  readonly isVerbatim: boolean
   /** Whether it is looking for the next Cluster. */
   readonly searching: boolean
   /** What is added to the times that it reads; null while that is not known. */
   readonly shiftMs: number | null
   push(bytes: Uint8Array, capturedAt: number | null): Decoded
   flush(): Piece | null
-  state(): { readonly state: DecoderState | null; readonly tail: Uint8Array }
+  state(): { readonly state: DecoderState | null; readonly tail: Uint8Array; readonly fragments?: SavedFragments }
 }
 
 /** A decoder as a checkpoint holds it. */
 export interface SavedDecoder {
   readonly state: DecoderState | null
+  /** Of an MP4. */
+  readonly fragments?: SavedFragments
   /** The unparsed end of what was fed: here, or in a pending blob. */
   readonly tail: { readonly length: number; readonly bytes: Uint8Array | null; readonly blob: string | null }
 }
@@ -211,8 +216,8 @@ export class Run {
   /** Its decoder as a checkpoint holds it; null while the run is raw. Call it after `flush`. */
   snapshot(): SavedDecoder | null {
     if (this.decoder === null) return this.saved
-    const { state, tail } = this.decoder.state()
-    return { state, tail: { length: tail.length, bytes: tail, blob: null } }
+    const { state, tail, fragments } = this.decoder.state()
+    return { state, ...(fragments === undefined ? {} : { fragments }), tail: { length: tail.length, bytes: tail, blob: null } }
   }
 
   /**
@@ -272,7 +277,7 @@ export class Run {
       this.before.push(...made.before)
       this.after.push(...made.after)
       for (const fault of made.faults) this.faults = withFault(this.faults, fault, Math.min(unusedFrom, chunk.seq), chunk.seq)
-      if (made.faults.length > 0) this.kept.push({ from: chunk.seq, lengths: [chunk.bytes.length], blob: null, bytes: chunk.bytes, capturedAt: [chunk.capturedAt] })
+      if (made.faults.length > 0 && !decoder.isVerbatim) this.kept.push({ from: chunk.seq, lengths: [chunk.bytes.length], blob: null, bytes: chunk.bytes, capturedAt: [chunk.capturedAt] })
       if (decoder.tailLength === 0) this.tailFrom = chunk.seq + 1
       else if (decoder.consumedOffset >= startsAt) this.tailFrom = chunk.seq
       if (made.wholeFrom !== null) {
