@@ -39,8 +39,11 @@ const isMp4 = ({ mimeType }: FileState): boolean => /^(video|audio)\/mp4\b/i.tes
 /** The codecs of MP4 are not known: there the type has to do, and ffmpeg finds out. */
 const hasVideo = ({ codecs, mimeType }: FileState): boolean => (codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : /^video\//i.test(mimeType))
 
-/** Fragmented MP4 is not seekable everywhere, and H.264 in Matroska is played by Chrome alone. */
-const wantsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.includes('V_MPEG4/ISO/AVC')
+/** What WebM permits (WebM Container Guidelines), and browsers therefore play in it. */
+const WEBM_CODECS: ReadonlySet<string> = new Set(['V_VP8', 'V_VP9', 'V_AV1', 'A_OPUS', 'A_VORBIS'])
+
+/** Fragmented MP4 is not seekable everywhere, and of H.264, PCM and the like in Matroska only Chrome plays some. */
+const wantsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
 
 /** What ffmpeg is told that the file is, so that content cannot choose its own reader. */
 export const containerOf = (file: FileState): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')

@@ -85,9 +85,13 @@ async function renderMp4(renderer: Renderer, planned: PlannedRendition, sealed: 
   }
   await using workspace = await openWorkspace(renderer.tempDir, sealed.bytes + outputBytes)
   if (!(await download(renderer, sealed, sealed.bytes, join(workspace.path, 'input'), signal))) return { outcome: 'failed', reason: GONE }
-  // Opus in MP4 was experimental until ffmpeg 4.3, hence `-strict -2`. `-fs`: sample tables that name the same bytes again and again could fill the disk.
-  const args = [...inputOf(planned), '-map', '0:v?', '-map', '0:a?', '-c', 'copy', '-strict', '-2', '-movflags', '+faststart', '-fs', String(outputBytes), '-f', 'mp4', 'file:output']
-  const run = await runFfmpeg(ffmpeg, { args, cwd: workspace.path, timeLimitMs, signal })
+  let run: RunOutcome = { outcome: 'failed', reason: 'nothing was tried' }
+  for (const codecs of MP4_CODECS) {
+    // Opus in MP4 was experimental until ffmpeg 4.3, hence `-strict -2`. `-fs`: sample tables that name the same bytes again and again could fill the disk.
+    const args = [...inputOf(planned), '-map', '0:v?', '-map', '0:a?', ...codecs, '-strict', '-2', '-movflags', '+faststart', '-fs', String(outputBytes), '-f', 'mp4', 'file:output']
+    run = await runFfmpeg(ffmpeg, { args, cwd: workspace.path, timeLimitMs, signal })
+    if (run.outcome === 'done' || !NO_PLACE_IN_MP4.test(run.reason)) break
+  }
   if (run.outcome === 'failed') return run
   const output = join(workspace.path, 'output')
   const made = await sizeOf(output)
@@ -95,6 +99,15 @@ async function renderMp4(renderer: Renderer, planned: PlannedRendition, sealed: 
   if (made >= outputBytes) return { outcome: 'failed', reason: `the MP4 would be larger than ${outputBytes} bytes, of a recording of ${sealed.bytes}` }
   return { outcome: 'ready', bytes: await upload(store, output, planned, signal) }
 }
+
+/** As it is where MP4 has a place for it, else sound encoded (PCM), else pictures, too (VP8). */
+const MP4_CODECS = [
+  ['-c', 'copy'],
+  ['-c:v', 'copy', '-c:a', 'aac', '-b:a', '128k'],
+  ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-b:a', '128k'],
+]
+/** How ffmpeg refuses a codec that the container cannot hold. */
+const NO_PLACE_IN_MP4 = /could not find tag for codec|codec not currently supported in container/i
 
 const GONE = 'the sealed recording is not in storage'
 

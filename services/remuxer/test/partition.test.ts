@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +7,7 @@ import { test } from 'node:test'
 import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, encodeStatus, LongtakeError, type RecordingEvent } from '@longtake/contracts'
 import { createLogger } from '@longtake/service'
-import type { RecordingName } from '@longtake/testkit'
+import { findFfmpeg, type RecordingName } from '@longtake/testkit'
 import { lastWords } from '../src/ffmpeg.ts'
 import { openWorkspace, removeLeftovers } from '../src/workspace.ts'
 import { chromeH264 } from './h264.ts'
@@ -34,6 +35,30 @@ function program(system: { tempDir: string }, script: string): string {
   writeFileSync(path, `#!/bin/sh\n${script}\n`)
   chmodSync(path, 0o755)
   return path
+}
+
+/** A recording that ffmpeg makes out of its own test sources. */
+function madeFile(codecs: string[], args: readonly string[]): StoredFile {
+  const bytes = execFileSync(findFfmpeg(), ['-v', 'error', '-nostdin', ...args, '-f', 'matroska', 'pipe:1'], { maxBuffer: 64 * 1024 ** 2 })
+  return { bytes, mimeType: 'video/webm', codecs, durationMs: 2_000 }
+}
+
+const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:duration=2:sample_rate=48000']
+const picture = ['-f', 'lavfi', '-i', 'testsrc=duration=2:size=160x120:rate=10']
+const encoded: [string, StoredFile, string[]][] = [
+  ['PCM alone', madeFile(['A_PCM/FLOAT/IEEE'], [...tone, '-c:a', 'pcm_f32le']), ['aac']],
+  ['H.264 with PCM', madeFile(['V_MPEG4/ISO/AVC', 'A_PCM/INT/LIT'], [...picture, ...tone, '-c:v', 'libx264', '-c:a', 'pcm_s16le']), ['h264', 'aac']],
+  ['VP8 with PCM', madeFile(['V_VP8', 'A_PCM/INT/LIT'], [...picture, ...tone, '-c:v', 'libvpx', '-c:a', 'pcm_s16le']), ['h264', 'aac']],
+]
+for (const [name, file, codecs] of encoded) {
+  test(`${name} in Matroska: what MP4 has no place for is encoded in its rendition`, async () => {
+    using system = setUp()
+    const event = (await seen(system, [file])).find((one) => one.type === 'rendition-ready' && one.kind === 'mp4')
+    assert.equal(event?.type, 'rendition-ready')
+    const { streams, durationS } = probe(await contentOf(system, event.blob))
+    assert.deepEqual(streams.map(({ codec_name }) => codec_name), codecs)
+    assert.ok(Math.abs(durationS - 2) < 0.2, `${durationS} s`)
+  })
 }
 
 const pictures: [RecordingName, string[], number, number][] = [
