@@ -31,8 +31,10 @@ export const MAX_OVERLAP_MS = 250
 export function acceptSqueezed(parts: readonly PlacedPart[], expected: readonly ExpectedFrame[], actual: readonly Item[], aligned: Alignment): void {
   const frames = Map.groupBy(expected, ({ part }) => part)
   const spans = parts.flatMap(({ part }) => {
-    const times = (frames.get(part) ?? []).map(({ timeMs }) => timeMs)
-    return times.length === 0 ? [] : [{ startMs: Math.min(...times), endMs: Math.max(...times) }]
+    let [startMs, endMs] = [Infinity, -Infinity]
+    // Hours have more frames than a call may have arguments.
+    for (const { timeMs } of frames.get(part) ?? []) [startMs, endMs] = [Math.min(startMs, timeMs), Math.max(endMs, timeMs)]
+    return startMs === Infinity ? [] : [{ startMs, endMs }]
   })
   const overlaps = spans.flatMap(({ startMs }, i) => {
     const before = spans[i - 1]
@@ -42,7 +44,7 @@ export function acceptSqueezed(parts: readonly PlacedPart[], expected: readonly 
     const { timeMs } = expected[e] as ExpectedFrame
     return Math.abs((actual[a] as Item).timeMs - timeMs) <= MAX_OVERLAP_MS && overlaps.some(({ fromMs, toMs }) => fromMs <= timeMs && timeMs <= toMs)
   }
-  aligned.matched.push(...aligned.retimed.filter(isSqueezed))
+  for (const pair of aligned.retimed) if (isSqueezed(pair)) aligned.matched.push(pair)
   aligned.retimed = aligned.retimed.filter((pair) => !isSqueezed(pair))
 }
 
