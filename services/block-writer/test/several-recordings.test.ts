@@ -164,3 +164,12 @@ test('where numbering began too late, the reason names the byte of the EBML head
   await world.pass(5_000)
   assert.equal(world.partState(part.part).rejected?.message, `neither WebM, Matroska nor MP4; the EBML head stands at byte ${second.length}`)
 })
+
+test('the checker misses a second recording that is not in the file', async () => {
+  const [one, two] = [made(1), made(2)]
+  const world = started()
+  const part = newPart()
+  await record(world, part, recut(one, 3))
+  const codes = checkRecording({ file: await world.file(), parts: [{ ...part, chunks: [one, two] }] }).findings.map(({ code }) => code)
+  assert.ok(codes.some((code) => code === 'tail-missing' || code === 'frame-missing'), codes.join())
+})
