@@ -1,12 +1,14 @@
 import { createRequire } from 'node:module'
+import { reauthenticateBetweenRequests, type SaslConnection } from './reauthentication.ts'
 
 export const requireKafkajs = createRequire(import.meta.url)
 
 /**
- * Two repairs of kafkajs 2.2.4, in place for everyone in the process:
+ * Three repairs of kafkajs 2.2.4, in place for everyone in the process:
  * - its request queue re-arms a timer for ever, even with nothing waiting (1,000 wake-ups a second and connection,
  *   and a TimeoutNegativeWarning from Node 24);
- * - its encoder fills every buffer that it grows into with zeroes first, megabytes for each request of a producer.
+ * - its encoder fills every buffer that it grows into with zeroes first, megabytes for each request of a producer;
+ * - it renews a SASL session in the midst of other requests (`reauthentication.ts`).
  */
 interface RequestQueue {
   pending: unknown[]
@@ -32,3 +34,5 @@ encoder.ensureAvailable = function withoutZeroes(bytes: number) {
   this.buf.copy(grown, 0, 0, this.offset)
   this.buf = grown
 }
+
+reauthenticateBetweenRequests((requireKafkajs('kafkajs/src/network/connection') as { prototype: SaslConnection }).prototype)
