@@ -49,7 +49,9 @@ async function runProgram(name: string, args: string[], env: NodeJS.ProcessEnv =
 async function types(): Promise<boolean> {
   const projects = [
     '.',
-    ...globSync(['libs/*/tsconfig.json', 'libs/*/test/tsconfig.json', 'services/*/tsconfig.json', 'services/*/*/tsconfig.json', 'load-tests/tsconfig.json'], { cwd: ROOT })
+    ...globSync(['libs/*/tsconfig.json', 'libs/*/test/tsconfig.json', 'services/*/tsconfig.json', 'services/*/*/tsconfig.json', 'deploy/*/tsconfig.json', 'load-tests/tsconfig.json'], {
+      cwd: ROOT,
+    })
       .map(dirname)
       .toSorted(),
   ]

@@ -70,7 +70,7 @@ export function checkManifest(manifest: Manifest, truth: SessionTruth, files?: T
 }
 
 /** A recorder that died before its first whole frame left nothing that could be in a file. */
-function hasMedia(chunks: ReadonlyMap<number, Uint8Array>): boolean {
+export function hasMedia(chunks: ReadonlyMap<number, Uint8Array>): boolean {
   return isMp4(chunks.get(0)) || readRecordedPart(chunks).frames.length > 0
 }
 

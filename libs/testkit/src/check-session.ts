@@ -1,6 +1,6 @@
 import type { Manifest, PublicSession } from '@longtake/contracts'
-import { checkManifest, checkStatus, type SessionTruth, type TrackFiles } from './check-documents.ts'
-import { addSummaries, checkRecording, type CheckedPart, type RecordingSummary } from './check-recording.ts'
+import { checkManifest, checkStatus, hasMedia, type SessionTruth, type TrackFiles } from './check-documents.ts'
+import { addSummaries, checkRecording, chunkMapOf, type CheckedPart, type RecordingSummary } from './check-recording.ts'
 import type { Finding } from './findings.ts'
 import type { PartLedger } from './ledger.ts'
 import { partsOfFiles } from './part-shares.ts'
@@ -26,6 +26,8 @@ export function checkSession(session: SessionToCheck): SessionVerdict {
   const summaries: RecordingSummary[] = []
   for (const track of new Set(session.parts.map((part) => part.track))) {
     const parts = session.parts.filter((part) => part.track === track).map((ledger) => checkedPart(ledger, status))
+    // Without their first chunks there may be no frame that a file could hold.
+    if ((files[track] ?? []).length === 0 && !parts.some(({ chunks }) => hasMedia(chunkMapOf(chunks)))) continue
     for (const [index, group] of partsOfFiles(files[track] ?? [], parts, manifest?.tracks[track]).entries()) {
       const verdict = checkRecording({ file: files[track]?.[index] ?? new Uint8Array(0), parts: group, growing: !finished })
       findings.push(...verdict.findings.map((found) => ({ ...found, message: `${track}, file ${index}: ${found.message}` })))
