@@ -27,6 +27,8 @@ export interface KafkaOptions {
   proxied?: readonly ProxiedPort[]
   /** Properties of the broker over those that are set here. */
   properties?: Readonly<Record<string, string | number | boolean>>
+  /** Passwords of users that may log in by SCRAM-SHA-512, where `properties` open a listener for it. */
+  scramUsers?: Readonly<Record<string, string>>
   log?: (line: string) => void
 }
 
@@ -94,6 +96,7 @@ async function startNode(options: NodeOptions): Promise<RunningKafka> {
   mkdirSync(options.dataDir, { recursive: true })
   writeFileSync(config, properties(logDir, options))
   if (!existsSync(join(logDir, 'meta.properties'))) {
+    const users = Object.entries(options.scramUsers ?? {})
     await promisify(execFile)(java, [
       '-Xshare:auto',
       '-XX:TieredStopAtLevel=1',
@@ -106,6 +109,7 @@ async function startNode(options: NodeOptions): Promise<RunningKafka> {
       CLUSTER_ID,
       '-c',
       config,
+      ...users.flatMap(([name, password]) => ['--add-scram', `SCRAM-SHA-512=[name=${name},password=${password}]`]),
     ])
   }
 

@@ -152,6 +152,13 @@ test('a batch that is in the log at an unknown offset is acknowledged once the e
   assert.ok(lane.empty)
 })
 
+test('a connection that fails says nothing about the batch, whatever the broker called it', () => {
+  const { lane, outcomes } = underWay(false)
+  const error = Object.assign(new Error('not valid given the current SASL state'), { type: 'ILLEGAL_SASL_STATE' })
+  assert.equal(settle(lane, { error }, 1).next, 'retry')
+  assert.deepEqual([outcomes, lane.inDoubt], [[], true])
+})
+
 test('a producer whose epoch is another’s asks for an id of its own', () => {
   for (const code of [CODES.invalidEpoch, CODES.fenced]) {
     const { lane, outcomes } = underWay(true)

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { LOG_LEVELS } from './logger.ts'
 import type { ConfigOf } from './read-env.ts'
-import { duration, flag, list, oneOf, port, ratio, secret, text, url } from './settings.ts'
+import { duration, oneOf, port, ratio, secret, text, url } from './settings.ts'
 
 /**
  * What every service can be told. Ports default to one per service, so that all run on one machine.
@@ -25,16 +25,6 @@ export function serviceSettings(name: string, defaults: { healthPort: number }) 
   }
 }
 export type ServiceConfig = ConfigOf<ReturnType<typeof serviceSettings>>
-
-/** For every service that speaks to Kafka. */
-export const kafkaSettings = {
-  kafkaBrokers: list('KAFKA_BROKERS', { help: 'host:port of one or more brokers, with commas between' }),
-  kafkaTls: flag('KAFKA_TLS', { help: 'whether brokers are spoken to by TLS', default: false }),
-  kafkaSaslMechanism: oneOf('KAFKA_SASL_MECHANISM', ['plain', 'scram-sha-256', 'scram-sha-512'], { help: 'how to log in; unset: not at all', default: undefined }),
-  kafkaUsername: text('KAFKA_USERNAME', { help: 'SASL user', default: undefined }),
-  kafkaPassword: secret('KAFKA_PASSWORD', { help: 'SASL password', default: undefined }),
-}
-export type KafkaSettings = ConfigOf<typeof kafkaSettings>
 
 /** For every service that removes, or states until when there is, what remains of a deleted session. */
 export const deletionSettings = {

@@ -1,36 +1,77 @@
-import type { KafkaSettings } from './common-settings.ts'
+import { cachedToken, readToken, requestToken } from './kafka-oauth.ts'
+import { securityWarnings } from './kafka-security.ts'
+import type { KafkaSettings } from './kafka-settings.ts'
 import type { Logger } from './logger.ts'
 
-interface Sasl<M extends string> {
+interface Login<M extends string> {
   mechanism: M
   username: string
   password: string
 }
+interface TokenLogin {
+  mechanism: 'oauthbearer'
+  oauthBearerProvider: () => Promise<{ value: string }>
+}
 
-/** What libs/kafka is opened with. */
+/** What libs/kafka is opened with. It holds credentials as they are: not to be logged. */
 export interface KafkaConnection {
   brokers: string[]
   clientId: string
-  ssl: boolean
-  sasl?: Sasl<'plain'> | Sasl<'scram-sha-256'> | Sasl<'scram-sha-512'>
+  /** True trusts public authorities; server names are checked in either case. */
+  ssl: boolean | { ca?: string; cert?: string; key?: string }
+  sasl?: Login<'plain'> | Login<'scram-sha-256'> | Login<'scram-sha-512'> | TokenLogin
   log: Logger
 }
 
 /** The connection that the shared Kafka settings describe; `service` and instance name it to the brokers. */
-export function kafkaConnection(config: KafkaSettings & { instance: string }, service: string, log: Logger): KafkaConnection {
-  return { brokers: config.kafkaBrokers, clientId: config.instance === service ? service : `${service}-${config.instance}`, ssl: config.kafkaTls, ...login(config), log }
+export function kafkaConnection(
+  config: KafkaSettings & { instance: string },
+  service: string,
+  log: Logger,
+): KafkaConnection {
+  for (const { message, fields } of securityWarnings(config, Date.now())) log.warn(fields, message)
+  const clientId = config.instance === service ? service : `${service}-${config.instance}`
+  return { brokers: config.kafkaBrokers, clientId, ssl: tls(config), ...login(config), log }
 }
 
-function login({ kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPassword }: KafkaSettings): Pick<KafkaConnection, 'sasl'> {
-  if (!mechanism || !username || !kafkaPassword) return {}
-  const password = kafkaPassword.reveal()
+function tls({ kafkaTls, kafkaTlsCa: ca, kafkaTlsCert: cert, kafkaTlsKey }: KafkaSettings): KafkaConnection['ssl'] {
+  if (!kafkaTls || (ca === undefined && cert === undefined)) return kafkaTls
+  const own = cert === undefined || kafkaTlsKey === undefined ? {} : { cert, key: kafkaTlsKey.reveal() }
+  return { ...(ca === undefined ? {} : { ca }), ...own }
+}
+
+function login(config: KafkaSettings): Pick<KafkaConnection, 'sasl'> {
+  const { kafkaSaslMechanism: mechanism } = config
   // One branch each, so that every mechanism keeps its own type, as kafkajs wants it.
   switch (mechanism) {
+    case undefined:
+      return {}
     case 'plain':
-      return { sasl: { mechanism, username, password } }
+      return { sasl: { mechanism, ...credentials(config) } }
     case 'scram-sha-256':
-      return { sasl: { mechanism, username, password } }
+      return { sasl: { mechanism, ...credentials(config) } }
     case 'scram-sha-512':
-      return { sasl: { mechanism, username, password } }
+      return { sasl: { mechanism, ...credentials(config) } }
+    case 'oauthbearer': {
+      const token = tokenProvider(config)
+      return { sasl: { mechanism, oauthBearerProvider: async () => ({ value: await token() }) } }
+    }
   }
+}
+
+// The settings' rule has seen to it that all of them are there; an incomplete login must not become none.
+function credentials(config: KafkaSettings): { username: string; password: string } {
+  const { kafkaUsername: username, kafkaPassword: password } = config
+  if (username === undefined || password === undefined) throw new Error('KAFKA_USERNAME and KAFKA_PASSWORD are needed')
+  return { username, password: password.reveal() }
+}
+
+function tokenProvider(config: KafkaSettings): () => Promise<string> {
+  const { kafkaOauthTokenFile: file, kafkaOauthTokenUrl: tokenUrl, kafkaOauthClientId: clientId } = config
+  const { kafkaOauthClientSecret: clientSecret } = config
+  if (file !== undefined) return () => readToken(file)
+  if (tokenUrl === undefined || clientId === undefined || clientSecret === undefined) {
+    throw new Error('KAFKA_OAUTH_TOKEN_URL, KAFKA_OAUTH_CLIENT_ID and KAFKA_OAUTH_CLIENT_SECRET are needed')
+  }
+  return cachedToken(() => requestToken({ tokenUrl, clientId, clientSecret, scope: config.kafkaOauthScope }))
 }

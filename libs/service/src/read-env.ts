@@ -1,5 +1,5 @@
 import { LongtakeError } from '@longtake/contracts'
-import { type Setting, SettingFault } from './settings.ts'
+import { type Setting, SettingFault, type SettingValues } from './settings.ts'
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>
 /** The config that a set of settings reads to. */
@@ -36,6 +36,9 @@ export function readEnv<const S extends Settings>(env: Env, settings: S): Config
       faults.push(`${setting.name} is not set (${setting.help})`)
     }
   }
+  const keys = new Map(Object.entries(settings).map(([key, { name }]) => [name, key]))
+  const values: SettingValues = { isSet: (name) => valueOf(env, name) !== '', value: (name) => config[keys.get(name) ?? ''] }
+  for (const { rule } of Object.values(settings)) faults.push(...(rule?.(values) ?? []))
   if (faults.length === 0) return config as ConfigOf<S>
   const count = faults.length === 1 ? 'One setting is wrong' : `${faults.length} settings are wrong`
   throw new LongtakeError('INVALID_CONFIG', `${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)

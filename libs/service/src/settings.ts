@@ -10,6 +10,15 @@ export interface Setting<T> {
   /** Name of another setting: of the two exactly one must be set. */
   readonly insteadOf?: string
   parse(raw: string): T
+  /** What must hold between this and other settings, set or not. Returns the faults, each with the names concerned. */
+  readonly rule?: (settings: SettingValues) => readonly string[]
+}
+
+/** All settings that are read together, by their names. */
+export interface SettingValues {
+  readonly isSet: (name: string) => boolean
+  /** Undefined if it is not set, has no default, or is malformed. */
+  readonly value: (name: string) => unknown
 }
 
 /** `must …`, in plain words; never contains the value. */

@@ -189,7 +189,8 @@ export class Lane {
   expire(now: number): void {
     const { lastError: cause } = this
     const sent = Math.max(this.#underWay, this.#inDoubt)
-    const late = this.#queue.filter((parcel, index) => index >= this.#underWay && parcel.deadline <= now && !this.#expired.has(parcel))
+    const isLate = (parcel: Parcel) => parcel.deadline <= now && !this.#expired.has(parcel)
+    const late = this.#queue.filter((parcel, index) => index >= this.#underWay && isLate(parcel))
     if (late.length === 0) return
     const inDoubt = new Set(this.#queue.slice(0, sent))
     // A batch in doubt stays whole, or the broker would not recognize it.

@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster.ts'
-import { KafkaError } from '../errors.ts'
+import { KafkaError, toKafkaError } from '../errors.ts'
 import { createErrorFromCode } from '../kafkajs.ts'
 
 interface InitProducerIdResponse {
@@ -7,11 +7,14 @@ interface InitProducerIdResponse {
   producerId: string
 }
 
-/** Asks the cluster for an id that no other producer has (InitProducerId, KIP-98); any broker hands them out. */
+/**
+ * Asks the cluster for an id that no other producer has (InitProducerId, KIP-98); any broker hands them out. What the
+ * broker refuses is thrown as a KafkaError, anything else may pass.
+ */
 export async function initProducerId(cluster: Cluster, nodeId: number): Promise<bigint> {
   const args = { transactionalId: null, transactionTimeout: 0 }
   const { errorCode, producerId } = await cluster.raw<InitProducerIdResponse>(nodeId, 'InitProducerId', args)
-  if (errorCode !== 0) throw createErrorFromCode(errorCode)
+  if (errorCode !== 0) throw toKafkaError(createErrorFromCode(errorCode), 'asking for a producer id')
   const id = BigInt(producerId)
   if (id < 0n) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker hands out ${id} as a producer id`)
   return id

@@ -1,7 +1,7 @@
 import { MAX_MESSAGE_BYTES, TOPICS } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
 import { Cluster } from '../cluster.ts'
-import { KafkaError, toKafkaError } from '../errors.ts'
+import { KafkaError } from '../errors.ts'
 import type { KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import { listOffsets } from '../offsets.ts'
@@ -231,15 +231,14 @@ export class Producer implements AsyncDisposable {
       }
       entry.producerId = await asked
       lane.identify(entry.producerId)
-    } catch (cause) {
+    } catch (error) {
       this.#producerId = undefined
-      const error = toKafkaError(cause, 'asking for a producer id')
-      if (error.retryable) {
-        lane.failed(error, performance.now())
-        void this.#retryLater(entry, true)
-      } else {
+      if (error instanceof KafkaError && !error.retryable) {
         lane.abandon(error)
         entry.state = 'idle'
+      } else {
+        lane.failed(error, performance.now())
+        void this.#retryLater(entry, true)
       }
       return
     }

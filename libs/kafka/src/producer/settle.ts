@@ -27,7 +27,7 @@ export function settle(lane: Lane, outcome: Outcome, now: number): NextStep {
     return { next: 'next-batch' }
   }
   const error = 'code' in outcome ? createErrorFromCode(outcome.code) : outcome.error
-  const verdict = 'code' in outcome && outcome.code === PRODUCER_FENCED ? 'fenced' : judge(error)
+  const verdict = judge(outcome, error)
   switch (verdict) {
     case 'retry':
       lane.failed(error, now)
@@ -73,7 +73,10 @@ function restart(lane: Lane, error: Error): NextStep {
 
 type Verdict = 'retry' | 'duplicate' | 'out-of-sequence' | 'fenced' | 'refuse-all' | 'KAFKA_RECORD_TOO_LARGE' | 'KAFKA_RECORD_INVALID'
 
-function judge(error: Error & { type?: string; retriable?: boolean }): Verdict {
+function judge(outcome: { code: number } | { error: Error }, error: Error & { type?: string; retriable?: boolean }): Verdict {
+  // Not the broker's word about this batch: a connection, a login, or a fault of ours that must not lose the record.
+  if ('error' in outcome) return 'retry'
+  if (outcome.code === PRODUCER_FENCED) return 'fenced'
   switch (error.type) {
     case 'MESSAGE_TOO_LARGE':
     case 'RECORD_LIST_TOO_LARGE':
@@ -90,7 +93,6 @@ function judge(error: Error & { type?: string; retriable?: boolean }): Verdict {
     case 'PRODUCER_FENCED':
       return 'fenced'
     default:
-      // Without a type it is not the broker's word: a connection, or a fault of ours that must not lose the record.
-      return error.type === undefined || error.retriable === true || RETRIABLE_AFTER_ALL.has(error.type) ? 'retry' : 'refuse-all'
+      return error.retriable === true || RETRIABLE_AFTER_ALL.has(error.type ?? '') ? 'retry' : 'refuse-all'
   }
 }
