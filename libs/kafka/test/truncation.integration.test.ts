@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster } from '../src/cluster.ts'
 import { createProducer, startConsumer, type Log, type Producer } from '../src/index.ts'
 import { Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
@@ -69,4 +70,25 @@ test('members that are replaced before anything is due do not postpone truncatio
     return (await starts(topic))[0]! > 0
   })
   assert.ok(member > 2, `${member} members`)
+})
+
+test('a log that is not the one that was read keeps its records, though the committed offset lies behind them', async () => {
+  const [topic = ''] = await makeTopics(kafka(), ['wal'], 1)
+  const group = unique('group')
+  await using producer = createProducer({ kafka: kafka() })
+  await fill(producer, topic, 0, 10)
+  const cluster = new Cluster(kafka())
+  cluster.want([topic])
+  await cluster.refresh()
+  // As after an unclean election: the group came to 8 in an epoch that this log knows nothing of, and has had all for an hour.
+  const partitions = [{ partition: 0, offset: '8', leaderEpoch: cluster.leaderEpoch(topic, 0)! + 1, metadata: 'truncate=8@1' }]
+  const commit = { groupId: group, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] }
+  await cluster.raw(await cluster.coordinator(group), 'OffsetCommit', commit)
+  await cluster.close()
+  const journal = new Journal()
+  const rounds = { behindMs: 600, everyMs: 5 }
+  await using consumer = await startConsumer({ kafka: kafka(), group, topics: [topic], onFatal: unexpected, ...quick, truncate: rounds, ...journal.member('m') })
+  await until('the partition to be stopped', async () => !consumer.check().ready)
+  await delay(500)
+  assert.deepEqual([await starts(topic), journal.handled().length], [[0], 0])
 })

@@ -13,7 +13,7 @@ function truncating(fence: Partial<TruncationFence>, answer: (requested: { parti
     requests.push(partitions)
     return { topics: [{ topic, partitions: answer(partitions) }] }
   }
-  const whole: TruncationFence = { committed: async (wanted) => wanted.map((of) => ({ ...of, offset: 1000n })), generation: () => 1, ...fence }
+  const whole: TruncationFence = { committed: async (wanted) => wanted.map((of) => ({ ...of, offset: 1000n })), isSound: () => true, generation: () => 1, ...fence }
   const truncator = new Truncator({ ...cluster, rawAdmin } as unknown as Cluster, 'g', { behindMs: 1000, everyMs: 100 }, whole)
   return { truncator, requests }
 }
@@ -39,6 +39,18 @@ test('given a membership in doubt, a newer generation, or a partition that has m
   moved.truncator.begin(at(10n), 0)
   await moved.truncator.truncate(5000)
   assert.deepEqual([doubtful.requests, newer.requests, moved.requests.flat()], [[], [], []])
+})
+
+test('given a log that is not known to hold the position, also only since Kafka was asked, nothing is deleted', async () => {
+  const stopped = truncating({ isSound: ({ partition }) => partition !== 0 }, fine)
+  stopped.truncator.begin(at(10n, 0), 0)
+  stopped.truncator.begin(at(20n, 1), 0)
+  await stopped.truncator.truncate(5000)
+  let isSound = true
+  const stopping = truncating({ isSound: () => isSound, committed: async (wanted) => ((isSound = false), [...wanted]) }, fine)
+  stopping.truncator.begin(at(10n), 0)
+  await stopping.truncator.truncate(5000)
+  assert.deepEqual([stopped.requests.flat(), stopping.requests.flat()], [[{ partition: 1, offset: '20' }], []])
 })
 
 test('given a partition whose truncation fails, it alone is tried again, and nothing is thrown', async () => {

@@ -168,6 +168,7 @@ export class Consumer implements AsyncDisposable {
     return {
       committed: (wanted) =>
         this.#membership.coordinate(this.#closing.signal, (coordinator) => committedOffsets(this.#cluster, coordinator, this.#options.group, wanted)),
+      isSound: ({ topic, partition }) => this.#held.get(partition)?.isSound(topic) ?? false,
       generation: () => (this.#membership.confirmed ? this.#membership.generations : undefined),
     }
   }
@@ -228,7 +229,8 @@ export class Consumer implements AsyncDisposable {
     if (from === 'earliest') this.#tellSkipped(found)
     // Committed at once: else the next member would look for a start again, and skip what was deleted or came meanwhile.
     if (found.length > 0) await this.#membership.coordinate(signal, () => this.#commitAll(found))
-    for (const offset of [...committed, ...found]) this.#truncator?.begin(offset, Date.now())
+    // Its end may have come first, and nothing else would take the plan away.
+    if (!signal.aborted) for (const offset of [...committed, ...found]) this.#truncator?.begin(offset, Date.now())
     return [...committed.map((offset) => ({ ...offset, committed: true })), ...found.map((offset) => ({ ...offset, committed: false }))]
   }
 

@@ -93,6 +93,11 @@ export class HeldPartition {
     return this.#handler !== undefined && !this.#stopping.signal.aborted
   }
 
+  /** Whether the topic is being read from a log that holds its position. */
+  isSound(topic: string): boolean {
+    return this.#streams.some((stream) => stream.topic === topic && stream.isSound)
+  }
+
   /** Offsets that have moved since the last commit. */
   committable(): PartitionOffset[] {
     if (this.#closed) return []

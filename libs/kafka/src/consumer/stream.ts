@@ -48,6 +48,7 @@ export class Stream implements FetchTarget {
   readonly #unfetch: () => void
   #committed: bigint
   #highWatermark: bigint
+  #hasAccepted = false
   #wake = () => {}
 
   constructor(options: StreamOptions) {
@@ -63,6 +64,11 @@ export class Stream implements FetchTarget {
     this.tracker = new OffsetTracker(options.start)
     this.ended = this.#run()
     this.#unfetch = options.fetcher.add(this)
+  }
+
+  /** Whether the log was found to hold the position since it was taken up, and nothing has shown since that it does not. */
+  get isSound(): boolean {
+    return this.#hasAccepted && !this.#stopping.signal.aborted
   }
 
   get lag(): number {
@@ -88,6 +94,7 @@ export class Stream implements FetchTarget {
   accept({ records, fetchOffset, nextOffset, epochs, highWatermark }: FetchedRecords): void {
     const { reached } = this.tracker
     if (fetchOffset !== reached) throw new RangeError(`records of ${this.topic}/${this.partition} from ${fetchOffset} on came where ${reached} is next`)
+    this.#hasAccepted = true
     this.#highWatermark = highWatermark
     this.#epochs.add(epochs)
     for (const record of records) {

@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster.ts'
-import { deleteRecords, type PartitionOffset } from '../offsets.ts'
+import { deleteRecords, type PartitionOffset, type TopicPartition } from '../offsets.ts'
 import { instruments } from '../metrics.ts'
 import { decodeMarks, encodeMarks, TruncationPlan } from './truncation-plan.ts'
 
@@ -14,13 +14,18 @@ export interface TruncationOptions {
 export interface TruncationFence {
   /** The group's committed offsets as Kafka has them now. */
   committed(wanted: readonly PartitionOffset[]): Promise<PartitionOffset[]>
+  /**
+   * Whether the partition is being read from a log that holds its position. In one that was cut off or made anew the
+   * records before the committed offset are other ones, which nobody has read.
+   */
+  isSound(of: TopicPartition): boolean
   /** Something that changes with every generation; undefined when the membership is in doubt. */
   generation(): number | undefined
 }
 
 /**
  * Truncates the partitions that a member holds behind what its group has committed (DeleteRecords, KIP-107). The broker
- * does not fence that request, so it is sent only while the membership is confirmed, in the generation in which Kafka
+ * does not fence that request, so it is sent only for a log that is sound, while the membership is confirmed, in the generation in which Kafka
  * was asked for the committed offset, and never beyond that. What fails is tried again at the next round.
  */
 export class Truncator {
@@ -65,7 +70,7 @@ export class Truncator {
   async truncate(now: number): Promise<void> {
     const due = [...this.#plans.values()].flatMap(({ topic, partition, plan }) => {
       const offset = plan.due(now)
-      return offset === undefined ? [] : [{ topic, partition, offset }]
+      return offset === undefined || !this.#fence.isSound({ topic, partition }) ? [] : [{ topic, partition, offset }]
     })
     instruments().truncationOverdue.record(this.#overdueMs(now) / 1000, { group: this.#group })
     if (due.length === 0) return
@@ -76,7 +81,7 @@ export class Truncator {
       if (this.#fence.generation() !== generation) return
       const allowed = due.flatMap((of) => {
         const limit = committed.get(keyOf(of))
-        const isOurs = this.#plans.has(keyOf(of))
+        const isOurs = this.#plans.has(keyOf(of)) && this.#fence.isSound(of)
         return limit === undefined || !isOurs ? [] : [{ ...of, offset: of.offset < limit ? of.offset : limit }]
       })
       const { deleted, failed } = await deleteRecords(this.#cluster, allowed)
