@@ -114,15 +114,21 @@ const STOPPING_FILE = join(DATA_DIR, 'start.stopping')
 /** Undefined when aborted while it waits for the process before to stop. */
 async function takeLock(signal: AbortSignal): Promise<Extract<PidLock, { stale: boolean }> | undefined> {
   const deadline = Date.now() + STOPPED_WITHIN_MS + 5000
-  for (let said = false; ; said = true) {
+  let notStopping = 0
+  for (let said = false; ; ) {
     const lock = takePidLock(LOCK_FILE, 'start.ts')
     if (lock.owner === undefined) return lock
-    if (!isStopping(lock.owner) || Date.now() > deadline) {
+    // It may have ended between the two looks, which takes its stopping file away as well: then the next look finds no owner.
+    notStopping = isStopping(lock.owner) ? 0 : notStopping + 1
+    if (notStopping > 1 || Date.now() > deadline) {
       throw new SetupError(
         `it runs already with the data in ${DATA_DIR} as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
       )
     }
-    if (!said) say(`waiting for process ${lock.owner} to stop …`)
+    if (!said && notStopping === 0) {
+      said = true
+      say(`waiting for process ${lock.owner} to stop …`)
+    }
     await delay(200)
     if (signal.aborted) return undefined
   }

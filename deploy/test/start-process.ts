@@ -44,8 +44,11 @@ export function runStart(env: Record<string, string>): StartProcess {
       for (const { pattern, resolve } of waiting) if (pattern.test(line)) resolve(line)
     })
   }
+  let hasEnded = false
+  const endedBefore = (pattern: RegExp): Error => new Error(`it ended before ${pattern}:\n${lines.join('\n')}`)
   const ended = once(child, 'close').then(([code]) => {
-    for (const { pattern, reject } of waiting) reject(new Error(`it ended before ${pattern}:\n${lines.join('\n')}`))
+    hasEnded = true
+    for (const { pattern, reject } of waiting) reject(endedBefore(pattern))
     return { code: code as number | null, lines }
   })
   return {
@@ -56,8 +59,9 @@ export function runStart(env: Record<string, string>): StartProcess {
     line: (pattern) =>
       new Promise((resolve, reject) => {
         const known = lines.find((line) => pattern.test(line))
-        if (known === undefined) waiting.push({ pattern, resolve, reject })
-        else resolve(known)
+        if (known !== undefined) resolve(known)
+        else if (hasEnded) reject(endedBefore(pattern))
+        else waiting.push({ pattern, resolve, reject })
       }),
     end: () => ended,
   }
