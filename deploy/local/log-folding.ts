@@ -1,3 +1,5 @@
+import { parseLogLine } from './log-lines.ts'
+
 /** What a repetition is counted over. */
 const WINDOW_MS = 10_000
 /** Different lines that are remembered; beyond, the oldest is forgotten and would be shown again. */
@@ -64,7 +66,7 @@ export class LogFolding {
  * and a count are of use.
  */
 function kindOf(text: string): string {
-  const record = parse(text)
+  const record = parseLogLine(text)
   if (record === undefined) return withoutNumbers(text)
   if (!SEVERE.has(String(record['level']))) return JSON.stringify(Object.entries(record).filter(([key]) => !VARYING.has(key)))
   return JSON.stringify([record['level'], withoutNumbers(String(record['message'])), kindOfError(record['error'])])
@@ -76,12 +78,3 @@ function kindOfError(error: unknown): unknown {
 }
 
 const withoutNumbers = (text: string): string => text.replaceAll(/\d+/g, '#')
-
-function parse(text: string): Record<string, unknown> | undefined {
-  if (!text.startsWith('{')) return undefined
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
-}

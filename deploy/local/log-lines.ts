@@ -12,7 +12,7 @@ const LEFT_OUT = new Set(['time', 'level', 'service', 'instance', 'message', 'er
  * what is none (a crash's last words) is shown as it is.
  */
 export function renderLogLine(service: string, text: string, now: Date = new Date()): string {
-  const record = parse(text)
+  const record = parseLogLine(text)
   const level = typeof record?.['level'] === 'string' ? record['level'] : ''
   const at = typeof record?.['time'] === 'string' ? new Date(record['time']) : now
   const columns = [clock(at), styleText('cyan', service.padEnd(12)), styleText(COLOURS[level] ?? 'dim', level.padEnd(5))]
@@ -24,14 +24,15 @@ export function renderLogLine(service: string, text: string, now: Date = new Dat
 
 /** The count of a line's repetitions, in the columns of {@link renderLogLine}. */
 export function renderRepetition({ service, text, count, windowMs }: Repetition, now: Date = new Date()): string {
-  const record = parse(text)
+  const record = parseLogLine(text)
   const message = record === undefined ? text : show(record['message'] ?? '')
   const times = count === 1 ? 'once' : `${count} times`
   const level = record === undefined ? {} : { level: record['level'] }
   return renderLogLine(service, JSON.stringify({ ...level, message: `${message} (repeated ${times} in the last ${Math.round(windowMs / 1000)} s)` }), now)
 }
 
-function parse(text: string): Record<string, unknown> | undefined {
+/** The record of a line; undefined where the line is no JSON object. */
+export function parseLogLine(text: string): Record<string, unknown> | undefined {
   if (!text.startsWith('{')) return undefined
   try {
     return JSON.parse(text) as Record<string, unknown>
