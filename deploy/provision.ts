@@ -27,7 +27,7 @@ const settings = {
 }
 
 /**
- * Creates the topics and the container that are missing, brings topics of an earlier version to this one's retention
+ * Creates the topics and the container that are missing, adjusts topics of an earlier version to this one's retention
  * and segments, and checks the topics' settings. Needed once before the services, and before those of a new version.
  * Resolves with a line for each setting that was changed.
  * @param newPartitions of topics that do not exist yet, where LONGTAKE_TOPIC_PARTITIONS is unset

@@ -1,6 +1,6 @@
 /**
  * Real-time streams on a running system (`npm start`): each records webcam chunks of 45 KB, one a second, in parts of 20 s, then
- * finishes. Says how soon chunks were acknowledged, whether every session became complete, and how long that took.
+ * finishes. Reports how soon chunks were acknowledged, whether every session became complete, and how long that took.
  * `node_modules/.bin/node load-tests/bench-streams.ts [--streams 300] [--seconds 180] [--settle-seconds 300]`
  */
 import { setTimeout as delay } from 'node:timers/promises'

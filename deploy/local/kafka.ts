@@ -205,7 +205,7 @@ function properties(logDir: string, { id, port, controllerPorts, proxied = [], p
     // Few partitions start faster.
     'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': 8,
-    // A group that is away keeps its offsets for 90 days instead of 7, so that it goes on where it stopped.
+    // A group that is away keeps its offsets for 90 days instead of 7, so that it resumes where it stopped.
     'offsets.retention.minutes': 90 * 24 * 60,
     'transaction.state.log.replication.factor': replicas,
     'transaction.state.log.min.isr': 1,

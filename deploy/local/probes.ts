@@ -11,7 +11,7 @@ const PROBE_CONTAINER = 'longtake-probe'
 /** Never rejects and never takes much longer than its deadline. */
 export type Probe = () => Promise<Observation>
 
-/** Overwrites one small blob; whether reads are answered tells an overloaded Azurite from a hung one. */
+/** Overwrites one small blob; answered reads distinguish an overloaded Azurite from a hung one. */
 export function azuriteProbe({ connectionString, url }: { connectionString: string; url: string }, deadlineMs = DEADLINE_MS): Probe {
   const container = BlobServiceClient.fromConnectionString(connectionString, { retryOptions: { maxTries: 1 } }).getContainerClient(PROBE_CONTAINER)
   let exists = false

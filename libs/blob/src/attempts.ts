@@ -71,7 +71,7 @@ export class Attempts {
     return this.#send(kind, run)
   }
 
-  /** Tries again, after a random wait within doubling bounds, what failed for a passing reason. For idempotent calls only. */
+  /** Retries, after a random wait within doubling bounds, what failed for a passing reason. For idempotent calls only. */
   async retried<T>(kind: RequestKind, run: (signal: AbortSignal) => Promise<T>, onRetry: (error: unknown, reason: RetryReason) => void): Promise<T> {
     this.#budget.sent()
     for (let attempt = 1; ; attempt++) {

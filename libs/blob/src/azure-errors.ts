@@ -28,7 +28,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 /**
- * What concerns one blob while all others can be written: another blob will do. The codes are Azure's,
+ * Errors of one blob while all others can be written: another blob will do. The codes are Azure's,
  * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
  */
 const BLOB_REFUSALS: ReadonlySet<string> = new Set([

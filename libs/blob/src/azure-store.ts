@@ -227,7 +227,7 @@ export class AzureBlobStore implements BlobStore {
   }
 
   async ping(call: Call = {}): Promise<void> {
-    // Not behind what waits: the answer shows whether the storage is there, however much is to be sent.
+    // Not behind queued requests: the answer shows whether the storage is there, however much is to be sent.
     const run = async () =>
       this.#attempts.outsideQueue(call.signal, (abortSignal) => this.#container.getProperties({ abortSignal })).catch((error: unknown) => {
         call.signal?.throwIfAborted()

@@ -11,7 +11,7 @@ interface Timer {
   callback: (() => void) | null
 }
 
-/** Time that moves only when it is told to, from one timer to the next. */
+/** Time that moves only when it is advanced, from one timer to the next. */
 export class VirtualClock implements RequestClock {
   #now = 0
   /** The next one last; cancelled ones stay until then. */

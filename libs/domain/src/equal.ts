@@ -23,7 +23,7 @@ function areEqual(a: readonly unknown[], b: readonly unknown[]): boolean {
 }
 
 /**
- * The later list with what it shares with the earlier one: an element that says the same as its counterpart is the very same object, and
+ * The later list with what it shares with the earlier one: an element that equals its counterpart is the very same object, and
  * so is the list where all are. What is worked out of an element can then be kept with it.
  */
 export function sharing<T>(earlier: readonly T[], later: T[], idOf: (one: T) => string): T[] {

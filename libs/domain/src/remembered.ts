@@ -6,7 +6,7 @@ export function remembered<K extends object, V>(workOut: (key: K) => V): (key: K
   const known = new WeakMap<K, V>()
   return (key) => {
     const value = known.get(key)
-    // `undefined` is worked out again; nothing here says it.
+    // `undefined` would be computed again; no function here returns it.
     if (value !== undefined) return value
     const fresh = workOut(key)
     known.set(key, fresh)

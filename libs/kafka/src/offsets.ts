@@ -86,7 +86,7 @@ export async function committedOffsets(cluster: Cluster, coordinator: number, gr
   const answered = answersOf(responses)
   return wanted.flatMap(({ topic, partition }) => {
     const answer = answered.get(`${topic}/${partition}`)
-    if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} did not say once what is committed of ${topic}/${partition}`)
+    if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} returned no single committed offset for ${topic}/${partition}`)
     // Nor must one whose offset could not be read.
     if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
     if (answer.offset === '-1') return []

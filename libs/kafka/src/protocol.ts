@@ -2,7 +2,7 @@ import { requireKafkajs } from './kafkajs-patches.ts'
 
 /**
  * Requests in versions that kafkajs 2.2.4 lacks: those that carry leader epochs (KIP-320) and topic ids (KIP-516). The answers have
- * kafkajs's field names, so that they take the place of its own. Brokers know them from Kafka 2.8 on.
+ * kafkajs's field names, so that they take the place of its own. Brokers support them from Kafka 2.8 on.
  */
 export interface RequestDefinition {
   readonly versions: readonly number[]
@@ -54,7 +54,7 @@ function define<Args>(apiName: string, apiKey: number, version: number, encode: 
   return {
     versions: [version],
     protocol: ({ version: known }) => {
-      if (known < version) throw new Error(`Kafka is too old: it knows ${apiName} up to version ${known}, needed is ${version} (Kafka 2.8)`)
+      if (known < version) throw new Error(`Kafka is too old: it supports ${apiName} up to version ${known}, version ${version} is required (Kafka 2.8)`)
       return (args: Args) => ({
         request: { apiKey, apiVersion: version, apiName, encode: () => Promise.resolve(encode(args)) },
         response: { decode: (bytes) => Promise.resolve(decode(new DecoderClass(bytes))), parse: (decoded) => Promise.resolve(decoded) },

@@ -6,16 +6,16 @@ import { readFinishedFile } from './finished-file.ts'
 import { contiguousRuns, readRecordedPart } from './recorder-output.ts'
 
 /**
- * Which parts each file holds: as the manifest of the track says, else where a part's frames (or, of MP4, first bytes) are. A part that
+ * Which parts each file holds: as the manifest of the track lists them, else where a part's frames (or, of MP4, first bytes) are. A part that
  * is nowhere goes to the last file, where it will be found missing. A part that goes on in a later file is in both, in each
  * with the frames that are to be there.
  */
-export function partsOfFiles(files: readonly Uint8Array[], parts: readonly CheckedPart[], told?: { readonly files: readonly { readonly parts: readonly string[] }[] }): CheckedPart[][] {
+export function partsOfFiles(files: readonly Uint8Array[], parts: readonly CheckedPart[], manifest?: { readonly files: readonly { readonly parts: readonly string[] }[] }): CheckedPart[][] {
   const groups = Array.from({ length: Math.max(1, files.length) }, (): CheckedPart[] => [])
   const last = groups.length - 1
   const contents = files.map((file) => new Set(readFinishedFile(file, new Findings()).frames.map(({ identity }) => identity)))
   for (const part of parts) {
-    const named = told?.files.flatMap((file, index) => (file.parts.includes(part.part) && index <= last ? [index] : [])) ?? []
+    const named = manifest?.files.flatMap((file, index) => (file.parts.includes(part.part) && index <= last ? [index] : [])) ?? []
     const holders = named.length > 0 ? named : filesOf(part, files, contents)
     if (holders.length < 2) groups[holders[0] ?? last]!.push(part)
     else for (const [index, share] of sharesOf(part, holders, files)) groups[index]!.push(share)

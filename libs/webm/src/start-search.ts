@@ -1,7 +1,7 @@
 import { proveCluster } from './cluster-search.ts';
 import { proveStreamHead } from './stream-head.ts';
 
-/** Where reading can go on: `at` is `end` where nowhere. A number is how many bytes from `at` would tell whether it can there. */
+/** Where reading can go on: `at` is `end` where nowhere. A number is how many bytes from `at` would decide whether it can there. */
 export interface FoundStart {
   readonly at: number;
   readonly verdict: 'cluster' | 'head' | number;

@@ -9,7 +9,7 @@ const head: ElementHead = { id: 0, size: 0, length: 0 };
 
 /**
  * Whether another WebM or Matroska stream starts at `at`: an EBML head that names its DocType, then a Segment. Four magic
- * bytes inside a frame do not pass. A positive number is how many bytes from `at` would tell.
+ * bytes inside a frame do not pass. A positive number is how many bytes from `at` would decide.
  */
 export function proveStreamHead(bytes: Uint8Array, at: number, end: number): 'head' | 'none' | number {
   for (let i = 0; i < 4; i++) {
@@ -46,8 +46,8 @@ export function magicAtEnd(bytes: Uint8Array, end: number): number {
 }
 
 /**
- * Whether the first `before` bytes of an EBML head, which are gone, are followed by the rest of it at `at`: what it says then,
- * and where it ends, in bytes from `at`. A positive number is how many bytes from `at` would tell.
+ * Whether the first `before` bytes of an EBML head, which are gone, are followed by the rest of it at `at`: what it holds then,
+ * and where it ends, in bytes from `at`. A positive number is how many bytes from `at` would decide.
  */
 export function proveRestOfHead(before: number, bytes: Uint8Array, at: number, end: number): { readonly docType: 'webm' | 'matroska'; readonly length: number } | 'none' | number {
   const rest = bytes.subarray(at, Math.min(end, at + MAX_EBML_HEAD + 24));

@@ -64,7 +64,7 @@ export class HeldErasures {
         await this.#retry(name.slice(prefix.length), name)
       }
     } catch (error) {
-      logger.warn({ error, waitMs: RETRY_MS }, 'deletions that were held could not be retried, retrying later')
+      logger.warn({ error, waitMs: RETRY_MS }, 'held deletions could not be checked, retrying')
     }
     if (!this.#stopped) this.#cancel = this.#after(RETRY_MS)
   }

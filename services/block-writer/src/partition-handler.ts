@@ -166,7 +166,7 @@ export class ChunksPartition implements PartitionHandler {
         return await duty()
       } catch (error) {
         const waitMs = exponentialDelayMs(failures, { firstMs: settings.retryMs, maxMs: settings.maxRetryMs })
-        logger.warn({ session: record.key, offset: String(record.offset), error, waitMs }, 'what concerns a whole session could not be done: trying again')
+        logger.warn({ session: record.key, offset: String(record.offset), error, waitMs }, 'session command failed, retrying')
         await pause(clock, waitMs, signal)
       }
     }

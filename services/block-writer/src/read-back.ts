@@ -25,7 +25,7 @@ export async function readBack(deps: WriterDeps, track: Track, fallback: Fallbac
   instruments.damaged.add(1, { kind: 'checkpoint' })
   const facts = { file, checkpoint: damaged, used, records, from: String(from), to: String(to) }
   if (first <= from) deps.logger.error(facts, 'checkpoint damaged: restored from the one before it and from Kafka, nothing is lost')
-  else deps.logger.error({ ...facts, missingTo: String(first) }, 'checkpoint damaged: Kafka has not all that it held; chunks among these offsets become a gap')
+  else deps.logger.error({ ...facts, missingTo: String(first) }, 'checkpoint damaged: Kafka lacks some of its records, chunks among these offsets become a gap')
 }
 
 function contentOf(record: KafkaRecord, { session, name }: Track): TrackContent | null {

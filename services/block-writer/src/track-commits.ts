@@ -19,7 +19,7 @@ export class TrackCommits {
   readonly #name: string
   readonly #deps: WriterDeps
   #etags = new Map<number, string>()
-  /** Files that storage takes no change of, until a checkpoint of a later file tells so. */
+  /** Files that storage takes no change of, until a checkpoint of a later file records it. */
   readonly #refused = new Set<number>()
   /** Since when a file's commits have been refused over a lease, ms. */
   readonly #leasedSince = new Map<number, number>()
@@ -37,9 +37,9 @@ export class TrackCommits {
     const { storage, settings, clock } = this.#deps
     const [isErased, { track, etags, fallbacks, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
-    // What an earlier checkpoint says is no news.
-    const told = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
-    this.#untold = new Map(told.map((committed) => [committed.state.file, committed]))
+    // What an earlier checkpoint holds was published before.
+    const unpublished = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
+    this.#untold = new Map(unpublished.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()
     return { track, isErased, fallbacks, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
   }
@@ -135,7 +135,7 @@ export class TrackCommits {
     }
     if (track.closedFiles.length >= MAX_REFUSED) return
     this.#refused.add(file)
-    logger.warn({ file, why, reason: message }, 'file closed: storage refuses to change it, and what comes of its parts goes into the next one')
+    logger.warn({ file, why, reason: message }, 'file closed: storage refuses to change it, its parts continue in the next file')
   }
 
   /** True when another owner deleted the session meanwhile: then what was written here since is deleted, too. */

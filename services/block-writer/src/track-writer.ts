@@ -177,7 +177,7 @@ export class TrackWriter {
   /** Storage work of all tracks is bounded together. */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     return this.#deps.turns.take(this.#uncommittedSince ?? this.#deps.clock.now(), async () => {
-      if (this.#isOver()) throw new Error('the track is not written here any more')
+      if (this.#isOver()) throw new Error('this track is no longer written by this process')
       return work()
     })
   }
@@ -292,7 +292,7 @@ export class TrackWriter {
     this.#forget()
     if (error instanceof Unwritable) this.#oneByOne.failed(this.#records.last)
     const waitMs = exponentialDelayMs(this.#failures, { firstMs: settings.retryMs, maxMs: settings.maxRetryMs })
-    logger.warn({ error, failures: this.#failures, waitMs }, superseded ? 'another writer was here: loading again' : 'a track could not be written: trying again')
+    logger.warn({ error, failures: this.#failures, waitMs }, superseded ? 'track written by another writer, reloading' : 'track write failed, retrying')
     await pause(clock, waitMs, signal)
   }
 

@@ -200,7 +200,7 @@ export class SessionsPartition implements PartitionHandler {
       signal,
       failed: (error, failures) => {
         this.#fault = `${what} fails: ${error instanceof Error ? error.message : String(error)}`
-        if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed; trying again`)
+        if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed, retrying`)
       },
     })
     this.#fault = undefined

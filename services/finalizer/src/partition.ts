@@ -116,7 +116,7 @@ export class FinalizerPartition implements PartitionHandler {
         logger.warn({ session, version: job.state.version, reason: outcome.reason }, 'a completed session differs from storage; looking again')
       } catch (error) {
         this.#faults.set(session, `finalizing fails: ${error instanceof Error ? error.message : String(error)}`)
-        if (!this.#signal.aborted && attempt % 10 === 1) logger.error({ session, attempt, error }, 'a session could not be finalized; trying again')
+        if (!this.#signal.aborted && attempt % 10 === 1) logger.error({ session, attempt, error }, 'session finalization failed, retrying')
       }
       // What is newer may be the explanation, and is to be done instead.
       if (this.#waiting.has(session)) break
@@ -162,7 +162,7 @@ export class FinalizerPartition implements PartitionHandler {
       delays: this.#options.pauses,
       signal: this.#signal,
       failed: (error, failures) => {
-        if (failures % 10 === 1) logger.error({ session: record.key, error }, 'a record could not be parked; trying again')
+        if (failures % 10 === 1) logger.error({ session: record.key, error }, 'record parking failed, retrying')
       },
     })
   }

@@ -26,7 +26,7 @@ export function watchBacklog({ progress, onRecords, everyMs, logger }: BacklogWa
         failures = 0
       } catch (error) {
         failures += 1
-        if (failures % 10 === 1) logger.warn({ error, failures }, 'backlog of recordings.chunks not known, retrying: the last known one counts')
+        if (failures % 10 === 1) logger.warn({ error, failures }, 'backlog of recordings.chunks could not be read, retrying: the last known value is used')
       }
       await delay(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined)
     }

@@ -6,7 +6,7 @@ const settings = {
   ...kafkaSettings,
   ...tokenSettings,
   port: port('LONGTAKE_GATEWAY_PORT', { help: 'where recorders connect', default: 8081 }),
-  maxConnections: integer('LONGTAKE_GATEWAY_MAX_CONNECTIONS', { help: 'recorders connected at once; more are told to come later', default: 10_000, min: 1 }),
+  maxConnections: integer('LONGTAKE_GATEWAY_MAX_CONNECTIONS', { help: 'recorders connected at once; above it they are refused and retry later', default: 10_000, min: 1 }),
   inFlightBytes: bytes('LONGTAKE_GATEWAY_IN_FLIGHT', { help: 'memory for what Kafka has not yet taken, of all clients together', default: 256 * 1024 ** 2, min: 8 * 1024 ** 2 }),
   windowBytes: bytes('LONGTAKE_GATEWAY_WINDOW', { help: 'what one client may have unacknowledged', default: DEFAULT_WINDOW_BYTES, min: 64 * 1024 }),
   backlogBytes: bytes('LONGTAKE_GATEWAY_BACKLOG', {

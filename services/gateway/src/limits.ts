@@ -14,7 +14,7 @@ export const SESSION_LIMITS = {
   bytes: { burst: 2 * 1024 ** 3, perSecond: 32 * 1024 ** 2 },
   /** 3 h of two tracks in chunks of 1 s are 21,600; after that a hundred times what two tracks make. Each costs a core 0.4 ms. */
   records: { burst: 25_000, perSecond: 300 },
-  /** Three clients that recover 256 parts each say open, close and a few losses of each: about 3,000. */
+  /** Three clients that recover 256 parts each send open, close and a few losses of each: about 3,000. */
   texts: { burst: 5000, perSecond: 50 },
   /** A page that is hidden and shown again makes two. */
   reports: { burst: 300, perSecond: 1 },
@@ -28,7 +28,7 @@ export const SESSION_LIMITS = {
   maxParts: 3000,
   /** Each is a blob of its own with commits of its own. */
   maxTracks: 32,
-  /** Well below the time after which a client believes its connection dead. */
+  /** Well below the time after which a client treats its connection as dead. */
   maxDelayMs: 30_000,
 }
 export type SessionLimits = typeof SESSION_LIMITS

@@ -123,13 +123,13 @@ export class LiveConnection {
 
   /**
    * The socket is gone, whoever ended it.
-   * @param said what came with the code: the client's reason, or that of uWebSockets.js where no close frame came
+   * @param closeText what came with the code: the client's reason, or that of uWebSockets.js where no close frame came
    */
-  gone(code: number, said = ''): void {
+  gone(code: number, closeText = ''): void {
     if (this.#socket === undefined) return
     this.#socket = undefined
     this.#core.lost()
-    this.#host.ended(this, code, this.#endedFor ?? closeReason(code, said))
+    this.#host.ended(this, code, this.#endedFor ?? closeReason(code, closeText))
   }
 
   #hear(): void {
@@ -165,8 +165,8 @@ export class LiveConnection {
   }
 }
 
-/** What uWebSockets.js says when it breaks a connection by itself (its `WebSocketProtocol.h`), and our name for it. */
-const BROKEN: readonly (readonly [said: RegExp, reason: string])[] = [
+/** The reasons that uWebSockets.js gives when it breaks a connection by itself (its `WebSocketProtocol.h`), and our name for it. */
+const BROKEN: readonly (readonly [text: RegExp, reason: string])[] = [
   [/too big/i, 'too-long-frame'],
   [/timed out|inactivity/i, 'silent'],
   [/utf-?8/i, 'invalid-utf8'],
@@ -176,10 +176,10 @@ const BROKEN: readonly (readonly [said: RegExp, reason: string])[] = [
 
 /**
  * Why a connection has ended that this side has not closed, for metrics and logs: `client` closed it, or it broke (1006)
- * for one of the reasons that uWebSockets.js names; `broken` where it names none, as when the line is cut or the client
+ * for one of the reasons that uWebSockets.js names; `broken` where it names none, as when the connection is lost or the client
  * leaves too much unread. Never the client's own text, which could be anything.
  */
-export function closeReason(code: number, said: string): string {
+export function closeReason(code: number, closeText: string): string {
   if (code !== 1006) return 'client'
-  return BROKEN.find(([text]) => text.test(said))?.[1] ?? 'broken'
+  return BROKEN.find(([text]) => text.test(closeText))?.[1] ?? 'broken'
 }

@@ -67,7 +67,7 @@ export function startServer({ host, port, gateway, tokens, limits, logger }: Ser
       else if (isBinary) live?.receiveBinary(frame)
       else live?.receiveText(frame)
     },
-    close: (ws, code, said) => ws.getUserData().live?.gone(code, Buffer.from(said).toString()),
+    close: (ws, code, closeText) => ws.getUserData().live?.gone(code, Buffer.from(closeText).toString()),
   })
   app.any('/*', (response) => {
     response.writeStatus('404 Not Found').end('recordings are sent to /v1/ingest/{session}?client={uuid} by WebSocket\n')

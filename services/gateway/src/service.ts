@@ -50,7 +50,7 @@ export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, 
     const waitingMs = producer.oldestAgeMs
     return waitingMs < limits.kafkaSilenceMs ? { ready: true } : { ready: false, reason: `Kafka has not answered for ${Math.round(waitingMs / 1000)} s` }
   })
-  // Ready all the same: the backlog is that of all gateways, and a refusal tells recorders why.
+  // Ready all the same: the backlog is that of all gateways, and a refusal names the cause to recorders.
   health.add('backlog', () => ({ ready: true, ...(gateway.backlogReason === undefined ? {} : { reason: gateway.backlogReason }) }))
   logger.info({ host: config.host, port: server.port, partitions }, 'listening')
   const running = stack.move()

@@ -36,7 +36,7 @@ export function helmetOptions({ frameAncestors, connectOrigins }: BrowserPolicy)
       },
     },
     crossOriginResourcePolicy: { policy: 'cross-origin' },
-    // The older header knows no list of origins, and browsers that know frame-ancestors ignore it.
+    // The older header supports no list of origins, and browsers that support frame-ancestors ignore it.
     frameguard: frameAncestors.length === 0 ? { action: 'deny' } : false,
   }
 }

@@ -9,7 +9,7 @@ const withFormats = (options: Options): Ajv => {
 
 // Addresses hold text alone, so that `limit=50` has to become a number.
 const text = withFormats({ coerceTypes: true })
-// JSON has types: a number where the document says text is the client's error, not to be guessed away.
+// JSON has types: a number where the document specifies text is the client's error, not to be guessed away.
 const json = withFormats({})
 
 /** Fastify's validator: a JSON body exactly as documented, the parts of an address by their text. */

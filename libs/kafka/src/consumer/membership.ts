@@ -104,7 +104,7 @@ export class Membership {
           }
           this.#coordinator = undefined
           failures += 1
-          if (failures % 10 === 3) this.#cluster.log.warn({ group: this.#options.group, reason: known.message, failures }, 'joining the group failed; trying again')
+          if (failures % 10 === 3) this.#cluster.log.warn({ group: this.#options.group, reason: known.message, failures }, 'group join failed, retrying')
           await pause(backoffMs(failures, 100, 2000), this.#stopping.signal)
         }
       }
@@ -240,7 +240,7 @@ export class Membership {
         } else {
           failures += 1
           if (isCoordinatorGone(error)) this.#coordinator = undefined
-          if (failures % 10 === 3) this.#cluster.log.warn({ group, error, failures }, 'a heartbeat failed; trying again')
+          if (failures % 10 === 3) this.#cluster.log.warn({ group, error, failures }, 'heartbeat failed, retrying')
         }
       }
     }

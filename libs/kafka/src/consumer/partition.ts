@@ -134,7 +134,7 @@ export class HeldPartition {
         this.#handler = handler
         break
       } catch (error) {
-        if (failures % 10 === 1) log.error({ group: this.#options.group, partition: number, failures, error }, 'a partition could not be taken up; trying again')
+        if (failures % 10 === 1) log.error({ group: this.#options.group, partition: number, failures, error }, 'partition start failed, retrying')
         await pause(backoffMs(failures, 100, 10_000), signal)
       }
     }

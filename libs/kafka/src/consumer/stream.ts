@@ -151,7 +151,7 @@ export class Stream implements FetchTarget {
       } catch (error) {
         const { topic, partition, offset } = record
         instruments().handlerRetries.add(1, { group, topic })
-        if (failures % 10 === 1) log.error({ group, topic, partition, offset: String(offset), failures, error }, 'a record could not be handled; trying again')
+        if (failures % 10 === 1) log.error({ group, topic, partition, offset: String(offset), failures, error }, 'record handling failed, retrying')
         await pause(backoffMs(failures, 100, 10_000), signal)
       }
     }

@@ -69,7 +69,7 @@ export class FetchState {
 
   /** Opens the one question; it must be closed before the next. */
   ask(leaderEpoch: number): FetchQuestion {
-    if (this.#open !== null) throw new Error(`${this.#name} is being asked for already`)
+    if (this.#open !== null) throw new Error(`a fetch of ${this.#name} is already in flight`)
     this.#open = { fetchOffset: this.target.nextOffset, compacted: this.target.compacted ?? false, lastEpoch: this.#lastEpoch, leaderEpoch }
     return this.#open
   }

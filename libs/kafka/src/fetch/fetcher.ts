@@ -166,7 +166,7 @@ export class Fetcher {
         this.#silentSince.delete(nodeId)
       } catch (error) {
         failures += 1
-        this.#warn(failures, error, `fetching from broker ${nodeId} failed; trying again`)
+        this.#warn(failures, error, `fetch from broker ${nodeId} failed, retrying`)
         await pause(backoffMs(failures, 100, LATEST_BACKOFF_MS), this.#closing.signal)
         if (isStaleMetadata(error)) await this.#refreshQuietly()
       }
@@ -181,7 +181,7 @@ export class Fetcher {
     states.forEach((_, index) => {
       const state = states[(index + this.#rotation) % states.length]!
       const key = keyOf(state.target)
-      // Answers are told apart by topic and partition.
+      // Answers are matched by topic and partition.
       if (!asked.has(key)) asked.set(key, { state, question: state.ask(this.#leaderEpoch(state)) })
     })
     let isStale = false
@@ -287,8 +287,8 @@ export class Fetcher {
     state.failed(error, performance.now(), partitionBackoffMs)
     const isUnexpected = error instanceof KafkaError && error.code === 'KAFKA_UNEXPECTED_ANSWER'
     if (isUnexpected) this.#reportUnexpected(error, key, state.failures)
-    else this.#warn(state.failures, error, `fetching ${key} failed; trying again`)
-    // It may come from a deposed leader, which knows less than its successor.
+    else this.#warn(state.failures, error, `fetch of ${key} failed, retrying`)
+    // It may come from a deposed leader, whose metadata is older than its successor's.
     return isOutOfRange || isUnexpected || isStaleMetadata(error)
   }
 

@@ -1,6 +1,6 @@
 import { KafkaError } from '../errors.ts'
 
-/** What the leader's log knows of an epoch: the last one up to it, and the offset behind that one's last record. */
+/** What the leader's log holds of an epoch: the last one up to it, and the offset behind that one's last record. */
 export interface EpochEnd {
   readonly errorCode: number
   readonly leaderEpoch: number
@@ -27,7 +27,7 @@ export async function epochEnds(raw: (args: object) => Promise<unknown>, questio
   const found = answered.flatMap(({ topic, partitions }) => partitions.map((end) => ({ topic, ...end })))
   return questions.map(({ topic, partition }) => {
     const [end, ...more] = found.filter((of) => of.topic === topic && of.partition === partition)
-    if (end === undefined || more.length > 0) return new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the leader of ${topic}/${partition} did not say once where its epoch ends`)
+    if (end === undefined || more.length > 0) return new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the leader of ${topic}/${partition} returned no single end offset for its epoch`)
     return end
   })
 }

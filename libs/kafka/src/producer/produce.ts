@@ -26,10 +26,10 @@ export async function produce(cluster: Cluster, nodeId: number, batches: readonl
   return batches.map(({ topic, partition }) => {
     const [answer, ...more] = answers.get(`${topic}/${partition}`) ?? []
     // Neither is an acknowledgement: the batch is sent again.
-    if (answer === undefined || more.length > 0) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker did not answer once for ${topic}/${partition}`) }
+    if (answer === undefined || more.length > 0) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker returned no single result for ${topic}/${partition}`) }
     if (answer.errorCode !== 0) return { code: answer.errorCode }
     const offset = BigInt(answer.baseOffset)
-    if (offset < 0n) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker acknowledges a batch of ${topic}/${partition} without its offset`) }
+    if (offset < 0n) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker acknowledged a batch of ${topic}/${partition} without its offset`) }
     return { offset }
   })
 }

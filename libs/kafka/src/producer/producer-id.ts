@@ -16,6 +16,6 @@ export async function initProducerId(cluster: Cluster, nodeId: number): Promise<
   const { errorCode, producerId } = await cluster.raw<InitProducerIdResponse>(nodeId, 'InitProducerId', args)
   if (errorCode !== 0) throw toKafkaError(createErrorFromCode(errorCode), 'asking for a producer id')
   const id = BigInt(producerId)
-  if (id < 0n) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker hands out ${id} as a producer id`)
+  if (id < 0n) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker returned the invalid producer id ${id}`)
   return id
 }

@@ -4,21 +4,21 @@ import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './f
 import type { FragmentState } from './mp4/fragment-reader.ts'
 import type { Part } from './part.ts'
 
-/** What was said of a part, while nothing of it has changed: events say all of a file, and most of its parts ended long ago. */
-const said = new WeakMap<Part, PartState>()
+/** States published of parts that have not changed since: an event lists all parts of a file, and most of its parts ended long ago. */
+const cachedStates = new WeakMap<Part, PartState>()
 
-/** All that an event says of a part. */
+/** All that an event states of a part. */
 export function partState(part: Part): PartState {
-  const known = said.get(part)
+  const known = cachedStates.get(part)
   if (known !== undefined && !part.dirty) return known
   const state = stateOf(part)
-  said.set(part, state)
+  cachedStates.set(part, state)
   return state
 }
 
-/** What is said of it has to be found anew. */
+/** Discards the cached state of a part that has changed. */
 export function partChanged(part: Part): void {
-  said.delete(part)
+  cachedStates.delete(part)
 }
 
 function stateOf(part: Part): PartState {
@@ -63,7 +63,7 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
   return startMs === Infinity ? null : { startMs, endMs }
 }
 
-/** What the boxes of an MP4 tell of its times; null where they were not read, or not from its beginning. */
+/** What the boxes of an MP4 state of its times; null where they were not read, or not from its beginning. */
 function fragmentsOf({ place, runs }: Part): FragmentState | null {
   return place?.fromMs === undefined ? (runs[0]?.snapshot()?.fragments?.state ?? null) : null
 }
