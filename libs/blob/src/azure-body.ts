@@ -17,7 +17,7 @@ export function resumingBody(
   options: { open: (alreadyRead: number) => Promise<Readable>; signal: AbortSignal | undefined; fail: (error: unknown) => Error },
 ): Readable {
   const { open, signal, fail } = options
-  let source = first
+  let source = guarded(first)
   let closed = false
   async function* pieces(): AsyncGenerator<Buffer> {
     let read = 0
@@ -33,7 +33,7 @@ export function resumingBody(
         signal?.throwIfAborted()
         if (closed || resumes >= MAX_RESUMES || read >= bytes || !isBreak(error)) throw fail(error)
       }
-      source = await open(read)
+      source = guarded(await open(read))
     }
   }
   const iterator = pieces()
@@ -52,6 +52,9 @@ export function resumingBody(
     },
   })
 }
+
+/** A connection may break while nobody reads: without a listener that error would end the process. The iterator reports it later. */
+const guarded = (source: Readable): Readable => source.on('error', () => {})
 
 async function* withIdleBound(source: Readable, idleMs: number): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]()
