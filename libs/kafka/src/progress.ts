@@ -1,5 +1,5 @@
-import { toKafkaError } from './errors.ts'
-import { createKafkajs, type KafkaConfig } from './kafkajs.ts'
+import { withAdmin } from './admin.ts'
+import type { KafkaConfig } from './kafkajs.ts'
 
 /** How far a group has come in a partition. */
 export interface GroupProgress {
@@ -18,9 +18,7 @@ export async function consumerLag(kafka: KafkaConfig, group: string, topics: rea
 
 /** How far a group has come, by topic and partition. */
 export async function groupProgress(kafka: KafkaConfig, group: string, topics: readonly string[]): Promise<GroupProgress[]> {
-  const admin = createKafkajs(kafka).admin()
-  try {
-    await admin.connect()
+  return withAdmin(kafka, `asking how far ${group} has come`, async (admin) => {
     const ends = await Promise.all(topics.map(async (topic) => ({ topic, offsets: await admin.fetchTopicOffsets(topic) })))
     const committed = await admin.fetchOffsets({ groupId: group, topics: [...topics] })
     return ends.flatMap(({ topic, offsets }) =>
@@ -29,9 +27,5 @@ export async function groupProgress(kafka: KafkaConfig, group: string, topics: r
         return { topic, partition, completed: BigInt(at === '-1' ? low : at), end: BigInt(high) }
       }),
     )
-  } catch (error) {
-    throw toKafkaError(error, `asking how far ${group} has come`)
-  } finally {
-    await admin.disconnect()
-  }
+  })
 }

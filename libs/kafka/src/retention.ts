@@ -1,14 +1,12 @@
-import { toKafkaError } from './errors.ts'
-import { ConfigResourceTypes, createKafkajs, type KafkaConfig } from './kafkajs.ts'
+import { withAdmin } from './admin.ts'
+import { ConfigResourceTypes, type KafkaConfig } from './kafkajs.ts'
 
 /**
  * For how long at most a topic keeps a record, ms, by topic; null where no clock removes it. Kafka removes whole segments, so a
  * record may outlive `retention.ms` by the time that its segment took to fill, at most `segment.ms`.
  */
 export async function keptAtMostMs(kafka: KafkaConfig, topics: readonly string[]): Promise<Map<string, number | null>> {
-  const admin = createKafkajs(kafka).admin()
-  try {
-    await admin.connect()
+  return withAdmin(kafka, 'reading how long topics keep records', async (admin) => {
     const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })) })
     return new Map(
       resources.map(({ resourceName, configEntries }) => {
@@ -17,9 +15,5 @@ export async function keptAtMostMs(kafka: KafkaConfig, topics: readonly string[]
         return [resourceName, retentionMs < 0 ? null : retentionMs + Math.max(0, value('segment.ms'))]
       }),
     )
-  } catch (error) {
-    throw toKafkaError(error, 'reading how long topics keep records')
-  } finally {
-    await admin.disconnect()
-  }
+  })
 }

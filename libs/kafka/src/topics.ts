@@ -1,8 +1,9 @@
 import { MAX_MESSAGE_BYTES, PRODUCTION_PARTITIONS, TOPICS, type TopicSpec } from '@longtake/contracts'
 import type { Admin } from 'kafkajs'
+import { withAdmin } from './admin.ts'
 import { backoffMs, pause } from './backoff.ts'
-import { KafkaError, toKafkaError } from './errors.ts'
-import { ConfigResourceTypes, createKafkajs, type KafkaConfig } from './kafkajs.ts'
+import { KafkaError } from './errors.ts'
+import { ConfigResourceTypes, type KafkaConfig } from './kafkajs.ts'
 
 const KNOWN_AFTER_MS = 10_000
 
@@ -111,18 +112,6 @@ function isAdjustable(name: string, needed: string, is: string | undefined, mayS
   if (!ADJUSTABLE.includes(name) || is === undefined) return false
   if (name.startsWith('segment.') || name === 'max.compaction.lag.ms' || (name === 'retention.ms' && mayShorten)) return true
   return needed === '-1' || (is !== '-1' && Number(needed) > Number(is))
-}
-
-async function withAdmin<T>(kafka: KafkaConfig, doing: string, work: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = createKafkajs(kafka).admin()
-  try {
-    await admin.connect()
-    return await work(admin)
-  } catch (error) {
-    throw toKafkaError(error, doing)
-  } finally {
-    await admin.disconnect()
-  }
 }
 
 async function countOf(admin: Admin, topic: string | undefined): Promise<number | undefined> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BlobStore, deletePermitted } from '@longtake/blob'
-import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RetryDelays, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
@@ -138,21 +138,25 @@ export class FinalizerPartition implements PartitionHandler {
     const outcome = await finalize(store, state, now(), this.#signal)
     if (outcome.outcome === 'superseded') logger.debug({ session, version }, 'a newer commit exists')
     if (outcome.outcome === 'finalized') {
-      const event = encodeEvent({ type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })
-      await this.#options.producer.send({ topic: this.#options.eventsTopic, partition: record.partition, ...event })
+      await this.#publish(record.partition, { type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })
       logger.info({ session, version, status: state.status, manifest: outcome.manifest, reused: outcome.reused }, 'session finalized')
     }
     if (outcome.outcome !== 'mismatch') instruments.finalizations.add(1, { outcome: outcome.outcome })
     return outcome
   }
 
-  /** Removes the blob that stops late chunks before it says so: until the status is gone nobody can create the session anew. */
+  /** Removes the blob that stops late chunks before it publishes that: until the status is gone nobody can create the session anew. */
   async #forget(session: string, partition: number): Promise<void> {
-    const { store, producer, eventsTopic, now, logger } = this.#options
+    const { store, now, logger } = this.#options
     await store.delete(BLOBS.tombstone(session), { signal: this.#signal })
-    const event = encodeEvent({ type: 'session-forgotten', session, at: new Date(now()).toISOString() })
-    await producer.send({ topic: eventsTopic, partition, ...event })
+    await this.#publish(partition, { type: 'session-forgotten', session, at: new Date(now()).toISOString() })
     logger.info({ session }, 'record of a deleted session removed')
+  }
+
+  /** Resolves once the broker has it. */
+  async #publish(partition: number, event: RecordingEvent): Promise<void> {
+    const { producer, eventsTopic } = this.#options
+    await producer.send({ topic: eventsTopic, partition, ...encodeEvent(event) })
   }
 
   /** Rejects only when the partition is given up. */

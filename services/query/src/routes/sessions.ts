@@ -130,7 +130,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
         await sessions.until(session, (state) => state.status === 'deleted')
       }
       const deletion = toDeletion(sessions.get(session) ?? known, deletionPolicy)
-      if (deletion === undefined || !/(?:^|,)\s*return\s*=\s*"?representation"?\s*(?:[,;]|$)/i.test(String(request.headers['prefer'] ?? ''))) return reply.code(204).send(null)
+      if (deletion === undefined || !prefersRepresentation(request.headers['prefer'])) return reply.code(204).send(null)
       return reply.header('preference-applied', 'return=representation').send({ id: session, ...deletion })
     },
   )
@@ -155,6 +155,11 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { a
       return manifest
     },
   )
+}
+
+/** Whether a Prefer header (RFC 7240 §4.2) asks for the representation of what was done. */
+function prefersRepresentation(header: string | readonly string[] | undefined): boolean {
+  return /(?:^|,)\s*return\s*=\s*"?representation"?\s*(?:[,;]|$)/i.test(String(header ?? ''))
 }
 
 /** What is named of them; throws `INVALID_REQUEST` where they contradict each other or a default. */
