@@ -115,7 +115,7 @@ const STOPPING_FILE = join(DATA_DIR, 'start.stopping')
 async function takeLock(signal: AbortSignal): Promise<Extract<PidLock, { stale: boolean }> | undefined> {
   const deadline = Date.now() + STOPPED_WITHIN_MS + 5000
   let notStopping = 0
-  for (let said = false; ; ) {
+  for (let announced = false; ; ) {
     const lock = takePidLock(LOCK_FILE, 'start.ts')
     if (lock.owner === undefined) return lock
     // It may have ended between the two looks, which takes its stopping file away as well: then the next look finds no owner.
@@ -125,8 +125,8 @@ async function takeLock(signal: AbortSignal): Promise<Extract<PidLock, { stale: 
         `it runs already with the data in ${DATA_DIR} as process ${lock.owner}: use that one, or end it by Ctrl-C in its terminal (or kill ${lock.owner}).`,
       )
     }
-    if (!said && notStopping === 0) {
-      said = true
+    if (!announced && notStopping === 0) {
+      announced = true
       say(`waiting for process ${lock.owner} to stop …`)
     }
     await delay(200)

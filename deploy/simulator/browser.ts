@@ -125,7 +125,7 @@ export class Browser {
       {
         connection: () => undefined,
         progressed: () => undefined,
-        error: (error) => this.#world.trace.tell(this.#page.name, `error: ${error.message}`),
+        error: (error) => this.#world.trace.line(this.#page.name, `error: ${error.message}`),
         settled: settle,
         ended: (cause) => {
           if (cause === 'deleted') return settle()
@@ -193,7 +193,7 @@ export class Browser {
   #happen(event: PageEvent): void {
     const { time, trace, random } = this.#world
     if (!this.#isRecording || this.#spool === null) return
-    trace.tell(this.#page.name, `${event.do}${'forMs' in event ? ` for ${event.forMs} ms` : ''}`)
+    trace.line(this.#page.name, `${event.do}${'forMs' in event ? ` for ${event.forMs} ms` : ''}`)
     switch (event.do) {
       case 'crash':
         return this.#crash(event)

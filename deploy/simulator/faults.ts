@@ -19,7 +19,7 @@ export class Faults {
   #happen(fault: Fault): void {
     const { trace, services, kafka, weather, random, tcp, time } = this.#world
     trace.note(EVENTS.fault, fault.at)
-    trace.tell('fault', describeFault(fault))
+    trace.line('fault', describeFault(fault))
     switch (fault.do) {
       case 'kill':
         return services.kill(fault.service, fault.index, fault.downMs)

@@ -69,7 +69,7 @@ export class Model {
 
   broken(promise: Promised, what: string): void {
     this.violations.push({ promise, atMs: this.#options.time.now, what })
-    this.#options.trace.tell('oracle', `BROKEN ${promise}: ${what}`)
+    this.#options.trace.line('oracle', `BROKEN ${promise}: ${what}`)
   }
 
   // ── What pages do ──
@@ -92,7 +92,7 @@ export class Model {
 
   /** Nobody can send a chunk that its page lost. */
   stolen(session: string, part: string, seq: number): void {
-    this.#options.trace.tell('oracle', `chunk ${seq} of part ${part} (${session}) was taken from the spool`)
+    this.#options.trace.line('oracle', `chunk ${seq} of part ${part} (${session}) was taken from the spool`)
   }
 
   /** A legal hold on everything that the session has so far. */

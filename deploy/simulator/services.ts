@@ -40,7 +40,7 @@ export function startService(kind: ServiceKind, host: ServiceHost): Promise<Asyn
   const env = {
     ...ENV,
     LONGTAKE_INSTANCE: host.process.name,
-    LONGTAKE_LOG_LEVEL: host.trace.isTold ? 'debug' : 'silent',
+    LONGTAKE_LOG_LEVEL: host.trace.hasReader ? 'debug' : 'silent',
   }
   const { store } = host
   switch (kind) {
@@ -68,8 +68,8 @@ export function startService(kind: ServiceKind, host: ServiceHost): Promise<Asyn
 }
 
 function depsOf({ process, trace, stopping, fail }: ServiceHost): ServiceDeps {
-  const destination = { write: (line: string) => trace.tell(process.name, describeLog(line)) }
-  const logger = createLogger({ service: process.name, level: trace.isTold ? 'debug' : 'silent', destination })
+  const destination = { write: (line: string) => trace.line(process.name, describeLog(line)) }
+  const logger = createLogger({ service: process.name, level: trace.hasReader ? 'debug' : 'silent', destination })
   return { logger, health: new Health(), stopping, fail, metrics: () => Promise.resolve('') }
 }
 

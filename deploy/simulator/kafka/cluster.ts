@@ -95,7 +95,7 @@ export class SimKafka {
       const able = this.brokers.filter(({ up, id }) => up && id !== away && id !== partition.leader)
       if (able.length === 0) continue
       const to = this.random.pick(able).id
-      this.#trace.tell(
+      this.#trace.line(
         `${partition.topic.slice(11)}/${partition.index}`,
         `leader moves from ${partition.leader} to ${to}`,
       )

@@ -153,21 +153,23 @@ const timeoutSignal = (ms: number): AbortSignal => {
   return controller.signal
 }
 
+/** Programs find them as globals and in `node:timers`. */
+const timerFunctions = {
+  setTimeout: setTimeoutVirtual,
+  setInterval: setIntervalVirtual,
+  setImmediate: setImmediateVirtual,
+  clearTimeout: clear,
+  clearInterval: clear,
+  clearImmediate: clear,
+}
+
 /**
  * Replaces what a program gets from its operating system, once for this whole process: timers, clocks, chance and TCP.
  * It must run before the services are imported. Production code needs no parameter for any of these and knows nothing
  * of it; nothing else in this process may need the real ones afterwards.
  */
 function install(): void {
-  Object.assign(globalThis, {
-    Date: VirtualDate,
-    setTimeout: setTimeoutVirtual,
-    setInterval: setIntervalVirtual,
-    setImmediate: setImmediateVirtual,
-    clearTimeout: clear,
-    clearInterval: clear,
-    clearImmediate: clear,
-  })
+  Object.assign(globalThis, { Date: VirtualDate, ...timerFunctions })
   // What a recorder finds in its page.
   const nothing = (): void => undefined
   const document = { visibilityState: 'visible', addEventListener: nothing, removeEventListener: nothing }
@@ -190,14 +192,7 @@ function install(): void {
     world().connect(address, onConnect)
   Object.assign(net, { connect, createConnection: connect })
   const timers = createRequire(import.meta.url)('node:timers') as object
-  Object.assign(timers, {
-    setTimeout: setTimeoutVirtual,
-    setInterval: setIntervalVirtual,
-    setImmediate: setImmediateVirtual,
-    clearTimeout: clear,
-    clearInterval: clear,
-    clearImmediate: clear,
-  })
+  Object.assign(timers, timerFunctions)
   syncBuiltinESMExports()
 }
 

@@ -128,8 +128,8 @@ export class SimStorage {
         if (fate.outcome === 'request-lost') return answer(ADAPTER_TIMEOUT_MS, unavailable('no answer'))
         if (fate.outcome === 'refused') return answer(fate.answerMs, unavailable('503 Server Busy'))
         trace.note(EVENTS.blob, operation.length, body)
-        if (trace.isTold && CHANGES.has(operation))
-          trace.tell('storage', `${operation} ${blob} for ${owner?.name ?? 'nobody'}`)
+        if (trace.hasReader && CHANGES.has(operation))
+          trace.line('storage', `${operation} ${blob} for ${owner?.name ?? 'nobody'}`)
         effect(body).then(
           (result) =>
             fate.outcome === 'answer-lost'

@@ -48,11 +48,11 @@ export class Supervisor {
     const process = new SimProcess(`${name}.${this.#started}`)
     const running: Running = { process, stopping: new AbortController(), service: undefined }
     this.#running.set(name, running)
-    trace.tell(process.name, 'starts')
+    trace.line(process.name, 'starts')
     const ended = (error: unknown): void => {
       if (!process.alive) return
       const reason = `${process.name} ended: ${describeError(error)}`
-      trace.tell(process.name, reason)
+      trace.line(process.name, reason)
       this.#options.onDeath(reason)
       this.#end(running)
       time.after(RESTART_MS, () => this.start(kind, index))
@@ -77,7 +77,7 @@ export class Supervisor {
   kill(kind: ServiceKind, index: number, downMs: number): void {
     const running = this.#take(kind, index)
     if (running === undefined) return
-    this.#options.trace.tell(running.process.name, 'is killed')
+    this.#options.trace.line(running.process.name, 'is killed')
     this.#end(running)
     this.#options.time.after(downMs, () => this.start(kind, index))
   }
@@ -87,12 +87,12 @@ export class Supervisor {
     const { time, trace } = this.#options
     const running = this.#take(kind, index)
     if (running === undefined) return
-    trace.tell(running.process.name, 'is asked to stop')
+    trace.line(running.process.name, 'is asked to stop')
     const cancel = time.after(STOP_MS, () => over())
     const over = (): void => {
       if (!running.process.alive) return
       cancel()
-      trace.tell(running.process.name, 'stops')
+      trace.line(running.process.name, 'stops')
       this.#end(running)
       time.after(downMs, () => this.start(kind, index))
     }
@@ -108,7 +108,7 @@ export class Supervisor {
     const { time, trace } = this.#options
     const running = this.#running.get(`${kind}-${index}`)
     if (running === undefined || running.process.paused) return
-    trace.tell(running.process.name, `is paused for ${forMs} ms`)
+    trace.line(running.process.name, `is paused for ${forMs} ms`)
     running.process.pause()
     time.after(forMs, () => running.process.resume(time))
   }

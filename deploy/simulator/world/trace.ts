@@ -18,7 +18,7 @@ export class Trace {
     this.#write = write
   }
 
-  get isTold(): boolean {
+  get hasReader(): boolean {
     return this.#write !== undefined
   }
 
@@ -31,7 +31,8 @@ export class Trace {
     this.#numbers[this.#used++] = bytes === undefined ? 0 : crc32(bytes)
   }
 
-  tell(who: string, what: string): void {
+  /** Adds a line to the story. */
+  line(who: string, what: string): void {
     this.#write?.(`${formatTime(this.#time.now)}  ${who.padEnd(16)} ${what}`)
   }
 

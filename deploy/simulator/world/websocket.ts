@@ -88,8 +88,8 @@ export class SimWebSocket {
     this.#world.onSent(this.page, frame)
     const bytes = typeof frame === 'string' ? new TextEncoder().encode(frame) : frame.slice()
     trace.note(EVENTS.frame, bytes.length, bytes)
-    if (trace.isTold)
-      trace.tell(this.page.name, typeof frame === 'string' ? `→ ${frame}` : `→ chunk ${describeChunk(frame)}`)
+    if (trace.hasReader)
+      trace.line(this.page.name, typeof frame === 'string' ? `→ ${frame}` : `→ chunk ${describeChunk(frame)}`)
     this.#toServer(() => (typeof frame === 'string' ? this.#handler?.text(bytes) : this.#handler?.binary(bytes)))
   }
 
@@ -193,7 +193,7 @@ export class SimWebSocket {
     )
   }
 
-  #toClient(arrive: () => void, told?: string): void {
+  #toClient(arrive: () => void, frame?: string): void {
     const { time, trace } = this.#world
     if (this.#isCut) return
     const delay = this.#world.delayMs(this.page) ?? 0
@@ -202,9 +202,9 @@ export class SimWebSocket {
       this.#lastToClient,
       () => {
         if (this.#isCut || this.#clientClosed || this.readyState === 3) return
-        if (told !== undefined) {
-          trace.note(EVENTS.frame, told.length)
-          trace.tell(this.page.name, `← ${told}`)
+        if (frame !== undefined) {
+          trace.note(EVENTS.frame, frame.length)
+          trace.line(this.page.name, `← ${frame}`)
         }
         arrive()
       },
