@@ -117,7 +117,7 @@ export class HeldPartition {
       offsets: new Map(offsets.map(({ topic, offset, committed }) => [topic, { start: offset, committed }])),
       signal: this.#gone.signal,
       done: (record) => {
-        if (!this.#closed) this.#streams.find(({ topic }) => topic === record.topic)?.tracker.done(record.offset)
+        if (!this.#closed) this.#streams.find(({ topic }) => topic === record.topic)?.done(record.offset)
       },
       pause: () => {
         this.#paused = true

@@ -116,6 +116,14 @@ export class Stream implements FetchTarget {
     this.#wake()
   }
 
+  /** The record need not be read again. */
+  done(offset: bigint): void {
+    const wasFull = this.tracker.incomplete >= MAX_INCOMPLETE_RECORDS
+    this.tracker.done(offset)
+    // Nothing may be queued by then, so that no handled record would resume the fetching.
+    if (wasFull && this.tracker.incomplete < MAX_INCOMPLETE_RECORDS) this.#options.fetcher.wake()
+  }
+
   /** Hands nothing more out; what waits is dropped uncommitted. */
   stop(): void {
     this.#stopping.abort()

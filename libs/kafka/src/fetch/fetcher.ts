@@ -86,7 +86,7 @@ export class Fetcher {
 
   /** To be called when a target wants again. */
   wake(): void {
-    for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+    this.#ensureLoops()
     const wakers = this.#wakers
     this.#wakers = []
     for (const waker of wakers) waker()
@@ -107,13 +107,17 @@ export class Fetcher {
     return this.#cluster.leaderEpoch?.(target.topic, target.partition) ?? NO_EPOCH
   }
 
+  #ensureLoops(): void {
+    for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+  }
+
   #ensureLoop(nodeId: number | undefined): void {
     if (this.#closing.signal.aborted || this.#loops.has(nodeId)) return
     const loop = (nodeId === undefined ? this.#findLeaders() : this.#read(nodeId)).finally(() => {
       this.#loops.delete(nodeId)
       this.#silentSince.delete(nodeId)
       // Someone may have come, or moved, while it ended.
-      if (!this.#closing.signal.aborted) for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+      if (!this.#closing.signal.aborted) this.#ensureLoops()
     })
     this.#loops.set(nodeId, loop)
   }
@@ -124,7 +128,7 @@ export class Fetcher {
     for (let failures = 1; !this.#closing.signal.aborted && this.#ledBy(undefined).length > 0; failures += 1) {
       try {
         await this.#cluster.refresh()
-        for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+        this.#ensureLoops()
         if (this.#ledBy(undefined).length === 0) return
       } catch (error) {
         this.#warn(failures, error, 'no metadata; asking again')
@@ -139,7 +143,8 @@ export class Fetcher {
 
   async #read(nodeId: number): Promise<void> {
     let failures = 0
-    while (!this.#closing.signal.aborted) {
+    // A partition in backoff may have moved meanwhile, as others refresh the metadata as well.
+    for (; !this.#closing.signal.aborted; this.#ensureLoops()) {
       const led = this.#ledBy(nodeId)
       if (led.length === 0) return
       const now = performance.now()
@@ -300,7 +305,7 @@ export class Fetcher {
   async #refreshQuietly(): Promise<void> {
     try {
       await this.#cluster.refresh()
-      for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+      this.#ensureLoops()
     } catch (error) {
       this.#cluster.log.debug({ error }, 'no metadata')
     }
