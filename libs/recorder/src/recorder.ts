@@ -200,8 +200,8 @@ export class Recorder {
       isConnected: () => this.#connection === 'connected',
       bytes: () => ({ recordedBytes: sumOf(this.progress, 'recorded').bytes, waitingBytes: sumOf(this.progress, 'waiting').bytes, acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes }),
       report: (event, detail) => this.#report(event, undefined, detail),
-      // By the part's own time nothing had happened meanwhile: only another part tells of the time between.
-      slept: () => {
+      // By the part's own time nothing happened meanwhile, and its MediaRecorder may never deliver again.
+      stoodStill: () => {
         this.#uplink.checkClock()
         this.#tracks.nextParts()
       },

@@ -140,6 +140,11 @@ export class FakeTimers {
     this.#sleptMs += ms
   }
 
+  /** No timer fires, and both clocks go on: a device that sleeps on Windows, or a page that is busy. */
+  block(ms: number): void {
+    this.#now += ms
+  }
+
   /** Milliseconds; what is due on the way is done, and what that sets off. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms

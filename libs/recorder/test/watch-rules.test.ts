@@ -21,6 +21,11 @@ describe('two clocks', () => {
   })
   it('tell a sleep, in which one of them stood', () => assert.deepEqual(tick(3_600_000, 1000), { event: 'slept', ms: 3_600_000 }))
   it('tell that the page alone stood still', () => assert.deepEqual(tick(20_000, 20_000), { event: 'frozen', ms: 20_000 }))
+  it('report a sleep by its length where neither of them stood, as on Windows', () => {
+    assert.deepEqual(tick(600_000, 600_000), { event: 'slept', ms: 600_000 })
+    assert.deepEqual(tick(600_000, 600_000, true), { event: 'frozen', ms: 600_000 })
+    assert.equal(new ClockWatch({ wall: 0, steady: 0 }).tick({ wall: 110_000, steady: 110_000 }, 90_000)?.event, 'frozen')
+  })
   it('believe the browser, which says that it freezes the page', () => assert.deepEqual(tick(20_000, 1000, true), { event: 'frozen', ms: 20_000 }))
   it('say nothing of a clock that was set back', () => assert.equal(tick(-3_600_000, 1000), null))
   it('know how far apart the ticks of a throttled page are', () => {

@@ -24,8 +24,8 @@ export interface WatchesHost {
   isConnected(): boolean
   bytes(): { recordedBytes: number; waitingBytes: number; acknowledgedBytes: number }
   report(event: ReportEvent, detail?: string): void
-  /** The device slept, or its clock was set forward: what was recorded before ended then. */
-  slept(): void
+  /** The device slept, the page was frozen, or the clock was set forward: what was recorded before ended then. */
+  stoodStill(): void
   /** The page is closed or reloaded: nothing that takes time is done any more. */
   pageEnds(): void
   /** Pictures shall have this share of their intended bits. */
@@ -88,8 +88,8 @@ export class Watches {
   #tick(): void {
     const standstill = this.#clock.tick(bothClocks(), this.#host.timers.isThrottled ? THROTTLED_CLOCK_EVERY_MS : CLOCK_EVERY_MS)
     if (standstill === null) return
-    // First of all, since the server's time may have to be learned anew to tell it anything.
-    if (standstill.event === 'slept') this.#host.slept()
+    // First of all, since the server's time may have to be learned anew to report anything to it.
+    this.#host.stoodStill()
     this.#host.report(standstill.event, `for ${Math.round(standstill.ms / 1000)} s`)
   }
 
