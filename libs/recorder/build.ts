@@ -5,25 +5,42 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
+import { build, type BuildOptions, type Metafile } from 'esbuild'
+import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 /** The public types import nothing beyond these, which a test holds. */
 const DECLARATIONS = ['api.d.ts', 'preflight/preflight.d.ts', 'recorder.d.ts', 'recovery/recovery.d.ts', 'index.d.ts']
+/** The oldest browsers that are supported, as in `browserslist` of package.json. */
+const TARGET = ['chrome110', 'firefox115', 'safari16.4']
+/** The global of the classic script. */
+const GLOBAL_NAME = 'Longtake'
 
-/** Bundles the library into dist: one ES module without imports, and its types. */
+/**
+ * Builds the library into `outdir`, which is cleared first: an ES module without imports (`index.js` to be bundled, `longtake-recorder.min.js` to be
+ * loaded as it is), a classic script with a global, the types, and the licences of all bundled packages.
+ */
 export async function buildRecorder(outdir = here('./dist')): Promise<void> {
   await rm(outdir, { recursive: true, force: true })
-  await build({
+  const { version, license } = JSON.parse(await readFile(here('./package.json'), 'utf8')) as { version: string; license: string }
+  const common: BuildOptions = {
     entryPoints: [here('./src/index.ts')],
-    outdir,
     bundle: true,
-    format: 'esm',
-    target: ['chrome110', 'firefox115', 'safari16'],
-    sourcemap: true,
-    legalComments: 'eof',
-  })
+    target: TARGET,
+    legalComments: 'none',
+    banner: { js: `/*! @longtake/recorder ${version} (${license}). Licences of bundled packages: THIRD-PARTY.txt */` },
+    metafile: true,
+  }
+  const { metafile } = await build({ ...common, outfile: join(outdir, 'index.js'), format: 'esm', sourcemap: true })
+  await build({ ...common, outfile: join(outdir, 'longtake-recorder.min.js'), format: 'esm', minify: true })
+  await build({ ...common, outfile: join(outdir, 'longtake-recorder.global.js'), format: 'iife', globalName: GLOBAL_NAME, minify: true })
+  await writeFile(join(outdir, 'THIRD-PARTY.txt'), await thirdPartyNotices(bundledFiles(metafile!)))
   await writeTypes(outdir)
+}
+
+/** Absolute paths of what a bundle is made of. */
+function bundledFiles({ inputs }: Metafile): string[] {
+  return Object.keys(inputs).map((path) => join(process.cwd(), path))
 }
 
 async function writeTypes(outdir: string): Promise<void> {
@@ -35,7 +52,7 @@ async function writeTypes(outdir: string): Promise<void> {
     for (const file of DECLARATIONS) {
       const text = await readFile(join(emitted, 'recorder/src', file), 'utf8')
       await mkdir(dirname(join(outdir, file)), { recursive: true })
-      await writeFile(join(outdir, file), text.replaceAll(/(from '\.{1,2}\/[\w/]+)\.ts'/g, "$1.js'"))
+      await writeFile(join(outdir, file), text.replaceAll(/(from '\.{1,2}\/[\w/-]+)\.ts'/g, "$1.js'"))
     }
   } finally {
     await rm(emitted, { recursive: true, force: true })

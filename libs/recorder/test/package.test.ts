@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { gzipSync } from 'node:zlib'
+import { build as buildByEsbuild } from 'esbuild'
+import { build as buildByVite } from 'vite'
+import { installPackage, type CustomerProject } from './installed-package.ts'
+
+/** As the README promises. */
+const MAX_GZIP_BYTES = 25 * 1024
+const EXPORTS = ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recoverPending', 'startRecorder']
+const APP = "import { RecorderError, startRecorder } from '@longtake/recorder'\nObject.assign(globalThis, { RecorderError, startRecorder })\n"
+
+let project: CustomerProject
+before(async () => {
+  project = await installPackage()
+})
+after(() => project[Symbol.asyncDispose]())
+
+const inPackage = (file: string): Promise<string> => readFile(join(project.installed, file), 'utf8')
+
+test('the package holds what is to be distributed, needs no other package, and names its licences', async () => {
+  assert.deepEqual(project.packed.filter((path) => !path.endsWith('.d.ts')), [
+    'LICENSE',
+    'README.md',
+    'dist/THIRD-PARTY.txt',
+    'dist/index.js',
+    'dist/index.js.map',
+    'dist/longtake-recorder.global.js',
+    'dist/longtake-recorder.min.js',
+    'package.json',
+  ])
+  assert.equal((JSON.parse(await inPackage('package.json')) as { dependencies?: unknown }).dependencies, undefined)
+  assert.equal(await inPackage('LICENSE'), await readFile(new URL('../../../LICENSE', import.meta.url), 'utf8'))
+  const bundled = new Set([...(await inPackage('dist/index.js')).matchAll(/^ *\/\/ .*node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)].map(([, name]) => name!))
+  assert.ok(bundled.has('idb'))
+  const notices = await inPackage('dist/THIRD-PARTY.txt')
+  for (const name of bundled) assert.match(notices, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'))
+  assert.match(notices, /Copyright \(c\) 2016, Jake Archibald/)
+})
+
+for (const file of ['longtake-recorder.min.js', 'longtake-recorder.global.js']) {
+  test(`${file} stays within ${MAX_GZIP_BYTES} bytes, compressed`, async (t) => {
+    const bytes = gzipSync(await inPackage(`dist/${file}`), { level: 9 }).length
+    t.diagnostic(`${bytes} bytes`)
+    assert.ok(bytes <= MAX_GZIP_BYTES, `${bytes} bytes: the README promises ${MAX_GZIP_BYTES}`)
+  })
+}
+
+test('a server can import the module: nothing is read from a page, set, started or printed', async () => {
+  for (const file of ['dist/index.js', 'dist/longtake-recorder.min.js']) assert.doesNotMatch(await inPackage(file), /^(import|export .* from) /m)
+  const script = `const before = Object.getOwnPropertyNames(globalThis)
+    const names = Object.keys(await import('@longtake/recorder'))
+    const added = Object.getOwnPropertyNames(globalThis).filter((name) => !before.includes(name))
+    console.log(JSON.stringify({ names, added, handles: process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap') }))`
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: project.folder })
+  assert.equal(stderr, '')
+  const { names, ...rest } = JSON.parse(stdout) as { names: string[] }
+  assert.deepEqual(names.toSorted(), EXPORTS)
+  assert.deepEqual(rest, { added: [], handles: [] })
+})
+
+test('the classic script defines one global, with all that the module exports', async () => {
+  const page: Record<string, unknown> = { EventTarget, Error }
+  const before = Object.keys(page)
+  runInNewContext(await inPackage('dist/longtake-recorder.global.js'), page)
+  assert.deepEqual(Object.keys(page).filter((name) => !before.includes(name)), ['Longtake'])
+  assert.deepEqual(Object.keys(page['Longtake'] as object).toSorted(), EXPORTS)
+})
+
+const RESOLUTIONS = { bundler: { module: 'preserve', moduleResolution: 'bundler' }, node16: { module: 'node16', moduleResolution: 'node16' } }
+for (const [name, resolution] of Object.entries(RESOLUTIONS)) {
+  test(`types stand alone, and every example of the README compiles: moduleResolution ${name}`, async () => {
+    const options = { ...resolution, target: 'es2022', lib: ['es2022', 'dom'], types: [], skipLibCheck: false }
+    const readme = await inPackage('README.md')
+    const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!)
+    assert.ok(examples.length > 0)
+    for (const [i, code] of examples.entries()) await writeFile(join(project.folder, `example-${i}.ts`), `${code}\nexport {}\n`)
+    await writeFile(join(project.folder, 'wrong.ts'), '')
+    assert.equal(await project.typeCheck(options), '')
+
+    const wrong = "import { startRecorder } from '@longtake/recorder'\nvoid startRecorder({ ingest: { url: 1, token: '', spoolKey: '' }, tracks: {} })\n"
+    await writeFile(join(project.folder, 'wrong.ts'), wrong)
+    assert.match(await project.typeCheck(options), /wrong\.ts.*'number' is not assignable to type 'string'/)
+  })
+}
+
+test('Vite bundles it', async () => {
+  await writeFile(join(project.folder, 'app.js'), APP)
+  await writeFile(join(project.folder, 'index.html'), '<script type="module" src="/app.js"></script>')
+  const result = await buildByVite({ root: project.folder, configFile: false, logLevel: 'error', build: { write: false, modulePreload: false } })
+  assert.ok('output' in result)
+  const chunks = result.output.filter((file) => file.type === 'chunk')
+  assert.equal(chunks.length, 1)
+  assert.deepEqual(chunks[0]!.imports, [])
+  await assertRuns(chunks[0]!.code)
+})
+
+test('esbuild bundles it, without what is not used', async () => {
+  await writeFile(join(project.folder, 'app.js'), APP)
+  const { outputFiles, warnings } = await buildByEsbuild({ absWorkingDir: project.folder, entryPoints: ['app.js'], bundle: true, minify: true, format: 'esm', write: false })
+  assert.deepEqual(warnings, [])
+  const whole = await inPackage('dist/longtake-recorder.min.js')
+  assert.ok(outputFiles[0]!.text.length < 0.9 * whole.length, `${outputFiles[0]!.text.length} of ${whole.length} characters are left`)
+  await assertRuns(outputFiles[0]!.text)
+})
+
+/** The bundle is an app that puts its imports on the page. */
+async function assertRuns(code: string): Promise<void> {
+  const script = `${code}\nconsole.log(new globalThis.RecorderError('deleted', 'text').code, typeof globalThis.startRecorder)`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
+  assert.equal(stdout, 'deleted function\n')
+}
