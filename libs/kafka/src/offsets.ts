@@ -1,6 +1,7 @@
 import { backoffMs, pause } from './backoff.ts'
 import { isStaleMetadata, type Cluster } from './cluster.ts'
 import { KafkaError, protocolError, toKafkaError } from './errors.ts'
+import { epochEnds } from './fetch/leader-epoch.ts'
 import { createErrorFromCode } from './kafkajs.ts'
 import { NO_EPOCH } from './protocol.ts'
 
@@ -98,13 +99,21 @@ interface DeleteRecordsResponse {
   topics: { topic: string; partitions: { partition: number; errorCode: number }[] }[]
 }
 
+/** Where a log may be deleted up to, as long as its leader is still that of an epoch. */
+export interface FencedOffset extends PartitionOffset {
+  readonly soundEpoch: number
+}
+
 /** The leader answers when all in-sync replicas have moved their start, or after this. */
 const DELETE_TIMEOUT_MS = 5000
 
-/** Deletes the records before each offset. One try for each leader; rejects never, but reports what has failed. */
+/**
+ * Deletes the records before each offset, where the leader confirms its epoch. One try for each leader; rejects never, but
+ * reports what has failed.
+ */
 export async function deleteRecords(
   cluster: Cluster,
-  wanted: readonly PartitionOffset[],
+  wanted: readonly FencedOffset[],
 ): Promise<{ deleted: PartitionOffset[]; failed: (PartitionOffset & { error: unknown })[] }> {
   const deleted: PartitionOffset[] = []
   const failed: (PartitionOffset & { error: unknown })[] = []
@@ -125,19 +134,51 @@ export async function deleteRecords(
 }
 
 /** Resolves with what names the error of each partition. */
-async function askToDelete(cluster: Cluster, nodeId: number | undefined, led: readonly PartitionOffset[]): Promise<(of: TopicPartition) => unknown> {
+async function askToDelete(
+  cluster: Cluster,
+  nodeId: number | undefined,
+  led: readonly FencedOffset[],
+): Promise<(of: TopicPartition) => unknown> {
   if (nodeId === undefined) throw new KafkaError('KAFKA_UNREACHABLE', 'the partition has no leader')
-  const topics = [...Map.groupBy(led, ({ topic }) => topic)].map(([topic, partitions]) => ({
+  const refused = await fencedPartitions(cluster, nodeId, led)
+  const confirmed = led.filter((of) => !refused.has(keyOf(of)))
+  if (confirmed.length === 0) return (of) => refused.get(keyOf(of))
+  const topics = [...Map.groupBy(confirmed, ({ topic }) => topic)].map(([topic, partitions]) => ({
     topic,
     partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
   }))
   const answer = await cluster.rawAdmin<DeleteRecordsResponse>(nodeId, 'DeleteRecords', { topics, timeout: DELETE_TIMEOUT_MS })
-  return ({ topic, partition }) => {
+  return (of) => {
+    const { topic, partition } = of
+    const fenced = refused.get(keyOf(of))
+    if (fenced !== undefined) return fenced
     const found = answer.topics.find((of) => of.topic === topic)?.partitions.find((of) => of.partition === partition)
     if (found === undefined) return new KafkaError('KAFKA_UNEXPECTED_ANSWER', `no answer for ${topic}/${partition}`)
     return found.errorCode === 0 ? undefined : createErrorFromCode(found.errorCode)
   }
 }
+
+/**
+ * The error of each partition whose leader does not confirm its epoch. DeleteRecords itself carries no epoch, and the metadata
+ * of this client may be older than an election.
+ */
+async function fencedPartitions(cluster: Cluster, nodeId: number, led: readonly FencedOffset[]): Promise<Map<string, unknown>> {
+  const questions = led.map(({ topic, partition, soundEpoch }) => ({
+    topic,
+    partition,
+    currentLeaderEpoch: soundEpoch,
+    leaderEpoch: soundEpoch,
+  }))
+  const ends = await epochEnds((args) => cluster.raw(nodeId, 'OffsetForLeaderEpoch', args), questions)
+  const errors = led.map((of, index): [string, unknown] => {
+    const end = ends[index]!
+    if (end instanceof KafkaError) return [keyOf(of), end]
+    return [keyOf(of), end.errorCode === 0 ? undefined : createErrorFromCode(end.errorCode)]
+  })
+  return new Map(errors.filter(([, error]) => error !== undefined))
+}
+
+const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 /** Resolves with the one partition count of all topics, once all exist; throws KAFKA_PARTITION_COUNTS when they differ. */
 export async function awaitTopics(cluster: Cluster, topics: readonly string[], signal: AbortSignal): Promise<number> {

@@ -26,7 +26,7 @@ test('a partition with the most incomplete records that it may have is read on o
     const end = start + 100_000n
     const record = (_: unknown, i: number) => ({ offset: start + BigInt(i), value }) as unknown as KafkaRecord
     const records = Array.from({ length: 100_000 }, record)
-    stream.accept({ records, fetchOffset: start, nextOffset: end, epochs: [], highWatermark: end })
+    stream.accept({ records, fetchOffset: start, nextOffset: end, epochs: [], leaderEpoch: 0, highWatermark: end })
     next = end
   }
   wakes = 0

@@ -168,7 +168,10 @@ export class Consumer implements AsyncDisposable {
     return {
       committed: (wanted) =>
         this.#membership.coordinate(this.#closing.signal, (coordinator) => committedOffsets(this.#cluster, coordinator, this.#options.group, wanted)),
-      isSound: ({ topic, partition }) => this.#held.get(partition)?.isSound(topic) ?? false,
+      soundEpoch: ({ topic, partition }) => {
+        const epoch = this.#held.get(partition)?.soundEpoch(topic)
+        return epoch === this.#cluster.leaderEpoch(topic, partition) ? epoch : undefined
+      },
       generation: () => (this.#membership.confirmed ? this.#membership.generations : undefined),
     }
   }

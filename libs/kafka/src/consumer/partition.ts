@@ -93,9 +93,9 @@ export class HeldPartition {
     return this.#handler !== undefined && !this.#stopping.signal.aborted
   }
 
-  /** Whether the topic is being read from a log that holds its position. */
-  isSound(topic: string): boolean {
-    return this.#streams.some((stream) => stream.topic === topic && stream.isSound)
+  /** The leader epoch under which the topic's log was last found to hold its position, see {@link Stream.soundEpoch}. */
+  soundEpoch(topic: string): number | undefined {
+    return this.#streams.find((stream) => stream.topic === topic)?.soundEpoch
   }
 
   /** Offsets that have moved since the last commit. */

@@ -48,7 +48,7 @@ export class Stream implements FetchTarget {
   readonly #unfetch: () => void
   #committed: bigint
   #highWatermark: bigint
-  #hasAccepted = false
+  #leaderEpoch = NO_EPOCH
   #wake = () => {}
 
   constructor(options: StreamOptions) {
@@ -66,9 +66,12 @@ export class Stream implements FetchTarget {
     this.#unfetch = options.fetcher.add(this)
   }
 
-  /** Whether the log was found to hold the position since it was taken up, and nothing has shown since that it does not. */
-  get isSound(): boolean {
-    return this.#hasAccepted && !this.#stopping.signal.aborted
+  /**
+   * The leader epoch under which the log was last found to hold the position. Undefined before the first fetch, after the
+   * stream was stopped, and where the cluster's leaders have no epochs.
+   */
+  get soundEpoch(): number | undefined {
+    return this.#leaderEpoch === NO_EPOCH || this.#stopping.signal.aborted ? undefined : this.#leaderEpoch
   }
 
   get lag(): number {
@@ -91,10 +94,10 @@ export class Stream implements FetchTarget {
   }
 
   /** What lies between two offsets; that all of it is there, or was compacted away, the fetcher has checked. */
-  accept({ records, fetchOffset, nextOffset, epochs, highWatermark }: FetchedRecords): void {
+  accept({ records, fetchOffset, nextOffset, epochs, leaderEpoch, highWatermark }: FetchedRecords): void {
     const { reached } = this.tracker
     if (fetchOffset !== reached) throw new RangeError(`records of ${this.topic}/${this.partition} from ${fetchOffset} on came where ${reached} is next`)
-    this.#hasAccepted = true
+    this.#leaderEpoch = leaderEpoch
     this.#highWatermark = highWatermark
     this.#epochs.add(epochs)
     for (const record of records) {

@@ -15,18 +15,20 @@ export interface TruncationFence {
   /** The group's committed offsets as Kafka has them now. */
   committed(wanted: readonly PartitionOffset[]): Promise<PartitionOffset[]>
   /**
-   * Whether the partition is being read from a log that holds its position. In one that was cut off or made anew the
-   * records before the committed offset are other ones, which nobody has read.
+   * The epoch of the partition's leader whose log is known to hold the position; undefined where no such leader is known,
+   * as after an election while the partition was paused. In a log that was cut off or made anew the records before the
+   * committed offset are other ones, which nobody has read.
    */
-  isSound(of: TopicPartition): boolean
+  soundEpoch(of: TopicPartition): number | undefined
   /** Something that changes with every generation; undefined when the membership is in doubt. */
   generation(): number | undefined
 }
 
 /**
  * Truncates the partitions that a member holds behind what its group has committed (DeleteRecords, KIP-107). The broker
- * does not fence that request, so it is sent only for a log that is sound, while the membership is confirmed, in the generation in which Kafka
- * was asked for the committed offset, and never beyond that. What fails is tried again at the next round.
+ * does not fence that request, so it is sent only while the membership is confirmed, in the generation in which Kafka was
+ * asked for the committed offset, never beyond that, and to a leader that has just confirmed the epoch in which its log is
+ * known to be the one that was read (KIP-320). What fails is tried again at the next round.
  */
 export class Truncator {
   readonly everyMs: number
@@ -70,7 +72,8 @@ export class Truncator {
   async truncate(now: number): Promise<void> {
     const due = [...this.#plans.values()].flatMap(({ topic, partition, plan }) => {
       const offset = plan.due(now)
-      return offset === undefined || !this.#fence.isSound({ topic, partition }) ? [] : [{ topic, partition, offset }]
+      const isDue = offset !== undefined && this.#fence.soundEpoch({ topic, partition }) !== undefined
+      return isDue ? [{ topic, partition, offset }] : []
     })
     instruments().truncationOverdue.record(this.#overdueMs(now) / 1000, { group: this.#group })
     if (due.length === 0) return
@@ -81,8 +84,9 @@ export class Truncator {
       if (this.#fence.generation() !== generation) return
       const allowed = due.flatMap((of) => {
         const limit = committed.get(keyOf(of))
-        const isOurs = this.#plans.has(keyOf(of)) && this.#fence.isSound(of)
-        return limit === undefined || !isOurs ? [] : [{ ...of, offset: of.offset < limit ? of.offset : limit }]
+        const soundEpoch = this.#plans.has(keyOf(of)) ? this.#fence.soundEpoch(of) : undefined
+        if (limit === undefined || soundEpoch === undefined) return []
+        return [{ ...of, offset: of.offset < limit ? of.offset : limit, soundEpoch }]
       })
       const { deleted, failed } = await deleteRecords(this.#cluster, allowed)
       for (const of of deleted) this.#plans.get(keyOf(of))?.plan.truncated(of.offset)

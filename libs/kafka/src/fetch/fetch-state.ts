@@ -30,6 +30,8 @@ export interface FetchedRecords {
   /** Where the next one begins: all that is in the log before it has been handed over. */
   readonly nextOffset: bigint
   readonly epochs: readonly EpochStart[]
+  /** Of the leader whose log was found to hold the position, {@link NO_EPOCH} where it is not known. */
+  readonly leaderEpoch: number
   readonly highWatermark: bigint
 }
 
@@ -85,7 +87,8 @@ export class FetchState {
   /** Hands over what was read and moves on. */
   advance(question: FetchQuestion, { records, nextOffset, lastEpoch, epochs }: DecodedBatches, highWatermark: bigint): void {
     if (!this.isOpen(question) || nextOffset < question.fetchOffset) throw new Error(`an answer for ${this.#name} from ${question.fetchOffset} to ${nextOffset} came at ${this.target.nextOffset}`)
-    this.target.accept({ records, fetchOffset: question.fetchOffset, nextOffset, epochs, highWatermark })
+    const { fetchOffset, leaderEpoch } = question
+    this.target.accept({ records, fetchOffset, nextOffset, epochs, leaderEpoch, highWatermark })
     this.target.nextOffset = nextOffset
     this.#lastEpoch = lastEpoch
     if (question.leaderEpoch !== NO_EPOCH) this.#validEpoch = question.leaderEpoch
