@@ -1,10 +1,11 @@
 /**
  * What an event of a session costs completeness as the session's parts grow in number: CPU of reading it, folding it in, judging it and
- * writing the state. `node load-tests/bench-long-sessions.ts [sessions] [minutes]`, default 80 and 15. Each session has two tracks whose
- * part changes every 12 to 20 s, and a commit every 5 s or so.
+ * writing the state where it is published. `node load-tests/bench-long-sessions.ts [sessions] [minutes]`, default 80 and 15. Each session
+ * has two tracks whose part changes every 12 to 20 s, and a commit every 5 s or so.
  */
-import { decodeEvent, encodeEvent, encodeStatus, isRecordFault, type EventOf, type PartState, type RecordingEvent, type SessionState } from '@longtake/contracts'
-import { evolve, judge } from '@longtake/domain'
+import { decodeEvent, encodeEvent, encodeStatus, isRecordFault, type EventOf, type PartState, type RecordingEvent } from '@longtake/contracts'
+import { CommitChanges } from '@longtake/domain'
+import { Sessions } from '../services/completeness/src/sessions.ts'
 
 const sessions = Number(process.argv[2] ?? 80)
 const minutes = Number(process.argv[3] ?? 15)
@@ -17,15 +18,16 @@ interface Track {
   readonly name: string
   parts: PartState[]
   commits: number
+  readonly changes: CommitChanges
   partStartedMs: number
   partEndsMs: number
   commitAtMs: number
 }
 
 const at = (ms: number): string => new Date(STARTED_MS + ms).toISOString()
-const states = new Map<string, SessionState>()
+const known = new Sessions()
 const cpuMs = { read: 0, fold: 0, judge: 0, write: 0 }
-let offset = 0
+let offset = 0n
 let events = 0
 let seed = 1
 
@@ -47,10 +49,11 @@ function handle(sent: RecordingEvent, nowMs: number): void {
   const record = encodeEvent(sent)
   const event = measured('read', () => decodeEvent(record))
   if (isRecordFault(event)) throw new Error(event.details)
-  const folded = measured('fold', () => evolve(states.get(event.session), event, String(offset++)))
-  const { state } = measured('judge', () => judge(folded, STARTED_MS + nowMs))
-  measured('write', () => encodeStatus(state))
-  states.set(event.session, state)
+  measured('fold', () => known.fold(event, offset++))
+  known.tick(STARTED_MS + nowMs)
+  const judged = measured('judge', () => known.judge(STARTED_MS + nowMs, Infinity))
+  measured('write', () => judged.filter(({ isNews, isDeferred }) => isNews && !isDeferred).map(({ state }) => encodeStatus(state)))
+  measured('judge', () => known.settle(judged))
   events++
 }
 
@@ -79,13 +82,15 @@ function record(track: Track, nowMs: number): void {
   const { session, name, parts, commits } = track
   const file = { file: 0, blob: `${session}/${name}/0`, mimeType: 'video/webm', bytes: 45 * nowMs, durationMs: nowMs + 1_000, startedAt: at(0) }
   const commit = { commit: { number: commits, id: `c${commits}` }, generation: 0, blocks: { count: commits, sha256: 'ab'.repeat(32) } }
-  const event: EventOf<'blocks-committed'> = { type: 'blocks-committed', session, at: at(nowMs), track: name, ...file, ...commit, codecs: ['V_VP9'], parts, nextOffset: '0' }
-  handle(event, nowMs)
+  const event: EventOf<'blocks-committed'> = { type: 'blocks-committed', session, at: at(nowMs), track: name, ...file, ...commit, codecs: ['V_VP9'], parts: [...parts], nextOffset: '0' }
+  const published = track.changes.eventOf(event)
+  handle({ ...published, at: event.at }, nowMs)
+  track.changes.published(event, published)
 }
 
 const tracks = Array.from({ length: 2 * sessions }, (_, i): Track => {
   const session = `session-${i >> 1}`
-  return { session, name: i % 2 === 0 ? 'webcam' : 'screen', parts: [], commits: 0, partStartedMs: 0, partEndsMs: 0, commitAtMs: 2_000 }
+  return { session, name: i % 2 === 0 ? 'webcam' : 'screen', parts: [], commits: 0, changes: new CommitChanges(), partStartedMs: 0, partEndsMs: 0, commitAtMs: 2_000 }
 })
 for (const { session } of tracks) handle({ type: 'client-connected', session, at: at(0), client: CLIENT, gateway: 'g', connection: 'c' }, 0)
 

@@ -131,7 +131,7 @@ export class Observer {
     if (isRecordFault(event)) return
     const session = this.session(event.session)
     if (event.type === 'session-erased') session.isErased = true
-    if (event.type !== 'blocks-committed') return
+    if (event.type !== 'blocks-committed' && event.type !== 'parts-committed') return
     for (const part of event.parts) {
       const known = session.written.get(part.part)
       // States are cumulative; an older one may be published again after a crash.

@@ -60,6 +60,31 @@ const RenditionFile = Type.Optional(Type.Integer({ minimum: 0, description: 'whi
 
 const Gap = { track: TrackName, part: PartId, from: Seq, to: Seq }
 
+/** What is published of one commit of a file. */
+const Commit = {
+  session: SessionId,
+  at: Instant,
+  track: TrackName,
+  /** 0 for the first file of the track; others exist where parts cannot join. */
+  file: Count,
+  blob: Type.String(),
+  mimeType: Type.String(),
+  /** Total length of the committed blob; 0 while nothing in it is playable yet. */
+  bytes: Count,
+  durationMs: Ms,
+  /** When media time 0 of this file was, by the clock of the recorder (corrected). Null while nothing is placed. */
+  startedAt: Type.Union([Instant, Type.Null()]),
+  commit: Type.Object({ number: Count, id: Type.String() }),
+  /** Grows only when committed media bytes moved, so that a reader's offsets are stale. */
+  generation: Count,
+  blocks: Type.Object({ count: Count, sha256: Type.String({ description: 'hex SHA-256 of all block ids joined by \\n' }) }),
+  /** Codecs as found in the content, for players and renditions; e.g. V_VP9, A_OPUS; empty for MP4. */
+  codecs: Type.Array(Type.String()),
+  parts: Type.Array(PartState),
+  /** Offset in recordings.chunks below which everything of this track is in this commit. */
+  nextOffset: Offset,
+}
+
 /** Every event of `recordings.events`: a closed union, told apart by `type`. */
 export const Events = {
   'session-created': Type.Object({
@@ -85,30 +110,13 @@ export const Events = {
    * One atomic commit of one file of a track. Cumulative: all parts of the file with their whole state.
    * A lower `commit.number` than one already seen for the same file is old news.
    */
-  'blocks-committed': Type.Object({
-    type: Type.Literal('blocks-committed'),
-    session: SessionId,
-    at: Instant,
-    track: TrackName,
-    /** 0 for the first file of the track; others exist where parts cannot join. */
-    file: Count,
-    blob: Type.String(),
-    mimeType: Type.String(),
-    /** Total length of the committed blob; 0 while nothing in it is playable yet. */
-    bytes: Count,
-    durationMs: Ms,
-    /** When media time 0 of this file was, by the clock of the recorder (corrected). Null while nothing is placed. */
-    startedAt: Type.Union([Instant, Type.Null()]),
-    commit: Type.Object({ number: Count, id: Type.String() }),
-    /** Grows only when committed media bytes moved, so that a reader's offsets are stale. */
-    generation: Count,
-    blocks: Type.Object({ count: Count, sha256: Type.String({ description: 'hex SHA-256 of all block ids joined by \\n' }) }),
-    /** Codecs as found in the content, for players and renditions; e.g. V_VP9, A_OPUS; empty for MP4. */
-    codecs: Type.Array(Type.String()),
-    parts: Type.Array(PartState),
-    /** Offset in recordings.chunks below which everything of this track is in this commit. */
-    nextOffset: Offset,
-  }),
+  'blocks-committed': Type.Object({ type: Type.Literal('blocks-committed'), ...Commit }),
+  /**
+   * The same with those parts alone that have changed since the commit `since`, the last one of the file that was published before; all
+   * others are as they were. Only for files of many parts, and each time that so many parts have been published in this way
+   * as the file has, its next commit is a `blocks-committed`: whoever knows only that one is behind, but never wrong.
+   */
+  'parts-committed': Type.Object({ type: Type.Literal('parts-committed'), ...Commit, since: Count }),
   /** Said again by block-writer once it has passed that place of the chunk stream and committed all before it. */
   'session-finished': Type.Object({
     type: Type.Literal('session-finished'),

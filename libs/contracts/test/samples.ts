@@ -60,6 +60,7 @@ export const events: RecordingEvent[] = [
   { type: 'client-disconnected', session, at, client, gateway: 'gateway-1', connection: 'k1', code: 1006 },
   { type: 'client-reported', session, at, client, report: { event: 'muted', track, detail: null }, reportedAt: at },
   { type: 'blocks-committed', session, track, at: committedAt, ...committed, nextOffset: '4711' },
+  { type: 'parts-committed', session, track, at: committedAt, ...committed, nextOffset: '4711', since: committed.commit.number - 1 },
   { type: 'session-finished', session, at, parts: { webcam: [part] }, offset: '4712' },
   { type: 'session-deleted', session, at },
   { type: 'session-erased', session, at },

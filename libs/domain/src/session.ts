@@ -1,5 +1,6 @@
 import type { EventOf, FileState, PartState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { connectionEnded, connectionSeen } from './clients.ts'
+import { wholeCommit } from './commit-changes.ts'
 import { isEqual, sharing } from './equal.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade } from './renditions.ts'
@@ -63,6 +64,8 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       return { ...alive(state, event.at), reports: [...reported(state.reports, event)] }
     case 'blocks-committed':
       return committed(state, event)
+    case 'parts-committed':
+      return committed(state, wholeCommit(filesOf(state, event.track), event))
     case 'chunks-parked': {
       const parked = chunksParked(state.parked, event)
       return parked === state.parked ? state : { ...reopened(changed(state)), parked }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ChunkRecord } from '@longtake/contracts'
+import { CommitChanges } from '@longtake/domain'
 import { KafkaError, type KafkaRecord } from '@longtake/kafka'
 import { planCommit, type Track, type TrackFile, type WorkStep } from './core/index.ts'
 import { instruments, withCommitSpan } from './telemetry.ts'
@@ -25,6 +26,8 @@ export class TrackCommits {
   readonly #leasedSince = new Map<number, number>()
   /** What recordings.events lacks of each file, and when it was committed: to load a track is no sign of life of its session. */
   #untold = new Map<number, { readonly state: Committed; readonly at: Date }>()
+  /** By file: what is published of its commits. Nothing is known of what was published before the track was loaded. */
+  readonly #changes = new Map<number, CommitChanges>()
 
   constructor(session: string, name: string, deps: WriterDeps) {
     this.#session = session
@@ -37,6 +40,7 @@ export class TrackCommits {
     const { storage, settings, clock } = this.#deps
     const [isErased, { track, etags, fallbacks, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
+    this.#changes.clear()
     // What an earlier checkpoint holds was published before.
     const unpublished = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
     this.#untold = new Map(unpublished.map((committed) => [committed.state.file, committed]))
@@ -154,12 +158,18 @@ export class TrackCommits {
   }
 
   async #publish(state: Committed, at: Date): Promise<void> {
+    const changes = this.#changes.get(state.file) ?? new CommitChanges()
+    // Until it is known to stand in the log nothing may refer to it.
+    this.#changes.delete(state.file)
+    const event = changes.eventOf(state)
     try {
-      await this.#deps.publish({ ...state, at: at.toISOString() })
+      await this.#deps.publish({ ...event, at: at.toISOString() })
+      changes.published(state, event)
+      this.#changes.set(state.file, changes)
     } catch (error) {
       if (!(error instanceof KafkaError && error.code === 'KAFKA_RECORD_TOO_LARGE')) throw error
       // It will be so at every try; the other tracks of the partition must go on.
-      instruments.tooLarge.add(1, { kind: state.type })
+      instruments.tooLarge.add(1, { kind: event.type })
       this.#deps.logger.error({ file: state.file, commit: state.commit.number, error }, 'what is known of a track is too large to be published: its status stands still')
     }
   }

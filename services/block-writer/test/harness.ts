@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { BLOBS, encodeChunkRecord, encodeDeclaration, type Declaration, type EventOf, type PartState, type RecordingEvent } from '@longtake/contracts'
+import { wholeCommit } from '@longtake/domain'
 import type { KafkaRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
 import { ByteBudget } from '../src/budget.ts'
@@ -252,8 +253,12 @@ export class World {
   }
 
   lastCommit(track = 'webcam', file = 0): EventOf<'blocks-committed'> {
-    const commits = this.events.filter((event) => event.type === 'blocks-committed').filter((event) => event.track === track && event.file === file)
-    const last = commits.toSorted((a, b) => a.commit.number - b.commit.number).at(-1)
+    let last: EventOf<'blocks-committed'> | undefined
+    for (const event of this.events) {
+      if ((event.type !== 'blocks-committed' && event.type !== 'parts-committed') || event.track !== track || event.file !== file) continue
+      const commit = event.type === 'parts-committed' ? wholeCommit(last === undefined ? [] : [last], event) : event
+      if (last === undefined || commit.commit.number >= last.commit.number) last = commit
+    }
     if (last === undefined) throw new Error(`no commit of file ${file} of ${track}`)
     return last
   }
