@@ -10,7 +10,7 @@ import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 /** The public types import nothing beyond these, which a test holds. */
-const DECLARATIONS = ['api.d.ts', 'preflight/preflight.d.ts', 'recorder.d.ts', 'recovery/recovery.d.ts', 'index.d.ts']
+const DECLARATIONS = ['api.d.ts', 'preflight/preflight.d.ts', 'recorder.d.ts', 'recovery/recovery.d.ts', 'typed-events.d.ts', 'index.d.ts']
 /** The oldest browsers that are supported, as in `browserslist` of package.json. */
 const TARGET = ['chrome110', 'firefox115', 'safari16.4']
 /** The global of the classic script. */

@@ -32,3 +32,4 @@ export {
   type TrackOptions,
   type TrackProgress,
 } from './api.ts'
+export type { OnOptions, TypedEventTarget, TypedListener } from './typed-events.ts'

@@ -2,7 +2,6 @@ import type { ReportEvent } from '@longtake/contracts/protocol'
 import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions } from './api.ts'
 import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
-import { Emitter } from './emitter.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
 import { clientLock, holdNewLock, type Release } from './spool/locks.ts'
 import { isQuotaError } from './spool/overflow.ts'
@@ -13,6 +12,7 @@ import { Spool } from './spool/spool.ts'
 import type { TrackHost } from './capture/track-recording.ts'
 import { Tracks } from './capture/tracks.ts'
 import { Uplink } from './upload/uplink.ts'
+import { TypedEventTarget } from './typed-events.ts'
 import { UploadSession } from './upload/upload-session.ts'
 import { Watches, type VideoShare } from './capture/watches.ts'
 import { WorkerTimers } from './worker-timers.ts'
@@ -28,13 +28,12 @@ export async function startRecorder(options: RecorderOptions): Promise<Recorder>
   return Recorder.start(options)
 }
 
-/** Records tracks and sends them until every chunk is durable on the server. */
-export class Recorder {
+/** Records tracks and sends them until every chunk is durable on the server. Its events are those of `RecorderEvents`. */
+export class Recorder extends TypedEventTarget<RecorderEvents> {
   /** The session's id. */
   readonly session: string
   /** This recorder's id among those of the session, by which `recoverPending` knows it. */
   readonly client: string
-  readonly #emitter = new Emitter<RecorderEvents>()
   readonly #upload = new UploadSession({ ownsClient: true })
   readonly #timers = new WorkerTimers()
   readonly #spool: Spool
@@ -52,6 +51,7 @@ export class Recorder {
   #stopped: Promise<void> | null = null
 
   private constructor(session: string, client: string, url: string, token: RecorderOptions['ingest']['token'], spool: Spool, releaseClient: Release) {
+    super()
     this.session = session
     this.client = client
     this.#spool = spool
@@ -118,11 +118,6 @@ export class Recorder {
     return this.#upload.progress()
   }
 
-  /** @returns ends it */
-  on<K extends keyof RecorderEvents>(event: K, listener: (detail: RecorderEvents[K]) => void): () => void {
-    return this.#emitter.on(event, listener)
-  }
-
   /**
    * Starts recording one more track, or, where a track of that name has ended, its next part.
    * @throws RecorderError
@@ -173,7 +168,7 @@ export class Recorder {
     await this.#settled.promise
     this.#close()
     await this.#clearSpool()
-    this.#emitter.emit('progress', this.progress)
+    this.emit('progress', this.progress)
     this.#setState({ phase: 'stopped', connection: 'offline' })
   }
 
@@ -188,7 +183,7 @@ export class Recorder {
       },
       error: (error) => this.#trackError(error),
       report: (event, track, detail) => this.#report(event, track, detail),
-      ended: (track) => this.#emitter.emit('track-ended', { track }),
+      ended: (track) => this.emit('track-ended', { track }),
     }
   }
 
@@ -207,7 +202,7 @@ export class Recorder {
       },
       pageEnds: () => this.#pageEnds(),
       shareVideo: (share) => this.#shareVideo(share),
-      storage: (left) => this.#emitter.emit('storage', left),
+      storage: (left) => this.emit('storage', left),
     })
   }
 
@@ -234,7 +229,7 @@ export class Recorder {
     const { situation } = this
     if (situation.words === this.#situation?.words && situation.kind === this.#situation.kind) return
     this.#situation = situation
-    this.#emitter.emit('situation', situation)
+    this.emit('situation', situation)
   }
 
   #assertRecording(): void {
@@ -244,7 +239,7 @@ export class Recorder {
   #report(event: ReportEvent, track?: string, detail?: string): void {
     const report = { event, at: Date.now(), ...(track === undefined ? {} : { track }), ...(detail === undefined ? {} : { detail }) }
     this.#uplink.perform(this.#upload.report(report))
-    this.#emitter.emit('report', report)
+    this.emit('report', report)
   }
 
   /** Who records owns its client's name: only a deletion ends it. */
@@ -282,7 +277,7 @@ export class Recorder {
     this.#phase = change.phase ?? this.#phase
     this.#connection = change.connection ?? this.#connection
     if (before.phase === this.#phase && before.connection === this.#connection) return
-    this.#emitter.emit('state', this.state)
+    this.emit('state', this.state)
     this.#tellSituation()
   }
 
@@ -291,12 +286,12 @@ export class Recorder {
     this.#progressDue = true
     this.#timers.after(PROGRESS_EVERY_MS, () => {
       this.#progressDue = false
-      this.#emitter.emit('progress', this.progress)
+      this.emit('progress', this.progress)
     })
   }
 
   #error(error: RecorderError): void {
-    if (!this.#emitter.emit('error', error)) reportError(error)
+    if (!this.emit('error', error)) reportError(error)
   }
 }
 

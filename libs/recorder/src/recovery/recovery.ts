@@ -1,7 +1,6 @@
 import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryProgress, type RecoveryReport } from '../api.ts'
 import { importSpoolKey } from '../spool/chunk-cipher.ts'
 import { deferred } from '../deferred.ts'
-import { Emitter } from '../emitter.ts'
 import { inTime } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
@@ -10,6 +9,7 @@ import { retryDelay } from '../upload/retry-policy.ts'
 import { forgetPageEnd, pageEndOf } from '../spool/page-end.ts'
 import { Spool } from '../spool/spool.ts'
 import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
+import { TypedEventTarget } from '../typed-events.ts'
 import { Uplink } from '../upload/uplink.ts'
 import { UploadSession } from '../upload/upload-session.ts'
 import { WorkerTimers } from '../worker-timers.ts'
@@ -34,23 +34,23 @@ export async function recoverPending(options: RecoveryOptions): Promise<Recovery
 }
 
 /** Of one recorder. */
-class Recovery {
+class Recovery extends TypedEventTarget<{ error: RecorderError; progress: RecoveryProgress }> {
   readonly #client: ClientRecord
   #pending: PendingRecording
   readonly #options: RecoveryOptions
-  readonly #emitter = new Emitter<{ error: RecorderError; progress: RecoveryProgress }>()
   readonly #session = new UploadSession()
   readonly #timers = new WorkerTimers()
   readonly #stopped = deferred<'stopped'>()
   #progressDue = false
 
   constructor(client: ClientRecord, options: RecoveryOptions) {
+    super()
     this.#client = client
     this.#options = options
     const { session, ingestUrl, startedAt, stopped } = client
     this.#pending = { session, client: client.client, ingestUrl, startedAt, stopped }
-    if (options.onError !== undefined) this.#emitter.on('error', (error) => options.onError?.(error, this.#pending))
-    this.#emitter.on('progress', (progress) => options.onProgress?.(progress))
+    if (options.onError !== undefined) this.on('error', (error) => options.onError?.(error, this.#pending))
+    this.on('progress', (progress) => options.onProgress?.(progress))
     if (options.signal?.aborted === true) this.#stopped.resolve('stopped')
     options.signal?.addEventListener('abort', () => this.#stopped.resolve('stopped'), { once: true })
   }
@@ -161,12 +161,12 @@ class Recovery {
     this.#progressDue = true
     this.#timers.after(PROGRESS_EVERY_MS, () => {
       this.#progressDue = false
-      this.#emitter.emit('progress', { ...this.#pending, tracks: this.#session.progress() })
+      this.emit('progress', { ...this.#pending, tracks: this.#session.progress() })
     })
   }
 
   /** Without a listener it is reported as an uncaught error. */
   #error(error: RecorderError): void {
-    if (!this.#emitter.emit('error', error)) reportError(error)
+    if (!this.emit('error', error)) reportError(error)
   }
 }
