@@ -1,6 +1,6 @@
 import type { BlobProperties, BlobStore } from '@longtake/blob'
 import { BLOBS } from '@longtake/contracts'
-import { decodeCheckpoint, METADATA, writtenBy, type Checkpoint, type TrackFile } from './core/index.ts'
+import { decodeCheckpoint, METADATA, TrackFile, writtenBy, type Checkpoint } from './core/index.ts'
 import type { SideBlobs } from './side-blobs.ts'
 import { Unwritable } from './unwritable.ts'
 
@@ -26,6 +26,15 @@ export interface FoundCheckpoint {
   readonly damaged: string | null
 }
 
+export interface GoneCheckpoints {
+  /** Of a commit that was made for certain, or the only one there is; null where the first commit may never have been made. */
+  readonly base: { readonly checkpoint: Checkpoint; readonly name: string } | null
+  /** Of the last commit, made or not, as its writers left them. */
+  readonly last: readonly Checkpoint[]
+  /** Of all of them, the newest first. */
+  readonly names: readonly string[]
+}
+
 /** Finds the checkpoint from which a file goes on: its last commit's, or the one before where that is damaged. */
 export class StoredCheckpoints {
   readonly #store: BlobStore
@@ -41,7 +50,7 @@ export class StoredCheckpoints {
   }
 
   /**
-   * Null when the file is gone, or was overwritten by somebody who is no writer of ours.
+   * Null when the file is gone, was overwritten by somebody who is no writer of ours, or was never committed.
    * @param listed the file as the list has just shown it; null if it was not there
    * @param names side blobs of the track
    */
@@ -49,7 +58,7 @@ export class StoredCheckpoints {
     const blob = BLOBS.file(this.#session, this.#name, number)
     let damaged: { name: string; properties: BlobProperties } | null = null
     for (let read = 0; read < READS; read++) {
-      const properties = read === 0 ? listed : await this.#store.properties(blob)
+      const properties = (read === 0 ? listed : null) ?? (await this.#store.properties(blob))
       const name = properties?.metadata[METADATA.checkpoint]
       if (properties === null || name === undefined) return null
       damaged = { name, properties }
@@ -66,13 +75,19 @@ export class StoredCheckpoints {
     return { ...earlier, properties, damaged: name }
   }
 
-  /** A checkpoint of a file whose blob is gone: it says what was in it. The newest may be of a commit that found it gone. */
-  async readLast(number: number, names: readonly string[]): Promise<{ checkpoint: Checkpoint; name: string }> {
+  /**
+   * The checkpoints of a file that has no blob. The newest may be of a commit that was never made: it found the file gone, or its
+   * writer was killed.
+   */
+  async readGone(number: number, names: readonly string[]): Promise<GoneCheckpoints> {
     const own = ownCheckpoints(number, names)
-    const older = own.filter((one) => one.number < own[0]!.number)
-    const found = await this.#newestIntact(older.length > 0 ? older : own)
-    if (found === null) throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
-    return found
+    const newest = own.filter((one) => one.number === own[0]!.number)
+    const earlier = await this.#newestIntact(own.slice(newest.length))
+    const found = await Promise.all(newest.map(async (one) => this.#newestIntact([one])))
+    const last = found.filter((one) => one !== null)
+    const base = earlier ?? (own[0]!.number > 1 ? (last[0] ?? null) : null)
+    if (base === null && own[0]!.number > 1) throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
+    return { base, last: last.map(({ checkpoint }) => checkpoint), names: own.map(({ name }) => name) }
   }
 
   async #newestIntact(candidates: readonly { readonly name: string }[]): Promise<{ checkpoint: Checkpoint; name: string } | null> {
@@ -120,10 +135,18 @@ export function fallBack(file: TrackFile, { checkpoint, name, properties, damage
   return { file: file.number, damaged: damaged!, used: name, from: BigInt(checkpoint.nextOffset), to: to === undefined ? null : BigInt(to) }
 }
 
-/** Numbers of files that had a second commit, by their checkpoints: the one of a first commit may be there without a file. */
-export function committedFiles(names: readonly string[]): number[] {
-  return names.flatMap((name) => {
-    const by = name.includes('/checkpoints/') ? writtenBy(name) : null
-    return by !== null && by.number > 1 ? [by.file] : []
-  })
+/** A file without a blob: as it was, or where its first commit may never have been made, as one that is still to be begun. */
+export function restoreGone(number: number, { base, last, names }: GoneCheckpoints): TrackFile {
+  const file = base === null ? new TrackFile(number) : TrackFile.restore(number, base.checkpoint, base.checkpoint.parts, base.name)
+  // Should it have been made, the bytes of the next one are others. Its number is the first again: that there is a second
+  // proves that the first was made.
+  if (base === null) file.generation = Math.max(0, ...last.map(({ generation }) => generation)) + 1
+  // Which of them was committed is not known: none is deleted before the file is there again.
+  file.checkpoints = names.toReversed()
+  return file
+}
+
+/** Numbers of the files that have checkpoints. */
+export function filesWithCheckpoints(names: readonly string[]): number[] {
+  return names.flatMap((name) => (name.includes('/checkpoints/') ? (writtenBy(name)?.file ?? []) : []))
 }

@@ -36,16 +36,16 @@ export class TrackCommits {
   }
 
   /** The track as its last commits left it, and the offsets up to which they hold everything. */
-  async load(): Promise<{ track: Track; isErased: boolean; fallbacks: readonly Fallback[]; coveredTo: bigint[] }> {
+  async load(): Promise<{ track: Track; isErased: boolean; fallbacks: readonly Fallback[]; takenOver: readonly string[]; coveredTo: bigint[] }> {
     const { storage, settings, clock } = this.#deps
-    const [isErased, { track, etags, fallbacks, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
+    const [isErased, { track, etags, fallbacks, takenOver, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
     this.#changes.clear()
     // What an earlier checkpoint holds was published before.
     const unpublished = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
     this.#untold = new Map(unpublished.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()
-    return { track, isErased, fallbacks, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
+    return { track, isErased, fallbacks, takenOver, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
   }
 
   /**

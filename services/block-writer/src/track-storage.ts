@@ -4,12 +4,14 @@ import { commitWithReadBack, type BlobProperties, type BlobStore } from '@longta
 import { BLOBS, type EventOf } from '@longtake/contracts'
 import { patchClusterTimestamps } from '@longtake/webm'
 import {
+  blobsOf,
   commitEvent,
   METADATA,
   offsetIn,
   Track,
   TrackFile,
   writtenBy,
+  type Checkpoint,
   type CommitEvent,
   type CommitPlan,
   type LeadIn,
@@ -17,7 +19,8 @@ import {
   type TrackLimits,
 } from './core/index.ts'
 import { digestOf, isHeld, SideBlobs } from './side-blobs.ts'
-import { committedFiles, fallBack, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
+import { takeOver } from './gone-files.ts'
+import { fallBack, filesWithCheckpoints, restoreGone, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
 import { orUnwritable } from './unwritable.ts'
 import { Writing } from './writing.ts'
 
@@ -29,6 +32,8 @@ export interface LoadedTrack {
   readonly etags: Map<number, string>
   /** Files whose newest checkpoint is damaged: what it held beside the earlier one must be taken again. */
   readonly fallbacks: readonly Fallback[]
+  /** Pending blobs that only the last checkpoint of a file without a blob names: the next commit writes their chunks anew. */
+  readonly takenOver: readonly string[]
   /** Each file's state and when it was committed, to be published again: its event may have been lost. */
   readonly states: readonly { readonly state: Committed; readonly at: Date }[]
 }
@@ -107,23 +112,33 @@ export class TrackStorage {
       else if (SIDE.test(rest)) side.push({ name, age: now - properties.lastModified.getTime() })
     }
     const names = side.map(({ name }) => name)
-    for (const number of new Set([...files.keys(), ...committedFiles(names)])) {
+    const last: Checkpoint[] = []
+    for (const number of new Set([...files.keys(), ...filesWithCheckpoints(names)])) {
       const [found, lists] = await Promise.all([this.#checkpoints.read(number, files.get(number) ?? null, names), this.#store.blockList(BLOBS.file(this.#session, this.#name, number))])
-      if (found === null) closed.add(number)
-      const { checkpoint, name } = found ?? (await this.#checkpoints.readLast(number, names))
+      if (found === null) {
+        const gone = await this.#checkpoints.readGone(number, names)
+        last.push(...gone.last)
+        if (gone.base !== null) closed.add(number)
+        for (const other of gone.base?.checkpoint.closedFiles ?? []) closed.add(other)
+        restored.set(number, { file: restoreGone(number, gone), properties: null, nextOffset: '0', blockIds: [] })
+        continue
+      }
+      const { checkpoint, name } = found
       for (const other of checkpoint.closedFiles ?? []) closed.add(other)
-      if (found !== null) etags.set(number, found.properties.etag)
+      etags.set(number, found.properties.etag)
       const file = TrackFile.restore(number, checkpoint, checkpoint.parts, name)
       const blockIds = lists?.committed.map(({ id }) => id) ?? []
-      if (found !== null && found.damaged !== null) fallbacks.push(fallBack(file, found, blockIds))
-      restored.set(number, { file, properties: found?.properties ?? null, nextOffset: checkpoint.nextOffset, blockIds })
+      if (found.damaged !== null) fallbacks.push(fallBack(file, found, blockIds))
+      restored.set(number, { file, properties: found.properties, nextOffset: checkpoint.nextOffset, blockIds })
     }
     const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
     track.restore(inOrder.map(({ file }) => file), closed)
     if (files.size > 0) await this.#expectFiles(files.size)
     const states = statesOf(track, inOrder)
-    await this.#deleteOrphans(track, side)
-    return { track, etags, fallbacks, states }
+    const takenOver: string[] = []
+    for (const checkpoint of last) takenOver.push(...(await takeOver(track, checkpoint, now, async (blob, length) => this.readPending(blob, length))))
+    await this.#deleteOrphans(track, etags, side, takenOver)
+    return { track, etags, fallbacks, takenOver, states }
   }
 
   /**
@@ -138,14 +153,15 @@ export class TrackStorage {
   }
 
   /** What was written for commits that failed, or not deleted by one that was cut short. */
-  async #deleteOrphans(track: Track, side: readonly { name: string; age: number }[]): Promise<void> {
-    const needed = new Set(track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]))
+  async #deleteOrphans(track: Track, etags: ReadonlyMap<number, string>, side: readonly { name: string; age: number }[], takenOver: readonly string[]): Promise<void> {
+    const needed = new Set([...track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]), ...blobsOf(track.parts), ...takenOver])
     for (const { name, age } of side) {
       if (needed.has(name)) continue
       const by = writtenBy(name)
-      const last = by === null ? undefined : track.files[by.file]?.commitNumber
+      const file = by === null ? undefined : track.files[by.file]
+      const isBegun = file !== undefined && (etags.has(file.number) || file.closed)
       // A commit of that number or a lower one can never succeed any more; one of a higher number may be under way.
-      const isOver = by !== null && last !== undefined && by.number <= last
+      const isOver = isBegun && by!.number <= file.commitNumber
       if (isOver || age > ORPHAN_MS) await this.#side.delete(name)
     }
   }

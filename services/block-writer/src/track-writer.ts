@@ -222,9 +222,9 @@ export class TrackWriter {
   }
 
   async #load(): Promise<Track> {
-    const { track, isErased, fallbacks, coveredTo } = await this.#commits.load()
+    const { track, isErased, fallbacks, takenOver, coveredTo } = await this.#commits.load()
     if (isErased) this.#erased = true
-    this.#unfinishedSince = track.unfinished ? this.#deps.clock.now() : null
+    this.#unfinishedSince = track.unfinished || takenOver.length > 0 ? this.#deps.clock.now() : null
     for (const offset of coveredTo) this.#records.passed(offset)
     for (const fallback of fallbacks) {
       const next = this.#records.next?.record.offset ?? this.#records.last + 1n

@@ -100,6 +100,11 @@ export class Track {
     return [...this.#parts.values()]
   }
 
+  /** Undefined while nothing of it has come. */
+  part(id: string): Part | undefined {
+    return this.#parts.get(id)
+  }
+
   /** Parts that have no place yet. The home file keeps them. */
   get unplaced(): Part[] {
     return this.parts.filter((part) => part.place === null)
