@@ -134,6 +134,7 @@ function refuse(socket: IngestSocket, code: WireErrorCode): IngestHandler {
 
 function portOf(socket: IngestSocket): Socket {
   return {
+    transport: 'websocket',
     send(text) {
       socket.send(text)
       return true

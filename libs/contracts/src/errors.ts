@@ -8,6 +8,11 @@ export const ERROR_CODES = {
   REC_HANDLE_TAKEN: { retryable: false, close: 4400, means: 'a handle opened again for another part' },
   REC_UNAUTHORIZED: { retryable: false, close: 4401, means: 'no token, a wrong one, or one for another session: get a token' },
   REC_EXPIRED: { retryable: true, close: 4401, means: 'the token ran out: renew it and connect again' },
+  REC_UNKNOWN_CONNECTION: {
+    retryable: true,
+    close: 4404,
+    means: 'over HTTP polling: the gateway that answers does not have this connection; open another, and see that a load balancer sends all requests of a client to one gateway',
+  },
   REC_TAKEN_OVER: { retryable: false, close: 4409, means: 'a newer connection of the same session and client exists: do not reconnect' },
   REC_DELETED: { retryable: false, close: 4410, means: 'the session was deleted: discard the spool' },
   REC_TOO_LARGE: { retryable: false, close: 4413, means: 'a frame above maxChunkBytes: cut the chunk, or declare it lost with cause too-large' },

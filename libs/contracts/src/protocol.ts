@@ -6,6 +6,8 @@ export const ingestPath = (session: string, client: string): string => `/v1/inge
 export const CLOSE_CODES = {
   malformed: 4400,
   unauthorized: 4401,
+  /** Over HTTP polling only. */
+  unknownConnection: 4404,
   takenOver: 4409,
   deleted: 4410,
   tooLarge: 4413,

@@ -7,6 +7,8 @@ export interface ClientOptions {
   client?: string
   /** Default `header`. */
   tokenAs?: 'header' | 'subprotocol'
+  /** Default `websocket`. */
+  transport?: 'websocket' | 'polling'
   /** Bound of every wait in ms; default 15,000. */
   timeoutMs?: number
   /** A connection is given up when nothing came for so long, in ms, signs of life being asked for meanwhile. Default: never. */

@@ -33,7 +33,7 @@ export class TestClient {
 
   private constructor(options: ClientOptions) {
     this.#options = {
-      client: randomUUID(), tokenAs: 'header', timeoutMs: 15_000, livenessMs: Number.POSITIVE_INFINITY, autoReconnect: false, answerResends: 'design', ...options,
+      client: randomUUID(), tokenAs: 'header', transport: 'websocket', timeoutMs: 15_000, livenessMs: Number.POSITIVE_INFINITY, autoReconnect: false, answerResends: 'design', ...options,
     }
   }
 

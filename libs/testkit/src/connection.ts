@@ -1,4 +1,5 @@
 import { WebSocket, type RawData } from 'ws'
+import { PollingSocket } from './polling-socket.ts'
 import { chunkMessage, type FromServer, type Welcome } from './wire-client.ts'
 
 export interface ConnectOptions {
@@ -10,6 +11,7 @@ export interface ConnectOptions {
   token: string
   /** How the token travels: browsers can only use the subprotocol. */
   tokenAs: 'header' | 'subprotocol'
+  transport: 'websocket' | 'polling'
   timeoutMs: number
   livenessMs: number
 }
@@ -31,9 +33,9 @@ export class ConnectionRefused extends Error {
   }
 }
 
-/** One WebSocket and what was sent on it: an `ack` may only name chunks received on this very connection. */
+/** One WebSocket, or what polls in its place, and what was sent on it: an `ack` may only name chunks received on this very connection. */
 export class Connection {
-  readonly #socket: WebSocket
+  readonly #socket: WebSocket | PollingSocket
   readonly welcome: Welcome
   windowBytes: number
   readonly partOfHandle = new Map<number, string>()
@@ -46,7 +48,7 @@ export class Connection {
   #heardAt = performance.now()
   #watch: NodeJS.Timeout | undefined
 
-  private constructor(socket: WebSocket, welcome: Welcome) {
+  private constructor(socket: WebSocket | PollingSocket, welcome: Welcome) {
     this.#socket = socket
     this.welcome = welcome
     this.windowBytes = welcome.windowBytes
@@ -54,11 +56,7 @@ export class Connection {
 
   /** Resolves at `welcome`; rejects with `ConnectionRefused`, or when the server closes or stays silent. */
   static open(options: ConnectOptions, events: ConnectionEvents): Promise<Connection> {
-    const address = `${options.url}/v1/ingest/${options.session}?client=${options.client}`
-    const socket =
-      options.tokenAs === 'header'
-        ? new WebSocket(address, ['longtake.v1'], { headers: { authorization: `Bearer ${options.token}` } })
-        : new WebSocket(address, ['longtake.v1', `bearer.${options.token}`])
+    const socket = connect(options)
     return new Promise((resolve, reject) => {
       let connection: Connection | null = null
       const welcomeWithinMs = Math.min(options.timeoutMs, options.livenessMs)
@@ -68,10 +66,13 @@ export class Connection {
         reject(cause)
         if (connection === null) socket.terminate()
       }
-      socket.on('unexpected-response', (_request, response) => {
-        response.resume()
-        fail(new ConnectionRefused(response.statusCode ?? 0))
-      })
+      if (socket instanceof PollingSocket) socket.on('refused', (status) => fail(new ConnectionRefused(status)))
+      else {
+        socket.on('unexpected-response', (_request, response) => {
+          response.resume()
+          fail(new ConnectionRefused(response.statusCode ?? 0))
+        })
+      }
       socket.on('error', fail)
       socket.on('close', (code, reason) => {
         if (connection === null) return fail(new Error(`closed with ${code} ${reason.toString()} before the welcome`))
@@ -152,6 +153,13 @@ export class Connection {
   terminate(): void {
     this.#socket.terminate()
   }
+}
+
+function connect({ url, session, client, token, tokenAs, transport }: ConnectOptions): WebSocket | PollingSocket {
+  if (transport === 'polling') return new PollingSocket(url.replace('ws', 'http'), { session, client, token })
+  const address = `${url}/v1/ingest/${session}?client=${client}`
+  if (tokenAs === 'header') return new WebSocket(address, ['longtake.v1'], { headers: { authorization: `Bearer ${token}` } })
+  return new WebSocket(address, ['longtake.v1', `bearer.${token}`])
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

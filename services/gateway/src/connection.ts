@@ -167,6 +167,20 @@ export class Connection {
     return steps
   }
 
+  /** An HTTP request, where there is no WebSocket. */
+  receiveRequest(now: number): Step[] {
+    if (this.#state !== 'open') return []
+    const refusal = this.#settings.usage.request(now)
+    return refusal === undefined ? [] : this.end(refusal)
+  }
+
+  /** Bytes that are sent again: they cost as much as new ones. */
+  receiveRepeated(bytes: number, now: number): Step[] {
+    if (this.#state !== 'open') return []
+    const refusal = this.#settings.usage.receive(bytes, now)
+    return refusal === undefined ? [] : this.end(refusal)
+  }
+
   /** A frame that is longer than the edge hands over. */
   receiveTooLarge(bytes: number): Step[] {
     return this.#state === 'open' ? this.#tooLarge(bytes) : []

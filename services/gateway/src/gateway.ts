@@ -121,11 +121,11 @@ export class Gateway implements ConnectionHost, Disposable {
       return connection
     }
     const before = this.#clients.add(connection)
-    instruments.connections.add(1)
+    instruments.connections.add(1, { transport: connection.transport })
     connection.welcome()
     before?.end('REC_TAKEN_OVER')
     this.#sayConnected(connection, now)
-    this.#log(connection).debug('connected')
+    this.#log(connection).debug({ transport: connection.transport }, 'connected')
     return connection
   }
 
@@ -200,7 +200,7 @@ export class Gateway implements ConnectionHost, Disposable {
     const { session, client, id } = connection
     if (connection.refusal !== undefined) return this.refused(connection, connection.refusal)
     const at = iso(Date.now())
-    instruments.connections.add(-1)
+    instruments.connections.add(-1, { transport: connection.transport })
     instruments.closes.add(1, { code: codeLabel(code), reason })
     this.#unflushed.delete(connection)
     this.#paced.delete(connection)

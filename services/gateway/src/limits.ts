@@ -1,4 +1,4 @@
-import { CLIENT_SILENCE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_MAX_CHUNK_BYTES } from '@longtake/contracts'
+import { CLIENT_SILENCE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_MAX_CHUNK_BYTES, POLL_HOLD_MS } from '@longtake/contracts'
 
 /**
  * What one session may use of one gateway, so that one token hurts nobody else; what a recorder does stays far below.
@@ -16,6 +16,8 @@ export const SESSION_LIMITS = {
   records: { burst: 25_000, perSecond: 300 },
   /** Three clients that recover 256 parts each send open, close and a few losses of each: about 3,000. */
   texts: { burst: 5000, perSecond: 50 },
+  /** Over HTTP polling; each chunk takes one or two, and what the spool holds comes in bodies of up to 512 KiB. */
+  requests: { burst: 25_000, perSecond: 300 },
   /** A page that is hidden and shown again makes two. */
   reports: { burst: 300, perSecond: 1 },
   /** Once for each client, and again after each reconnect until it is answered; each may list all parts. */
@@ -46,6 +48,8 @@ export const LIMITS = {
   maxInFlightRecords: 4096,
   /** Bytes that wait for a client that does not read; acks of a whole window are a few KiB. */
   maxUnreadBytes: 64 * 1024,
+  /** How long a request of HTTP polling waits for something to be answered with. */
+  pollHoldMs: POLL_HOLD_MS,
   tickMs: 1000,
   perSession: SESSION_LIMITS,
   /** How soon answers that came too early are looked at again: a window of 4 MiB each time is still 80 MiB/s. */

@@ -3,8 +3,9 @@ import type { ServerMessageOf, WireErrorCode } from '@longtake/contracts'
 import { Connection, type Shipment, type Step } from './connection.ts'
 import { instruments } from './telemetry.ts'
 
-/** A WebSocket as far as this service needs one. After `end` or `terminate` it may not be touched any more. */
+/** A WebSocket, or what stands in its place, as far as this service needs it. After `end` or `terminate` it may not be touched any more. */
 export interface Socket {
+  readonly transport: 'websocket' | 'polling'
   /** False: dropped, because too much waits for this client already. */
   send(text: string): boolean
   ping(): void
@@ -28,6 +29,7 @@ export class LiveConnection {
   readonly id = randomUUID()
   readonly session: string
   readonly client: string
+  readonly transport: Socket['transport']
   /** In milliseconds since the epoch. */
   readonly openedAt: number
   /** Whether this gateway has read its own `client-moved` about this connection. */
@@ -47,6 +49,7 @@ export class LiveConnection {
     this.refusal = refusal
     this.session = settings.session
     this.client = settings.client
+    this.transport = socket.transport
     this.openedAt = times.now
     this.nextPingAt = times.now + settings.heartbeatMs
     this.nextConnectedAt = times.now + times.connectedEveryMs
@@ -72,6 +75,17 @@ export class LiveConnection {
   receiveBinary(frame: Uint8Array): void {
     this.#hear()
     this.#take(this.#core.receiveBinary(frame, Date.now()))
+  }
+
+  /** A request of a client that has no WebSocket: it has read the welcome. */
+  receiveRequest(): void {
+    this.#hear()
+    this.#take(this.#core.receiveRequest(Date.now()))
+  }
+
+  /** Bytes that had arrived before. */
+  receiveRepeated(bytes: number): void {
+    if (bytes > 0) this.#take(this.#core.receiveRepeated(bytes, Date.now()))
   }
 
   receiveTooLarge(bytes: number): void {

@@ -4,6 +4,8 @@ import type { HttpRequest, HttpResponse, us_listen_socket, us_socket_context_t, 
 import type { Gateway } from './gateway.ts'
 import type { Limits } from './limits.ts'
 import type { LiveConnection, Socket } from './live-connection.ts'
+import { routePolling } from './polling-routes.ts'
+import { Polling } from './polling.ts'
 import { judgeUpgrade, type Identity, type Judgement } from './upgrade.ts'
 import { uws } from './uws.ts'
 
@@ -36,7 +38,7 @@ const TOLERATED_EXCESS = 4
 /** uWebSockets.js looks only so often, and may be that much early. */
 const IDLE_GRANULARITY_S = 4
 
-/** Listens for WebSockets; rejects when the port is taken. */
+/** Listens for WebSockets and HTTP polling; rejects when the port is taken. */
 export function startServer({ host, port, gateway, tokens, limits, logger }: ServerOptions): Promise<Server> {
   const maxFrameBytes = limits.maxChunkBytes + FRAME_HEADER_BYTES
   const app = uws.App()
@@ -69,16 +71,22 @@ export function startServer({ host, port, gateway, tokens, limits, logger }: Ser
     },
     close: (ws, code, closeText) => ws.getUserData().live?.gone(code, Buffer.from(closeText).toString()),
   })
+  const polling = new Polling(gateway, limits)
+  routePolling(app, { polling, tokens, logger })
   app.any('/*', (response) => {
-    response.writeStatus('404 Not Found').end('recordings are sent to /v1/ingest/{session}?client={uuid} by WebSocket\n')
+    response.writeStatus('404 Not Found').end('recordings are sent to /v1/ingest/{session}?client={uuid} by WebSocket, or by HTTP polling\n')
   })
   return new Promise((resolve, reject) => {
     const listening = (socket: us_listen_socket | false): void => {
+      if (socket === false) polling[Symbol.dispose]()
       if (socket === false) return reject(new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`))
       resolve({
         port: uws.us_socket_local_port(socket),
         stopListening: () => uws.us_listen_socket_close(socket),
-        close: () => app.close(),
+        close: () => {
+          polling[Symbol.dispose]()
+          app.close()
+        },
       })
     }
     // The typings know no options beside a host, the library does. Without them two processes share a port in silence.
@@ -122,6 +130,7 @@ function refuse(ws: WebSocket<UserData>, code: WireErrorCode): void {
 
 function socketOf(ws: WebSocket<UserData>): Socket {
   return {
+    transport: 'websocket',
     send: (text) => ws.send(text) !== DROPPED,
     ping: () => void ws.ping(),
     end: (code, reason) => ws.end(code, reason),

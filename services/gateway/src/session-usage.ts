@@ -3,7 +3,7 @@ import type { SessionLimits } from './limits.ts'
 import { TokenBucket, type Rate } from './token-bucket.ts'
 
 /** What is counted by rate. */
-type Counted = 'connects' | 'bytes' | 'records' | 'texts' | 'reports' | 'finishes' | 'parts' | 'holes'
+type Counted = 'connects' | 'bytes' | 'records' | 'texts' | 'requests' | 'reports' | 'finishes' | 'parts' | 'holes'
 
 /**
  * What one session uses of this gateway, over all its connections, earlier ones too: a token cannot gain by connecting
@@ -18,12 +18,13 @@ export class SessionUsage {
   constructor(limits: SessionLimits, now: number) {
     this.#limits = limits
     const bucket = (rate: Rate): TokenBucket => new TokenBucket(rate, 2 * limits.maxDelayMs, now)
-    const { connects, bytes, records, texts, reports, finishes, parts, holes } = limits
+    const { connects, bytes, records, texts, requests, reports, finishes, parts, holes } = limits
     this.#buckets = {
       connects: bucket(connects),
       bytes: bucket(bytes),
       records: bucket(records),
       texts: bucket(texts),
+      requests: bucket(requests),
       reports: bucket(reports),
       finishes: bucket(finishes),
       parts: bucket(parts),
@@ -46,6 +47,11 @@ export class SessionUsage {
   /** It was a text frame. */
   text(now: number): WireErrorCode | undefined {
     return this.#spend('texts', 1, now)
+  }
+
+  /** An HTTP request has come from a client that has no WebSocket. */
+  request(now: number): WireErrorCode | undefined {
+    return this.#spend('requests', 1, now)
   }
 
   report(now: number): WireErrorCode | undefined {

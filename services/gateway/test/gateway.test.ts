@@ -33,6 +33,7 @@ class Scene {
       live.gone(code)
     }
     const socket = {
+      transport: 'websocket' as const,
       send: (text: string) => seen.reads && seen.messages.push(JSON.parse(text) as ServerMessage) > 0,
       ping: () => void (seen.pings += 1),
       end: closed,
