@@ -13,6 +13,8 @@ export interface RecorderOptions {
   tracks: Record<string, TrackOptions>
   /** Lets the browser ask before the page is left while something is recorded or unsent; default true. */
   warnBeforeLeaving?: boolean
+  /** Aborted while the recorder starts, nothing is recorded and `startRecorder` rejects with its reason; aborted later it does what `stop` does. */
+  signal?: AbortSignal
 }
 
 export interface TrackOptions {
@@ -32,6 +34,9 @@ export interface TrackOptions {
 export type RecorderPhase = 'recording' | 'stopping' | 'stopped' | 'failed'
 /** `offline`: waiting until the next try. */
 export type ConnectionState = 'connecting' | 'connected' | 'offline'
+
+/** `ended`: nothing of it is recorded any more, until `addTrack` or `replaceStream` gives it a stream. */
+export type TrackState = 'recording' | 'paused' | 'ended'
 
 export interface RecorderState {
   phase: RecorderPhase
@@ -109,6 +114,8 @@ export interface PreflightOptions {
   /** As for the recorder; without it the line is not measured. */
   ingest?: Pick<RecorderOptions['ingest'], 'url' | 'token'>
   tracks: Record<string, PlannedTrack>
+  /** Aborted, `preflight` rejects with its reason. */
+  signal?: AbortSignal
 }
 
 export interface PlannedTrack {

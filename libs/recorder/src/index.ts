@@ -31,5 +31,6 @@ export {
   type TrackEnded,
   type TrackOptions,
   type TrackProgress,
+  type TrackState,
 } from './api.ts'
 export type { OnOptions, TypedEventTarget, TypedListener } from './typed-events.ts'

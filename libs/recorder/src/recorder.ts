@@ -1,11 +1,12 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions } from './api.ts'
+import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions, type TrackState } from './api.ts'
 import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
 import { clientLock, holdNewLock, type Release } from './spool/locks.ts'
 import { isQuotaError } from './spool/overflow.ts'
 import { notePageEnd } from './spool/page-end.ts'
+import { untilAborted } from './until-aborted.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
 import { Spool } from './spool/spool.ts'
@@ -72,7 +73,15 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   /** See `startRecorder`. */
-  static async start({ ingest, tracks, warnBeforeLeaving = true }: RecorderOptions): Promise<Recorder> {
+  static async start(options: RecorderOptions): Promise<Recorder> {
+    const starting = Recorder.#start(options)
+    const stop = (): void => void starting.then((recorder) => recorder.stop()).catch(() => undefined)
+    options.signal?.addEventListener('abort', stop, { once: true })
+    return untilAborted(starting, options.signal)
+  }
+
+  static async #start({ ingest, tracks, warnBeforeLeaving = true, signal }: RecorderOptions): Promise<Recorder> {
+    signal?.throwIfAborted()
     assertSupported()
     const client = crypto.randomUUID()
     const { session, url } = ingestUrlOf(ingest.url, client)
@@ -85,7 +94,9 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     const recorder = new Recorder(session, client, url, ingest.token, spool, release)
     try {
       await recorder.#tracks.start(tracks)
+      signal?.throwIfAborted()
     } catch (error) {
+      await recorder.#tracks.end()
       recorder.#close()
       await recorder.#clearSpool()
       throw error
@@ -105,7 +116,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       phase: this.#phase,
       connection: this.#connection,
       anyTrack: this.#tracks.anyGoesOn,
-      paused: this.#tracks.anyPaused,
+      paused: this.#tracks.isPaused,
       waitingBytes: sumOf(this.progress, 'waiting').bytes,
       acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,
       lostChunks: sumOf(this.progress, 'lost').chunks,
@@ -116,6 +127,11 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
 
   get progress(): RecorderProgress {
     return this.#upload.progress()
+  }
+
+  /** By name. */
+  get tracks(): Record<string, TrackState> {
+    return this.#tracks.states
   }
 
   /**
@@ -136,13 +152,26 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     await this.#tracks.replace(name, options)
   }
 
-  /** Pauses all tracks; the time until `resume` is in no file. */
-  pause(): void {
-    for (const track of this.#tracks.pause()) this.#report('paused', track)
+  /**
+   * Pauses one track, or all; the time until `resume` is in no file.
+   * @throws RecorderError `invalid-options` where there is no such track
+   */
+  pause(track?: string): void {
+    for (const name of this.#tracks.pause(track)) this.#report('paused', name)
   }
 
-  resume(): void {
-    for (const track of this.#tracks.resume()) this.#report('resumed', track)
+  /** @throws RecorderError `invalid-options` where there is no such track */
+  resume(track?: string): void {
+    for (const name of this.#tracks.resume(track)) this.#report('resumed', name)
+  }
+
+  /**
+   * Records no more of one track, while the others go on; `addTrack` may give it another stream later. Resolves when all of it is kept on this
+   * computer, and on its way to the server.
+   * @throws RecorderError `invalid-options` where there is no such track
+   */
+  async stopTrack(name: string): Promise<void> {
+    await this.#tracks.stop(name)
   }
 
   /**

@@ -1,4 +1,4 @@
-import { RecorderError, type TrackOptions } from '../api.ts'
+import { RecorderError, type TrackOptions, type TrackState } from '../api.ts'
 import { TrackLocks } from '../spool/locks.ts'
 import { TrackRecording, type TrackHost } from './track-recording.ts'
 
@@ -22,8 +22,15 @@ export class Tracks {
     return [...this.#tracks.values()].some(({ hasEnded }) => !hasEnded)
   }
 
-  get anyPaused(): boolean {
-    return [...this.#tracks.values()].some(({ isPaused }) => isPaused)
+  /** Whether nothing is recorded only because it is paused. */
+  get isPaused(): boolean {
+    const ongoing = [...this.#tracks.values()].filter(({ hasEnded }) => !hasEnded)
+    return ongoing.length > 0 && ongoing.every(({ isPaused }) => isPaused)
+  }
+
+  /** By name. */
+  get states(): Record<string, TrackState> {
+    return Object.fromEntries([...this.#tracks.values()].map((track) => [track.name, track.hasEnded ? 'ended' : track.isPaused ? 'paused' : 'recording']))
   }
 
   /**
@@ -56,19 +63,22 @@ export class Tracks {
 
   /** @throws RecorderError */
   async replace(name: string, options: TrackOptions): Promise<void> {
-    const track = this.#tracks.get(name)
-    if (track === undefined) throw new RecorderError('invalid-options', `there is no track ${name}`)
-    await track.replace(options)
+    await this.#get(name).replace(options)
   }
 
-  /** @returns the names of those that this changed */
-  pause(): string[] {
-    return this.#namesOf((track) => track.pause())
+  /** One, or all. @returns the names of those that this changed @throws RecorderError where there is none of that name */
+  pause(name?: string): string[] {
+    return this.#namesOf((track) => track.pause(), name)
   }
 
-  /** @returns the names of those that this changed */
-  resume(): string[] {
-    return this.#namesOf((track) => track.resume())
+  /** One, or all. @returns the names of those that this changed @throws RecorderError where there is none of that name */
+  resume(name?: string): string[] {
+    return this.#namesOf((track) => track.resume(), name)
+  }
+
+  /** Resolves when all of it is in the spool. @throws RecorderError where there is none of that name */
+  async stop(name: string): Promise<void> {
+    await this.#get(name).end()
   }
 
   /** @returns the names of those that have pictures now */
@@ -101,7 +111,14 @@ export class Tracks {
     if (this.#starting.has(name) || this.#tracks.has(name)) throw new RecorderError('invalid-options', `${name} is being recorded: replaceStream gives it another stream`)
   }
 
-  #namesOf(changes: (track: TrackRecording) => boolean): string[] {
-    return [...this.#tracks.values()].filter(changes).map(({ name }) => name)
+  #get(name: string): TrackRecording {
+    const track = this.#tracks.get(name)
+    if (track === undefined) throw new RecorderError('invalid-options', `there is no track ${name}`)
+    return track
+  }
+
+  #namesOf(changes: (track: TrackRecording) => boolean, only?: string): string[] {
+    const tracks = only === undefined ? [...this.#tracks.values()] : [this.#get(only)]
+    return tracks.filter(changes).map(({ name }) => name)
   }
 }

@@ -3,6 +3,7 @@ import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
 import { DEFAULT_BITRATES } from '../capture/track-recording.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { UplinkProbe } from './uplink-probe.ts'
 
 const STORE = 'longtake-preflight'
@@ -12,12 +13,15 @@ const STORE = 'longtake-preflight'
  * the line, for about three seconds.
  * @throws RecorderError `invalid-options`
  */
-export async function preflight({ ingest, tracks }: PreflightOptions): Promise<PreflightResult> {
+export async function preflight({ ingest, tracks, signal }: PreflightOptions): Promise<PreflightResult> {
+  signal?.throwIfAborted()
   const planned = Object.entries(tracks)
   const camera = planned.some(([, { source }]) => source === 'camera')
   const microphone = planned.some(([, track]) => track.source === 'camera' && kindsOfPlan(track).audio)
   const mediaRecorder = typeof MediaRecorder !== 'undefined'
-  const [store, devices, permissions, availableBytes, uplink] = await Promise.all([isStoreUsable(), countDevices(), askPermissions(), askSpace(), ingest === undefined ? null : measure(ingest)])
+  const measured = ingest === undefined ? null : measure(ingest, signal)
+  const looks = Promise.all([isStoreUsable(), countDevices(), askPermissions(), askSpace(), measured])
+  const [store, devices, permissions, availableBytes, uplink] = await untilAborted(looks, signal)
   return judgePreflight({
     secureContext: isSecureContext,
     mediaRecorder,
@@ -96,11 +100,11 @@ async function askSpace(): Promise<number | null> {
   return estimate?.quota === undefined ? null : estimate.quota - (estimate.usage ?? 0)
 }
 
-async function measure({ url, token }: NonNullable<PreflightOptions['ingest']>): Promise<PreflightFacts['uplink']> {
+async function measure({ url, token }: NonNullable<PreflightOptions['ingest']>, signal?: AbortSignal): Promise<PreflightFacts['uplink']> {
   // A client of its own: it takes nothing over from one that records.
   const address = ingestUrlOf(url, crypto.randomUUID()).url
   try {
-    return await UplinkProbe.measure(address, typeof token === 'function' ? await token() : token)
+    return await UplinkProbe.measure(address, typeof token === 'function' ? await token() : token, signal)
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) }
   }

@@ -42,8 +42,11 @@ export class UplinkProbe {
   }
 
   /** @param url with session and client */
-  static measure(url: string, token: string): Promise<UplinkMeasure> {
-    return new UplinkProbe(url, token).#done.promise
+  static measure(url: string, token: string, signal?: AbortSignal): Promise<UplinkMeasure> {
+    const probe = new UplinkProbe(url, token)
+    signal?.addEventListener('abort', () => probe.#fail('it was aborted'), { once: true })
+    if (signal?.aborted === true) probe.#fail('it was aborted')
+    return probe.#done.promise
   }
 
   #receive(frame: string): void {
