@@ -21,6 +21,11 @@ export const TimedRange = Type.Object({
 })
 export type TimedRange = Static<typeof TimedRange>
 
+const MediaKind = Type.Object({
+  frames: Type.Union([Count, Type.Null()], { description: 'null where blocks of an earlier version are among them, which were not counted' }),
+  lastMs: Type.Union([Ms, Type.Null()], { description: 'time of its last frame; null while there is none, and where that is not known' }),
+})
+
 /** All that block-writer knows of one part; cumulative, so the latest one replaces all before. */
 export const PartState = Type.Object({
   part: PartId,
@@ -35,6 +40,8 @@ export const PartState = Type.Object({
   /** How many chunks are stored, and their bytes. */
   chunks: Count,
   bytes: Count,
+  /** What its file holds of it, by kind; absent for MP4, while it has no place, and in states of versions that did not count. */
+  media: Type.Optional(Type.Object({ video: Type.Optional(MediaKind), audio: Type.Optional(MediaKind) })),
   /** Stored chunks that are not (wholly) playable because of a hole beside them or broken content. */
   undecodable: Type.Array(TimedRange),
   /** Chunks below the highest stored seq, or below the declared length, that are not stored. */

@@ -41,6 +41,7 @@ const fileState = {
       ] as [number, number][],
       chunks: 3,
       bytes: 150_000,
+      media: { video: { frames: 118, lastMs: 4000 }, audio: { frames: null, lastMs: null } },
       undecodable: [{ from: 4, to: 4, startMs: null, endMs: null }],
       missing: [{ from: 2, to: 3, startMs: 2000, endMs: 4000 }],
       closed: { chunks: 5, clean: true },

@@ -144,10 +144,13 @@ function committed(state: SessionState, event: EventOf<'blocks-committed'>): Ses
 
 /** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
 export function hasSameContent(a: FileState, b: FileState): boolean {
-  return isEqual(contentOf(a), contentOf(b))
+  if (a.parts.length !== b.parts.length || !a.parts.every((part, i) => part === b.parts[i] || isEqual(partContentOf(part), partContentOf(b.parts[i]!)))) return false
+  return isEqual(contentOf({ ...a, parts: [] }), contentOf({ ...b, parts: [] }))
 }
 /** What a file holds of the recording, whatever commit it is of. */
-export const contentOf = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts })
+export const contentOf = ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts }: FileState): unknown => ({ blob, mimeType, bytes, durationMs, startedAt, codecs, parts: parts.map(partContentOf) })
+/** Without what only counts the content: a version that counts commits the same recording as one that did not. */
+const partContentOf = remembered(({ media: _media, ...content }: PartState): unknown => content)
 
 function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
   // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.

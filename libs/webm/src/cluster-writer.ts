@@ -13,6 +13,8 @@ export interface FinishedCluster {
   /** End of its latest frame (estimated from the track's frame distance). */
   readonly endMs: number;
   readonly frames: number;
+  /** How many of them are audio. */
+  readonly audioFrames: number;
   /** `clusterOffset` is 0: `placeCues` moves them to where the Cluster comes to stand. */
   readonly cues: readonly Cue[];
 }
@@ -38,7 +40,13 @@ export interface ClusterLimits {
 /** What a writer must remember over a checkpoint; there is no open Cluster then. */
 export interface ClusterWriterState {
   readonly lastCueMs: number | null;
-  readonly tracks: readonly { readonly track: number; readonly lastMs: number; readonly stepMs: number }[];
+  readonly tracks: readonly {
+    readonly track: number;
+    /** Absent in states of earlier versions. */
+    readonly type?: TrackInfo['type'];
+    readonly lastMs: number;
+    readonly stepMs: number;
+  }[];
 }
 
 /** Bytes before a Cluster's first frame: id, 4-byte size, and a Timestamp of 8 bytes that can be patched in place. */
@@ -76,6 +84,7 @@ export class ClusterWriter {
   #minMs = Infinity;
   #maxMs = -Infinity;
   #endMs = -Infinity;
+  #audioFrames = 0;
   /** Where each frame's relative time stands, and the frame's time, in turns. */
   #pending: number[] = [];
   #cues: Cue[] = [];
@@ -125,6 +134,7 @@ export class ClusterWriter {
     const flags = isAudio && frame.form === 'simple' ? frame.flags | 0x80 : frame.flags;
     this.#pending.push(writeFrame(this.#bytes, at, frame, place.track, flags), timeMs);
     this.#length += size;
+    if (isAudio) this.#audioFrames++;
     this.#minMs = Math.min(this.#minMs, timeMs);
     this.#maxMs = Math.max(this.#maxMs, timeMs);
     this.#endMs = Math.max(this.#endMs, timeMs + this.#step(frame, place.track, timeMs, isAudio));
@@ -146,6 +156,7 @@ export class ClusterWriter {
       startMs: this.#minMs,
       endMs: this.#endMs,
       frames: this.#pending.length / 2,
+      audioFrames: this.#audioFrames,
       cues: this.#cues,
     };
     this.#bytes = new Uint8Array(0);
@@ -153,6 +164,7 @@ export class ClusterWriter {
     this.#minMs = Infinity;
     this.#maxMs = -Infinity;
     this.#endMs = -Infinity;
+    this.#audioFrames = 0;
     this.#pending = [];
     this.#cues = [];
     return finished;
@@ -160,7 +172,9 @@ export class ClusterWriter {
 
   /** A snapshot for the next writer of this file. Call it after `flush`: an open Cluster is not in it. */
   state(): ClusterWriterState {
-    return { lastCueMs: this.#lastCueMs, tracks: Array.from(this.#times, ([track, times]) => ({ track, ...times })) };
+    const typeOf = (track: number): TrackInfo['type'] => (this.#audio.has(track) ? 'audio' : 'video');
+    const tracks = Array.from(this.#times, ([track, times]) => ({ track, type: typeOf(track), ...times }));
+    return { lastCueMs: this.#lastCueMs, tracks };
   }
 
   #endsBefore(timeMs: number, size: number, videoKey: boolean): boolean {

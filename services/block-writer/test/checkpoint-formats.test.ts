@@ -24,11 +24,11 @@ test('a checkpoint of the first format is read, and says the same in the next on
   const { parts, ...head } = decodeCheckpoint(Buffer.from(FORMAT_1, 'base64'))
   assert.equal(head.commitId.length, 36)
   const [part] = parts
-  assert.deepEqual(partState(part!), {'part': '11111111-2222-4333-8444-555555555555', 'client': '99999999-2222-4333-8444-555555555555', 'mimeType': 'audio/webm;codecs=opus', 'startedAt': '2026-03-01T10:00:00.000Z', 'startMs': 0, 'endMs': 4140, 'stored': [[0, 1]], 'chunks': 2, 'bytes': 60000, 'undecodable': [], 'missing': [], 'closed': null, 'lost': [], 'rejected': null})
+  assert.deepEqual(partState(part!), {'part': '11111111-2222-4333-8444-555555555555', 'client': '99999999-2222-4333-8444-555555555555', 'mimeType': 'audio/webm;codecs=opus', 'startedAt': '2026-03-01T10:00:00.000Z', 'startMs': 0, 'endMs': 4140, 'stored': [[0, 1]], 'chunks': 2, 'bytes': 60000, 'media': {'audio': {'frames': null, 'lastMs': null}}, 'undecodable': [], 'missing': [], 'closed': null, 'lost': [], 'rejected': null})
   const blocks = part!.media.flatMap((list) => [...list])
   assert.deepEqual(
     blocks.map((piece) => (piece.kind === 'stored' ? { ...piece, cues: unpackCues(piece.cues) } : piece)),
-    [{'kind': 'stored', 'id': 'o50vkXQqqexDXbQoAAAAAHVgkqIDWwuOdL0NS4Y9BPk=', 'moveMs': 0, 'length': 59699, 'startMs': 0, 'endMs': 4140, 'cues': [{'timeMs': 0, 'track': 1, 'clusterOffset': 0, 'relativePosition': 10}]}],
+    [{'kind': 'stored', 'id': 'o50vkXQqqexDXbQoAAAAAHVgkqIDWwuOdL0NS4Y9BPk=', 'moveMs': 0, 'length': 59699, 'startMs': 0, 'endMs': 4140, 'frames': null, 'cues': [{'timeMs': 0, 'track': 1, 'clusterOffset': 0, 'relativePosition': 10}]}],
   )
   const again = decodeCheckpoint(encodeCheckpoint({ parts, ...head }))
   assert.deepEqual(again.parts.map(partState), parts.map(partState))
@@ -42,9 +42,10 @@ const stored = (row: number): StoredPiece => ({
   length: 1_000 + row,
   startMs: 2_000 * row,
   endMs: 2_000 * row + 1_999.5,
+  frames: row % 7 === 0 ? null : { video: 60, audio: row },
   cues: packCues([{ timeMs: 2_000 * row, track: 1, clusterOffset: 0, relativePosition: 10 }]),
 })
-const fresh = (row: number): FreshPiece => ({ kind: 'fresh', bytes: Uint8Array.of(row), length: 1, startMs: 2_000 * row, endMs: 2_000 * row + 2_000, cues: [] })
+const fresh = (row: number): FreshPiece => ({ kind: 'fresh', bytes: Uint8Array.of(row), length: 1, startMs: 2_000 * row, endMs: 2_000 * row + 2_000, frames: { video: 1, audio: 2 }, cues: [] })
 
 test('blocks come back from their columns as they were put, however many', () => {
   const all = Array.from({ length: 300 }, (_, row) => stored(row))

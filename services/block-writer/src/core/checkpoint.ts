@@ -8,6 +8,7 @@ import { Digests } from './digests.ts'
 import { faultRanges, type ChunkFault } from './faults.ts'
 import type { LeadIn, LeftPlace } from './continuation.ts'
 import { Part, type Container, type Place } from './part.ts'
+import type { FrameCounts } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import type { RawPiece } from './raw.ts'
 import { Run } from './run.ts'
@@ -48,6 +49,8 @@ interface SavedSection {
   idBytes: number
   /** Bytes of each block's packed cues. */
   cueBytes: number[]
+  /** Video and audio frames of each block; absent where no block's were counted, as in checkpoints of earlier versions. */
+  frames?: ([video: number, audio: number] | null)[]
 }
 
 /** Of format 1: how many cues each block has, and the bytes of all of them. */
@@ -201,13 +204,16 @@ const loadRaw = ([from, lengths, blob, capturedAt]: SavedRaw): RawPiece => ({ fr
 function saveSection({ packed, rest }: PieceList, binary: BinaryWriter): SavedSection {
   if (rest.length > 0) throw new Error('media is saved before it is in blocks')
   const saved: SavedSection = { lengths: [], starts: [], ends: [], idBytes: 0, cueBytes: [] }
-  for (const { id, length, startMs, endMs } of packed) {
+  const frames: NonNullable<SavedSection['frames']> = []
+  for (const { id, length, startMs, endMs, frames: counts } of packed) {
     saved.idBytes = binary.put(Buffer.from(id, 'base64'))
     saved.lengths.push(length)
     saved.starts.push(startMs)
     saved.ends.push(endMs)
+    frames.push(counts === null ? null : [counts.video, counts.audio])
   }
   for (let row = 0; row < packed.length; row++) saved.cueBytes.push(binary.put(packed.cuesAt(row)))
+  if (frames.some((counts) => counts !== null)) saved.frames = frames
   return saved
 }
 
@@ -230,6 +236,10 @@ function takeIds({ lengths, idBytes }: Pick<SavedSection, 'lengths' | 'idBytes'>
 }
 
 /** The list copies what it is given, so that it does not keep the whole checkpoint in memory. */
-function listOf({ lengths, starts, ends }: Pick<SavedSection, 'lengths' | 'starts' | 'ends'>, ids: readonly string[], cues: readonly Uint8Array[]): PieceList {
-  return new PieceList(lengths.map((length, i) => ({ kind: 'stored', id: ids[i]!, moveMs: 0, length, startMs: starts[i]!, endMs: ends[i]!, cues: cues[i]! })))
+function listOf({ lengths, starts, ends, frames }: Pick<SavedSection, 'lengths' | 'starts' | 'ends' | 'frames'>, ids: readonly string[], cues: readonly Uint8Array[]): PieceList {
+  const framesAt = (i: number): FrameCounts | null => {
+    const counts = frames?.[i] ?? null
+    return counts === null ? null : { video: counts[0], audio: counts[1] }
+  }
+  return new PieceList(lengths.map((length, i) => ({ kind: 'stored', id: ids[i]!, moveMs: 0, length, startMs: starts[i]!, endMs: ends[i]!, frames: framesAt(i), cues: cues[i]! })))
 }

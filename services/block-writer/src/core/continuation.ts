@@ -1,6 +1,6 @@
 import { ClusterWriter, KeyframeGate, StreamReader, unpackCues, type TrackInfo } from '@longtake/webm'
 import type { Container } from './part.ts'
-import type { FreshPiece, Piece, StoredPiece } from './piece.ts'
+import { freshPiece, type FreshPiece, type Piece, type StoredPiece } from './piece.ts'
 
 /**
  * A part whose file takes no change any more, or none at a reasonable price, goes on in a later file of its track: what is
@@ -56,7 +56,7 @@ export function leadInPieces(bytes: Uint8Array, tracks: readonly TrackInfo[], { 
   const writer = new ClusterWriter(tracks)
   const pieces: FreshPiece[] = []
   const put = (cluster: ReturnType<ClusterWriter['flush']>): void => {
-    if (cluster !== null) pieces.push({ kind: 'fresh', bytes: cluster.bytes, length: cluster.bytes.length, startMs: cluster.startMs, endMs: cluster.endMs, cues: cluster.cues })
+    if (cluster !== null) pieces.push(freshPiece(cluster))
   }
   for (const item of StreamReader.resync(header, 0).push(bytes)) {
     if (item.kind !== 'frame' || item.timeMs < fromMs + offsetMs || !gate.admits(item)) continue

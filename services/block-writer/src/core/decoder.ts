@@ -14,7 +14,7 @@ import {
   type TrackInfo,
 } from '@longtake/webm'
 import type { Fault, FaultCause } from './faults.ts'
-import type { FreshPiece } from './piece.ts'
+import { freshPiece, type FreshPiece } from './piece.ts'
 import { knownState } from './reader-state.ts'
 
 /** Where a part's frames go. */
@@ -140,7 +140,7 @@ export class WebmDecoder {
     const faults: Fault[] = []
     let wholeFrom: number | null = null
     const put = (cluster: FinishedCluster | null): void => {
-      if (cluster !== null) (this.#whole ? after : before).push(fresh(cluster))
+      if (cluster !== null) (this.#whole ? after : before).push(freshPiece(cluster))
     }
     const items = this.#reader.push(bytes)
     for (const [i, item] of items.entries()) {
@@ -185,7 +185,7 @@ export class WebmDecoder {
   /** Ends the open cluster. */
   flush(): FreshPiece | null {
     const cluster = this.#writer.flush()
-    return cluster === null ? null : fresh(cluster)
+    return cluster === null ? null : freshPiece(cluster)
   }
 
   /** Call it after `flush`. */
@@ -264,7 +264,3 @@ export class WebmDecoder {
 }
 
 const NO_TRACKS: PartHeader = { docType: 'matroska', timestampScale: 1_000_000, tracks: [] }
-
-function fresh(cluster: FinishedCluster): FreshPiece {
-  return { kind: 'fresh', bytes: cluster.bytes, length: cluster.bytes.length, startMs: cluster.startMs, endMs: cluster.endMs, cues: cluster.cues }
-}

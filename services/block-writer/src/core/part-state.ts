@@ -3,6 +3,7 @@ import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake
 import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './faults.ts'
 import type { FragmentState } from './mp4/fragment-reader.ts'
 import type { Part } from './part.ts'
+import { framesOf } from './piece.ts'
 
 /** States published of parts that have not changed since: an event lists all parts of a file, and most of its parts ended long ago. */
 const cachedStates = new WeakMap<Part, PartState>()
@@ -35,12 +36,25 @@ function stateOf(part: Part): PartState {
     stored: ranges(part.stored),
     chunks: countOf(part.stored),
     bytes: part.bytes,
+    ...mediaOf(part, times),
     undecodable: undecodable(part),
     missing: timed(part, missing),
     closed: part.closed,
     lost: part.lost,
     rejected: part.rejected,
   }
+}
+
+/** How many frames of each kind its file has of it, and when the last of them is. */
+function mediaOf({ container, header, place, runs, media }: Part, times: { readonly endMs: number } | null): Pick<PartState, 'media'> {
+  if (container !== 'webm' || header === null || place === null) return {}
+  const frames = framesOf(media)
+  const ends = runs.flatMap((run) => run.snapshot()?.state?.writer.tracks ?? [])
+  const kinds = (['video', 'audio'] as const).filter((kind) => header.tracks.some(({ type }) => type === kind))
+  const lastMs = kinds.map((kind) => ends.reduce((latest, end) => (end.type === kind ? Math.max(latest, end.lastMs) : latest), -Infinity))
+  // What was decoded last stands in a later file where the part has gone on in one.
+  const isHere = times !== null && lastMs.every((ms) => ms < times.endMs)
+  return { media: Object.fromEntries(kinds.map((kind, i) => [kind, { frames: frames?.[kind] ?? null, lastMs: isHere && lastMs[i] !== -Infinity ? lastMs[i] : null }])) }
 }
 
 /** Where its media stands in its file; null while it has none. */

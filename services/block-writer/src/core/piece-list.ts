@@ -1,6 +1,8 @@
-import { moved, type Piece, type StoredPiece } from './piece.ts'
+import { framesOf, moved, type FrameCounts, type Piece, type StoredPiece } from './piece.ts'
 
 const FIRST_CAPACITY = 4
+/** In place of a count that is not known: no block holds so many frames. */
+const NOT_COUNTED = 0xffff_ffff
 
 /** Growable columns that several lists of blocks may share: each sees the first so many rows, which never change. */
 interface Columns {
@@ -9,6 +11,8 @@ interface Columns {
   lengths: Uint32Array
   startsMs: Float64Array
   endsMs: Float64Array
+  videoFrames: Uint32Array
+  audioFrames: Uint32Array
   /** Where the packed cues of each block end. */
   cueEnds: Uint32Array
   cues: Uint8Array
@@ -16,10 +20,10 @@ interface Columns {
 
 /**
  * Committed blocks in their order, immutable. A track of hours has hundreds, with thousands of cues: they are kept in columns
- * (about 60 bytes a block, 7 a cue), not as objects.
+ * (about 70 bytes a block, 7 a cue), not as objects.
  */
 export class PackedPieces implements Iterable<StoredPiece> {
-  static readonly EMPTY = new PackedPieces(null, 0, 0, Infinity, -Infinity)
+  static readonly EMPTY = new PackedPieces(null, 0, 0, Infinity, -Infinity, { video: 0, audio: 0 })
   readonly #columns: Columns | null
   readonly length: number
   /** Of all blocks together. */
@@ -27,17 +31,20 @@ export class PackedPieces implements Iterable<StoredPiece> {
   /** Of the earliest and the latest of them; infinite while there is none. */
   readonly startMs: number
   readonly endMs: number
+  /** Null where those of any block were not counted. */
+  readonly frames: FrameCounts | null
 
-  private constructor(columns: Columns | null, length: number, bytes: number, startMs: number, endMs: number) {
+  private constructor(columns: Columns | null, length: number, bytes: number, startMs: number, endMs: number, frames: FrameCounts | null) {
     this.#columns = columns
     this.length = length
     this.bytes = bytes
     this.startMs = startMs
     this.endMs = endMs
+    this.frames = frames
   }
 
   /** These blocks and one more. All ids of a blob have the same length (Azure, Put Block). */
-  with({ id, length, startMs, endMs, cues }: StoredPiece): PackedPieces {
+  with({ id, length, startMs, endMs, frames, cues }: StoredPiece): PackedPieces {
     const idBytes = Buffer.from(id, 'base64')
     const row = this.length
     // What another list has behind this one stays its own.
@@ -48,17 +55,19 @@ export class PackedPieces implements Iterable<StoredPiece> {
     columns.lengths[row] = length
     columns.startsMs[row] = startMs
     columns.endsMs[row] = endMs
+    columns.videoFrames[row] = frames?.video ?? NOT_COUNTED
+    columns.audioFrames[row] = frames?.audio ?? NOT_COUNTED
     columns.cues.set(cues, cuesAt)
     columns.cueEnds[row] = cuesAt + cues.length
     columns.rows++
-    return new PackedPieces(columns, row + 1, this.bytes + length, Math.min(this.startMs, startMs), Math.max(this.endMs, endMs))
+    return new PackedPieces(columns, row + 1, this.bytes + length, Math.min(this.startMs, startMs), Math.max(this.endMs, endMs), framesOf([this, { frames }]))
   }
 
   at(index: number): StoredPiece | undefined {
     const row = index < 0 ? this.length + index : index
     if (this.#columns === null || row < 0 || row >= this.length) return undefined
     const { lengths, startsMs, endsMs } = this.#columns
-    return { kind: 'stored', id: this.idAt(row), moveMs: 0, length: lengths[row]!, startMs: startsMs[row]!, endMs: endsMs[row]!, cues: this.cuesAt(row) }
+    return { kind: 'stored', id: this.idAt(row), moveMs: 0, length: lengths[row]!, startMs: startsMs[row]!, endMs: endsMs[row]!, frames: this.framesAt(row), cues: this.cuesAt(row) }
   }
 
   *[Symbol.iterator](): Generator<StoredPiece> {
@@ -78,6 +87,11 @@ export class PackedPieces implements Iterable<StoredPiece> {
 
   lengthAt(row: number): number {
     return this.#columns!.lengths[row]!
+  }
+
+  framesAt(row: number): FrameCounts | null {
+    const { videoFrames, audioFrames } = this.#columns!
+    return videoFrames[row] === NOT_COUNTED ? null : { video: videoFrames[row]!, audio: audioFrames[row]! }
   }
 
   /** Packed, offsets from the block's first byte. A view. */
@@ -139,6 +153,13 @@ export class PieceList implements Iterable<Piece> {
     return { startMs, endMs }
   }
 
+  /** Null where those of any piece are not known. */
+  get frames(): FrameCounts | null {
+    const packed = this.#packed.frames
+    const rest = framesOf(this.#rest)
+    return packed === null || rest === null ? null : { video: packed.video + rest.video, audio: packed.audio + rest.audio }
+  }
+
   *[Symbol.iterator](): Generator<Piece> {
     yield* this.#packed
     yield* this.#rest
@@ -171,7 +192,7 @@ export class PieceList implements Iterable<Piece> {
 function copyOf(columns: Columns | null, rows: number, idBytes: number): Columns {
   if (columns === null) {
     const none = new Uint32Array(0)
-    return { rows: 0, ids: new Uint8Array(0), lengths: none, startsMs: new Float64Array(0), endsMs: new Float64Array(0), cueEnds: none, cues: new Uint8Array(0) }
+    return { rows: 0, ids: new Uint8Array(0), lengths: none, startsMs: new Float64Array(0), endsMs: new Float64Array(0), videoFrames: none, audioFrames: none, cueEnds: none, cues: new Uint8Array(0) }
   }
   return {
     rows,
@@ -179,6 +200,8 @@ function copyOf(columns: Columns | null, rows: number, idBytes: number): Columns
     lengths: columns.lengths.slice(0, rows),
     startsMs: columns.startsMs.slice(0, rows),
     endsMs: columns.endsMs.slice(0, rows),
+    videoFrames: columns.videoFrames.slice(0, rows),
+    audioFrames: columns.audioFrames.slice(0, rows),
     cueEnds: columns.cueEnds.slice(0, rows),
     cues: columns.cues.slice(0, rows === 0 ? 0 : columns.cueEnds[rows - 1]),
   }
@@ -193,6 +216,8 @@ function reserve(columns: Columns, idBytes: number, cueBytes: number): void {
     columns.lengths = enlarged(columns.lengths, new Uint32Array(capacity))
     columns.startsMs = enlarged(columns.startsMs, new Float64Array(capacity))
     columns.endsMs = enlarged(columns.endsMs, new Float64Array(capacity))
+    columns.videoFrames = enlarged(columns.videoFrames, new Uint32Array(capacity))
+    columns.audioFrames = enlarged(columns.audioFrames, new Uint32Array(capacity))
     columns.cueEnds = enlarged(columns.cueEnds, new Uint32Array(capacity))
   }
   const cuesEnd = (rows === 0 ? 0 : columns.cueEnds[rows - 1]!) + cueBytes

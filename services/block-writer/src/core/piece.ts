@@ -1,4 +1,10 @@
-import { packCues, patchClusterTimestamps, unpackCues, type Cue } from '@longtake/webm'
+import { packCues, patchClusterTimestamps, unpackCues, type Cue, type FinishedCluster } from '@longtake/webm'
+
+/** How many frames of each kind. */
+export interface FrameCounts {
+  readonly video: number
+  readonly audio: number
+}
 
 /** What every stretch of media bytes is known by, wherever its bytes are. */
 interface Stretch {
@@ -6,6 +12,8 @@ interface Stretch {
   /** Media time on the file's timeline. */
   readonly startMs: number
   readonly endMs: number
+  /** Null where they were not counted: of MP4, and in blocks of versions that did not. */
+  readonly frames: FrameCounts | null
 }
 
 /** Media that is decoded but in no block yet. */
@@ -30,6 +38,21 @@ export interface StoredPiece extends Stretch {
 }
 
 export type Piece = FreshPiece | StoredPiece
+
+export function freshPiece({ bytes, startMs, endMs, frames, audioFrames, cues }: FinishedCluster): FreshPiece {
+  return { kind: 'fresh', bytes, length: bytes.length, startMs, endMs, frames: { video: frames - audioFrames, audio: audioFrames }, cues }
+}
+
+/** The frames of all these pieces; null where those of any are not known. */
+export function framesOf(pieces: readonly Pick<Piece, 'frames'>[]): FrameCounts | null {
+  let [video, audio] = [0, 0]
+  for (const { frames } of pieces) {
+    if (frames === null) return null
+    video += frames.video
+    audio += frames.audio
+  }
+  return { video, audio }
+}
 
 export const freshLength = (pieces: readonly Piece[]): number =>
   pieces.reduce((sum, piece) => (piece.kind === 'fresh' ? sum + piece.length : sum), 0)
@@ -75,8 +98,8 @@ export function intoBlocks(pieces: readonly Piece[], maxBytes: number, blocks: N
       planned.push(piece)
       continue
     }
-    const { length, startMs, endMs, cues } = piece
-    planned.push({ kind: 'planned', block: blocks.length, length, startMs, endMs, cues })
+    const { length, startMs, endMs, frames, cues } = piece
+    planned.push({ kind: 'planned', block: blocks.length, length, startMs, endMs, frames, cues })
     blocks.push({ kind: 'moved', length, id: piece.id, deltaMs: piece.moveMs })
   }
   close()
@@ -87,8 +110,8 @@ export function intoBlocks(pieces: readonly Piece[], maxBytes: number, blocks: N
 export function withIds(planned: readonly PlannedPiece[], ids: readonly string[]): StoredPiece[] {
   return planned.map((piece) => {
     if (piece.kind === 'stored') return piece
-    const { length, startMs, endMs, cues } = piece
-    return { kind: 'stored', id: ids[piece.block]!, moveMs: 0, length, startMs, endMs, cues }
+    const { length, startMs, endMs, frames, cues } = piece
+    return { kind: 'stored', id: ids[piece.block]!, moveMs: 0, length, startMs, endMs, frames, cues }
   })
 }
 
@@ -102,5 +125,5 @@ function joined(pieces: readonly FreshPiece[]): Stretch & { cues: Uint8Array } {
     startMs = Math.min(startMs, piece.startMs)
     endMs = Math.max(endMs, piece.endMs)
   }
-  return { length, startMs, endMs, cues: packCues(cues) }
+  return { length, startMs, endMs, frames: framesOf(pieces), cues: packCues(cues) }
 }

@@ -41,7 +41,7 @@ export class VerbatimDecoder implements Decoder {
     const before = this.#reader?.times?.endMs ?? null
     const faults = this.#reader?.push(bytes) ?? []
     const times = this.#reader?.times ?? { startMs: 0, endMs: 0 }
-    const piece = { kind: 'fresh', bytes, length: bytes.length, startMs: this.#offsetMs + (before ?? times.startMs), endMs: this.#offsetMs + times.endMs, cues: [] } as const
+    const piece = { kind: 'fresh', bytes, length: bytes.length, startMs: this.#offsetMs + (before ?? times.startMs), endMs: this.#offsetMs + times.endMs, frames: null, cues: [] } as const
     return { before: [], after: [piece], wholeFrom: null, faults }
   }
 
