@@ -33,6 +33,8 @@ export interface GoneCheckpoints {
   readonly last: readonly Checkpoint[]
   /** Of all of them, the newest first. */
   readonly names: readonly string[]
+  /** Whether nothing may be written under the file's name any more. */
+  readonly isClosed: boolean
 }
 
 /** Finds the checkpoint from which a file goes on: its last commit's, or the one before where that is damaged. */
@@ -76,18 +78,20 @@ export class StoredCheckpoints {
   }
 
   /**
-   * The checkpoints of a file that has no blob. The newest may be of a commit that was never made: it found the file gone, or its
-   * writer was killed.
+   * The checkpoints of a file that has no blob of ours. The newest may be of a commit that was never made: it found the file gone, or
+   * its writer was killed.
+   * @param overwritten somebody else's blob has its name, so that no commit can be made there
    */
-  async readGone(number: number, names: readonly string[]): Promise<GoneCheckpoints> {
+  async readGone(number: number, names: readonly string[], overwritten: boolean): Promise<GoneCheckpoints> {
     const own = ownCheckpoints(number, names)
     const newest = own.filter((one) => one.number === own[0]!.number)
     const earlier = await this.#newestIntact(own.slice(newest.length))
     const found = await Promise.all(newest.map(async (one) => this.#newestIntact([one])))
     const last = found.filter((one) => one !== null)
-    const base = earlier ?? (own[0]!.number > 1 ? (last[0] ?? null) : null)
-    if (base === null && own[0]!.number > 1) throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
-    return { base, last: last.map(({ checkpoint }) => checkpoint), names: own.map(({ name }) => name) }
+    const isCommitted = own.length > newest.length || (own[0]?.number ?? 0) > 1
+    const base = earlier ?? (isCommitted || overwritten ? (last[0] ?? null) : null)
+    if (base === null && isCommitted) throw new Unwritable(`file ${number} of ${this.#session}/${this.#name} is gone, and so are its checkpoints`)
+    return { base, last: last.map(({ checkpoint }) => checkpoint), names: own.map(({ name }) => name), isClosed: base !== null || overwritten }
   }
 
   async #newestIntact(candidates: readonly { readonly name: string }[]): Promise<{ checkpoint: Checkpoint; name: string } | null> {

@@ -116,9 +116,9 @@ export class TrackStorage {
     for (const number of new Set([...files.keys(), ...filesWithCheckpoints(names)])) {
       const [found, lists] = await Promise.all([this.#checkpoints.read(number, files.get(number) ?? null, names), this.#store.blockList(BLOBS.file(this.#session, this.#name, number))])
       if (found === null) {
-        const gone = await this.#checkpoints.readGone(number, names)
+        const gone = await this.#checkpoints.readGone(number, names, files.has(number))
         last.push(...gone.last)
-        if (gone.base !== null) closed.add(number)
+        if (gone.isClosed) closed.add(number)
         for (const other of gone.base?.checkpoint.closedFiles ?? []) closed.add(other)
         restored.set(number, { file: restoreGone(number, gone), properties: null, nextOffset: '0', blockIds: [] })
         continue

@@ -98,3 +98,30 @@ test('a file that is deleted after a commit with chunks behind a hole: they are 
   const state = world.partState(part.part, 'webcam', 1)
   assert.deepEqual([state.stored, state.missing, state.closed], [[[0, 9]], [], { chunks: 10, clean: true }])
 })
+
+for (const commits of [0, 1]) {
+  test(`a file that somebody overwrote after ${commits} commits is left alone: the next one is begun`, async () => {
+    const world = new World()
+    world.own()
+    const part = newPart()
+    const chunks = made(4)
+    if (commits === 1) {
+      for (let seq = 1; seq < 5; seq++) world.chunk(part, seq, chunks[seq]!)
+      await world.pass(40_000)
+      assert.equal(world.lastCommit().commit.number, 1)
+    }
+    await world.memory.put(file(0), Buffer.from('mine'), { contentType: 'text/plain', metadata: {} })
+    await ownLater(world)
+    world.open(part)
+    for (let seq = commits === 0 ? 1 : 5; seq < 10; seq++) world.chunk(part, seq, chunks[seq]!)
+    world.chunk(part, 0, chunks[0]!)
+    world.closePart(part, chunks.length)
+    await world.pass(61_000)
+    assert.equal(Buffer.from(await world.file()).toString(), 'mine')
+    // What was taken over from the earlier file is deleted by the next owner.
+    world.own()
+    world.open(part)
+    await world.pass(1_000)
+    await assertWhole(world, 1, part, chunks)
+  })
+}
