@@ -228,7 +228,7 @@ export class ChunksPartition implements PartitionHandler {
       for (const [session, tracks] of this.#sessions) {
         for (const [name, writer] of tracks) {
           if (writer.idleSince === null || writer.idleSince + settings.idleMs > now) continue
-          writer.stop()
+          void writer.leave()
           tracks.delete(name)
         }
         if (tracks.size === 0) this.#sessions.delete(session)

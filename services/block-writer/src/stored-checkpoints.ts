@@ -115,7 +115,7 @@ function decoded({ bytes, verified }: { bytes: Uint8Array; verified: boolean }):
 }
 
 /** A file's checkpoints, the newest first. */
-function ownCheckpoints(file: number, names: readonly string[]): { name: string; number: number }[] {
+export function ownCheckpoints(file: number, names: readonly string[]): { name: string; number: number }[] {
   const own = names.flatMap((name) => {
     const by = name.includes('/checkpoints/') ? writtenBy(name) : null
     return by?.file === file ? [{ name, number: by.number }] : []
@@ -133,7 +133,8 @@ export function fallBack(file: TrackFile, { checkpoint, name, properties, damage
   file.commitNumber = Number(metadata[METADATA.number])
   // What the lost commit added is written anew, perhaps in other places.
   file.generation = Number(metadata[METADATA.generation]) + 1
-  file.checkpoints = [name, damaged!]
+  // The one that can be read stays until the commit after the next.
+  file.checkpoints = [damaged!, name]
   file.dirty = true
   const to = metadata[METADATA.nextOffset]
   return { file: file.number, damaged: damaged!, used: name, from: BigInt(checkpoint.nextOffset), to: to === undefined ? null : BigInt(to) }

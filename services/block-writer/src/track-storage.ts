@@ -20,7 +20,7 @@ import {
 } from './core/index.ts'
 import { digestOf, isHeld, SideBlobs } from './side-blobs.ts'
 import { takeOver } from './gone-files.ts'
-import { fallBack, filesWithCheckpoints, restoreGone, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
+import { fallBack, filesWithCheckpoints, ownCheckpoints, restoreGone, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
 import { orUnwritable } from './unwritable.ts'
 import { Writing } from './writing.ts'
 
@@ -127,6 +127,7 @@ export class TrackStorage {
       for (const other of checkpoint.closedFiles ?? []) closed.add(other)
       etags.set(number, found.properties.etag)
       const file = TrackFile.restore(number, checkpoint, checkpoint.parts, name)
+      file.checkpoints = [...ownCheckpoints(number, names).filter((own) => own.number === file.commitNumber - 1).map((own) => own.name), name]
       const blockIds = lists?.committed.map(({ id }) => id) ?? []
       if (found.damaged !== null) fallbacks.push(fallBack(file, found, blockIds))
       restored.set(number, { file, properties: found.properties, nextOffset: checkpoint.nextOffset, blockIds })
@@ -154,7 +155,7 @@ export class TrackStorage {
 
   /** What was written for commits that failed, or not deleted by one that was cut short. */
   async #deleteOrphans(track: Track, etags: ReadonlyMap<number, string>, side: readonly { name: string; age: number }[], takenOver: readonly string[]): Promise<void> {
-    const needed = new Set([...track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]), ...blobsOf(track.parts), ...takenOver])
+    const needed = new Set([...track.files.flatMap((file) => [...file.pendingBlobs, ...file.retained, ...file.checkpoints]), ...blobsOf(track.parts), ...takenOver])
     for (const { name, age } of side) {
       if (needed.has(name)) continue
       const by = writtenBy(name)
@@ -253,6 +254,16 @@ export class TrackStorage {
     await using deleting = new Writing()
     for (const name of names) await deleting.add(async () => this.#side.delete(name))
     await deleting.done()
+  }
+
+  /** Deletes what only the checkpoints before the last ones refer to, where those prove to be readable. */
+  async deleteRetained(track: Track): Promise<void> {
+    for (const file of track.files) {
+      const last = file.checkpoints.at(-1)
+      if (file.retained.length === 0 || last === undefined || (await this.#side.read(last)).state !== 'intact') continue
+      await this.deleteAll(file.retained)
+      file.retained = []
+    }
   }
 
   async #stage(blob: string, bytes: Uint8Array, writing: Writing): Promise<string> {

@@ -109,6 +109,17 @@ export class TrackWriter {
     this.#settling.tell(() => false)
   }
 
+  /** Leaves memory after a time without work. What is only there should the last commit prove unreadable is deleted. */
+  async leave(): Promise<void> {
+    const { storage, turns, clock, logger } = this.#deps
+    const track = this.#track
+    this.stop()
+    if (track === null || track.files.every(({ retained }) => retained.length === 0)) return
+    await turns.take(clock.now(), async () => storage.deleteRetained(track)).catch((error: unknown) => {
+      logger.warn({ error }, 'pending chunks that are not needed any more could not be deleted: the next commit of the track does')
+    })
+  }
+
   /** The session is deleted: what is here, and what comes, is dropped and done. Resolves when nothing is being written any more. */
   async erase(): Promise<void> {
     this.#erased = true

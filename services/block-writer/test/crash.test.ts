@@ -93,7 +93,7 @@ for (const apart of [false, true]) {
   test(`killed before or after any change in storage, parts ${apart ? 'in two files' : 'in one file'}: the same frames, times and order`, async () => {
     const undisturbed = await play(null, apart)
     const expected = await assertWhole(undisturbed, apart, 'undisturbed')
-    assert.deepEqual(await undisturbed.world.names('session-1/webcam/pending/'), [])
+    assert.deepEqual(await undisturbed.world.pendingAtRest(), [])
     const deaths = Array.from({ length: undisturbed.changes }, (_, i): Death[] => [{ moment: 'before', change: i + 1 }, { moment: 'after', change: i + 1 }]).flat()
     assert.ok(deaths.length > 100)
     for (const death of deaths) {

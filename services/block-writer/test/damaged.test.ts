@@ -127,3 +127,26 @@ for (const [what, harm] of [
     assert.equal(file.includes(FOREIGN), false)
   })
 }
+
+test('a damaged checkpoint of the commit that filled a hole: the pending chunks that the one before it needs are still there', async () => {
+  const world = new World()
+  world.own()
+  const part = newPart()
+  world.open(part)
+  for (let seq = 0; seq < chunks.length; seq++) if (seq !== 4) world.chunk(part, seq, chunks[seq]!)
+  world.closePart(part, chunks.length)
+  await world.pass(40_000)
+  const truncatedTo = BigInt(world.log.length)
+  world.chunk(part, 4, chunks[4]!)
+  await world.pass(40_000)
+  assert.deepEqual(world.partState(part.part).stored, [[0, chunks.length - 1]])
+  await damage(world, checkpointOf(world.lastCommit()))
+  world.truncatedTo = truncatedTo
+  world.own()
+  world.open(part)
+  await world.pass(60_000)
+  const { stored, missing, undecodable } = world.partState(part.part)
+  assert.deepEqual([stored, missing, undecodable], [[[0, chunks.length - 1]], [], []])
+  assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }] }).findings)
+  assert.deepEqual(await world.pendingAtRest(), [], 'nothing is kept for good')
+})

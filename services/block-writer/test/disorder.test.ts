@@ -24,7 +24,7 @@ for (const { name, mimeType, chunks } of sources) {
       assert.deepEqual([state.stored, state.missing, state.undecodable], [[[0, pieces.length - 1]], [], []])
       assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks: pieces }] }).findings, `seed ${seed}`)
       assert.equal(world.committedOffset, world.log.length)
-      assert.deepEqual(await world.names(`session-1/webcam/pending/`), [], 'nothing is left in pending')
+      assert.deepEqual(await world.pendingAtRest(), [], 'nothing is left in pending')
     }
   })
 
@@ -62,7 +62,7 @@ for (const { name, mimeType, chunks } of sources) {
       assert.deepEqual([whole.stored, whole.missing, whole.undecodable], [[[0, pieces.length - 1]], [], []])
       assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks: pieces }] }).findings, `seed ${seed}, filled`)
       assert.equal(world.committedOffset, world.log.length)
-      assert.deepEqual(await world.names(`session-1/webcam/pending/`), [], 'nothing is left in pending')
+      assert.deepEqual(await world.pendingAtRest(), [], 'nothing is left in pending')
     }
   })
 }

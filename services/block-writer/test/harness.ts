@@ -252,6 +252,15 @@ export class World {
     return names
   }
 
+  /** Pending blobs that are there once all tracks have left memory for want of work. */
+  async pendingAtRest(track = 'webcam'): Promise<string[]> {
+    for (let i = 0; i < 2; i++) {
+      this.clock.advance(this.settings.idleMs)
+      await this.settle()
+    }
+    return this.names(BLOBS.pendingPrefix(SESSION, track))
+  }
+
   lastCommit(track = 'webcam', file = 0): EventOf<'blocks-committed'> {
     let last: EventOf<'blocks-committed'> | undefined
     for (const event of this.events) {

@@ -257,7 +257,7 @@ async function assertReloads(world: World): Promise<void> {
     const { at, ...said } = world.lastCommit('webcam', state.file)
     assert.deepEqual(state, said, `as was said at ${at}`)
   }
-  const needed = new Set(track.files.flatMap((file) => [...file.pendingBlobs, ...file.checkpoints]))
+  const needed = new Set(track.files.flatMap((file) => [...file.pendingBlobs, ...file.retained, ...file.checkpoints]))
   const side = (await world.names(`${SESSION}/webcam/`)).filter((name) => /\/(pending|checkpoints)\//.test(name))
   // Of a commit that failed and was not needed again.
   const mayBeUnderWay = (name: string): boolean => writtenBy(name)!.number > (track.files[writtenBy(name)!.file]?.commitNumber ?? 0)

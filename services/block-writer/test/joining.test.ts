@@ -80,7 +80,7 @@ test('a part whose beginning was missing, from before the file, is put in front 
   await world.pass(31_000)
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...first, chunks: one }, { ...second, chunks: two }] }).findings)
   assert.equal(world.lastCommit().startedAt, first.startedAt)
-  assert.deepEqual(await world.names('session-1/webcam/pending/'), [])
+  assert.deepEqual(await world.pendingAtRest(), [])
 })
 
 for (const [what, startedAt, chunks] of [
@@ -127,5 +127,5 @@ test('MP4 keeps what is behind a hole until it is filled; a second part is a sec
   await record(world, second, chunks)
   assert.deepEqual(Buffer.from(await world.file()), Buffer.concat(chunks))
   assert.deepEqual(Buffer.from(await world.file('webcam', 1)), Buffer.concat(chunks))
-  assert.deepEqual(await world.names('session-1/webcam/pending/'), [])
+  assert.deepEqual(await world.pendingAtRest(), [])
 })

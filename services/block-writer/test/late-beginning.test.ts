@@ -45,7 +45,7 @@ async function play(killAtCommit: number | null): Promise<{ commits: number; mos
   }
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }] }).findings, `killed at ${killAtCommit}`)
   assert.equal(world.committedOffset, world.log.length)
-  assert.deepEqual(await world.names('session-1/webcam/pending/'), [])
+  assert.deepEqual(await world.pendingAtRest(), [])
   assert.deepEqual(told(world), [['complete', 1]], `killed at ${killAtCommit}`)
   return { commits, mostPending: pending }
 }

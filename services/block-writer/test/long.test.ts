@@ -93,7 +93,7 @@ test('forty parts, five hundred holes and hours of keyframes survive a restart, 
   await world.settle()
   assertContent(checkRecording({ file: await world.file(), parts: parts.map(({ part, chunks }) => ({ ...part, chunks })) }).findings)
   assert.ok(world.lastCommit().parts.every((state) => state.missing.length === 0 && state.undecodable.length === 0))
-  assert.deepEqual(await world.names(BLOBS.pendingPrefix('session-1', 'webcam')), [])
+  assert.deepEqual(await world.pendingAtRest(), [])
 })
 
 async function checkpointName(world: World): Promise<string | undefined> {

@@ -84,7 +84,7 @@ for (const [what, late] of [['the tail', [14, 15, 16, 17, 18, 19]], ['a hole', [
       await world.pass(1_000)
       assert.equal(world.committedOffset, world.log.length)
       assert.equal(statusOf(world).version, before.version)
-      assert.deepEqual(await world.names('session-1/webcam/pending/'), [], 'what was pending is in the next file')
+      assert.deepEqual(await world.pendingAtRest(), [], 'what was pending is in the next file')
     })
   }
 }
@@ -230,7 +230,7 @@ test('a part that waits in a held file for its beginning gets a later one', asyn
   world.own()
   world.chunk(second, 5, two[5]!)
   await world.pass(1_000)
-  assert.deepEqual(await world.names('session-1/webcam/pending/'), [])
+  assert.deepEqual(await world.pendingAtRest(), [])
 })
 
 test('MP4 of a held file goes on in the next one, byte for byte', async () => {

@@ -29,6 +29,8 @@ export interface CheckpointHead {
   readonly headerBytes: number
   /** Files of the track that storage takes no change of any more. */
   readonly closedFiles?: readonly number[]
+  /** Pending blobs that only the checkpoint before this one refers to: they stay as long as that one does. */
+  readonly retained?: readonly string[]
 }
 
 /** A file with its parts as one commit left them: all that is needed to go on. */

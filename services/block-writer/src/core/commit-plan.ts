@@ -115,7 +115,8 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     track.planned(parts)
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
-    const checkpoint = encodeCheckpoint({ number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
+    const retained = noLongerNeeded(track, file, parts)
+    const checkpoint = encodeCheckpoint({ ...(retained.length === 0 ? {} : { retained }), number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
     const contentType = contentTypeOf(file, parts)
     return {
       header,
@@ -131,7 +132,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
         [METADATA.headerBytes]: String(headerBytes),
       },
       event: commitEvent(track, file, contentType, String(nextOffset)),
-      obsolete: () => replaceSideBlobs(track, file, parts, name),
+      obsolete: () => replaceSideBlobs(file, parts, name, retained),
     }
   }
 }
@@ -240,14 +241,21 @@ function contentTypeOf(file: TrackFile, parts: readonly Part[]): string {
   return file.container === 'mp4' ? 'video/mp4' : file.container === 'webm' ? 'video/webm' : 'application/octet-stream'
 }
 
-function replaceSideBlobs(track: Track, file: TrackFile, parts: readonly Part[], checkpoint: string): string[] {
+/** Pending blobs that the file's last commit refers to and this one does not. A part that has just left the file took its blobs along. */
+function noLongerNeeded(track: Track, file: TrackFile, parts: readonly Part[]): string[] {
   const needed = blobsOf(parts)
-  const before = file.pendingBlobs
-  file.pendingBlobs = needed
-  // A part that has just left file 0 took its blobs along.
-  const neededBy = (name: string): boolean => track.files.some((other) => other.pendingBlobs.has(name))
-  const old = file.checkpoints.slice(0, -1)
-  // The one before stays until the next commit, for readers that have just learned its name.
+  const isNeeded = (name: string): boolean => needed.has(name) || track.files.some((other) => other !== file && other.pendingBlobs.has(name))
+  return [...file.pendingBlobs].filter((name) => !isNeeded(name))
+}
+
+/**
+ * Returns the side blobs that neither the new checkpoint nor the one before it refers to. That one stays until the next commit:
+ * for readers that have just learned its name, and should the new one be damaged.
+ */
+function replaceSideBlobs(file: TrackFile, parts: readonly Part[], checkpoint: string, retained: readonly string[]): string[] {
+  const obsolete = [...file.retained, ...file.checkpoints.slice(0, -1)]
+  file.pendingBlobs = blobsOf(parts)
+  file.retained = retained
   file.checkpoints = [...file.checkpoints.slice(-1), checkpoint]
-  return [...[...before].filter((name) => !neededBy(name)), ...old]
+  return obsolete
 }

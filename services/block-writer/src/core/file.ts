@@ -25,6 +25,8 @@ export class TrackFile {
   /** Side blobs that the last commit refers to, and its checkpoint and the one before. */
   pendingBlobs: ReadonlySet<string> = new Set()
   checkpoints: readonly string[] = []
+  /** Pending blobs that only the checkpoint before the last refers to. */
+  retained: readonly string[] = []
   /** As loaded: parts that had no place yet in its last commit. */
   unplaced: readonly Part[] = []
   /** Storage takes no change of it any more: it stays as its last commit left it, and what comes goes into later files. */
@@ -50,6 +52,7 @@ export class TrackFile {
     file.committed = file.blocks
     file.pendingBlobs = blobsOf(parts)
     file.checkpoints = [checkpoint]
+    file.retained = head.retained ?? []
     return file
   }
 
