@@ -65,6 +65,13 @@ const ClientReport = Type.Object({
 /** A poster is of the whole track, an MP4 of one of its files. */
 const RenditionFile = Type.Optional(Type.Integer({ minimum: 0, description: 'which file of the track it was made of; absent: 0' }))
 
+export const DECODED_COVERAGE = ['all', 'keyframes', 'none'] as const
+/** Spans of one file at most; more are joined by whoever found them. */
+export const MAX_UNDECODABLE_SPANS = 100
+/** Media of a file that a decoder does not show. Sorted by `startMs`; those of one `media` are disjoint. */
+export const UndecodableSpan = Type.Object({ media: Type.Union([Type.Literal('video'), Type.Literal('audio')]), startMs: Ms, endMs: Ms })
+export type UndecodableSpan = Static<typeof UndecodableSpan>
+
 const Gap = { track: TrackName, part: PartId, from: Seq, to: Seq }
 
 /** What is published of one commit of a file. */
@@ -178,6 +185,22 @@ export const Events = {
     kind: Type.Union([Type.Literal('poster'), Type.Literal('mp4')]),
     file: RenditionFile,
     reason: Type.String({ maxLength: 4000, description: "ffmpeg's own last words" }),
+  }),
+  /**
+   * A sealed file was decoded as a player would. The first event of a commit stands, and the highest commit of a file counts: a
+   * repeated or late one changes nothing.
+   */
+  'file-decoded': Type.Object({
+    type: Type.Literal('file-decoded'),
+    session: SessionId,
+    at: Instant,
+    version: Type.Integer({ minimum: 1 }),
+    track: TrackName,
+    file: Count,
+    commit: Type.Object({ number: Count, id: Type.String() }),
+    coverage: Type.Enum(DECODED_COVERAGE, { description: 'all: every frame; keyframes: only these and sound; none: nothing is known, and `reason` says why' }),
+    undecodable: Type.Array(UndecodableSpan, { maxItems: MAX_UNDECODABLE_SPANS }),
+    reason: Type.Optional(Type.String({ maxLength: 4000, description: 'why not every frame was decoded' })),
   }),
 } as const
 

@@ -73,6 +73,7 @@ export const events: RecordingEvent[] = [
   { type: 'session-finalized', session, at, version: 1, manifest: `${session}/manifests/1.json` },
   { type: 'rendition-ready', session, at, version: 1, track, kind: 'poster', blob: `${session}/renditions/1/webcam/poster.jpg`, mimeType: 'image/jpeg', bytes: 9000 },
   { type: 'rendition-failed', session, at, version: 1, track, kind: 'mp4', file: 1, reason: 'moov atom not found' },
+  { type: 'file-decoded', session, at, version: 1, track, file: 0, commit: { number: 3, id: 'c0ffee' }, coverage: 'all', undecodable: [{ media: 'video', startMs: 1000, endMs: 2000.5 }] },
 ]
 
 export const state: SessionState = {
@@ -96,6 +97,7 @@ export const state: SessionState = {
   tracks: { webcam: { files: [fileState] } },
   gaps: [{ track, part, from: 2, to: 3, startMs: 2000, endMs: 4000, kind: 'lost', state: 'open', cause: null, since: at }],
   parked: [{ track, part, from: 3, to: 3 }],
+  decoded: [{ track, file: 0, commit: 3, coverage: 'keyframes', undecodable: [{ media: 'audio', startMs: 40, endMs: 100 }] }],
   resends: [{ track, part, from: 2, to: 3, askedAt: at, times: 1 }],
   reports: [{ client, event: 'muted', track, detail: null, at }],
   manifest: null,

@@ -1,4 +1,5 @@
 import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
+import { DECODER_ERRORS } from './decoded.ts'
 import { isEqual } from './equal.ts'
 import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsByTrack, type KnownPart, type PlacedPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
@@ -125,7 +126,8 @@ function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): strin
     .sort()[0]
 }
 
-const kindAndPart = ({ kind, track, part }: Gap): string => `${kind} ${track} ${part}`
+/** Gaps of a decoder lie between the others, or in the same chunks: lists of spans are looked through as sorted ones. */
+const kindAndPart = ({ kind, track, part, cause }: Gap): string => `${kind} ${track} ${part}${cause === DECODER_ERRORS ? ` ${cause}` : ''}`
 /** The gaps that a state has, as `since` looks for them. */
 const byKindAndPart = remembered((gaps: readonly GapState[]) => grouped(gaps, kindAndPart))
 

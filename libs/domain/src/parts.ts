@@ -1,4 +1,5 @@
-import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
+import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState, type TimedRange } from '@longtake/contracts'
+import { spansOfParts } from './decoded.ts'
 import type { Awaited } from './patience.ts'
 import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
@@ -25,31 +26,40 @@ export interface PlacedPart {
  * All known parts: by track name, then file, then in the order of the file. A part that found its place in another file
  * may still stand in the state of the one before; it counts once, as the state that knows most of it says.
  */
-export function partsOf({ tracks, parked = NOTHING_PARKED }: Pick<SessionState, 'tracks' | 'parked'>): readonly PlacedPart[] {
+export function partsOf({ tracks, parked = NOTHING, decoded = NOTHING }: PartFacts): readonly PlacedPart[] {
   // Several rules ask for one state.
   const known = partsOfTracks.get(tracks)
-  if (known !== undefined && known.parked === parked) return known.parts
-  const parts = partsByTrack({ tracks, parked }).flat()
-  partsOfTracks.set(tracks, { parked, parts })
+  if (known !== undefined && known.parked === parked && known.decoded === decoded) return known.parts
+  const parts = partsByTrack({ tracks, parked, decoded }).flat()
+  partsOfTracks.set(tracks, { parked, decoded, parts })
   return parts
 }
 
 /** The same, track by track; the list of a track that nothing changed is the very same one. */
-export function partsByTrack({ tracks, parked = NOTHING_PARKED }: Pick<SessionState, 'tracks' | 'parked'>): (readonly PlacedPart[])[] {
+export function partsByTrack({ tracks, parked = NOTHING, decoded = NOTHING }: PartFacts): (readonly PlacedPart[])[] {
   return Object.keys(tracks)
     .sort()
-    .map((track) => partsOfTrack(track, filesOf({ tracks }, track), parked))
+    .map((track) => partsOfTrack(track, filesOf({ tracks }, track), parked, decoded))
 }
 
+/** All that is known of parts. */
+export type PartFacts = Pick<SessionState, 'tracks' | 'parked' | 'decoded'>
 type Parked = NonNullable<SessionState['parked']>
-const NOTHING_PARKED: Parked = []
-const partsOfTracks = new WeakMap<SessionState['tracks'], { readonly parked: Parked; readonly parts: readonly PlacedPart[] }>()
-/** The same of one track: its list of files is another one with each commit. */
-const partsOfFiles = new WeakMap<readonly FileState[], { readonly parked: Parked; readonly parts: readonly PlacedPart[] }>()
+type Decoded = NonNullable<SessionState['decoded']>
+const NOTHING: [] = []
 
-function partsOfTrack(track: string, files: readonly FileState[], parked: Parked): readonly PlacedPart[] {
+interface FoundParts {
+  readonly parked: Parked
+  readonly decoded: Decoded
+  readonly parts: readonly PlacedPart[]
+}
+const partsOfTracks = new WeakMap<SessionState['tracks'], FoundParts>()
+/** The same of one track: its list of files is another one with each commit. */
+const partsOfFiles = new WeakMap<readonly FileState[], FoundParts>()
+
+function partsOfTrack(track: string, files: readonly FileState[], parked: Parked, decoded: Decoded): readonly PlacedPart[] {
   const known = partsOfFiles.get(files)
-  if (known !== undefined && known.parked === parked) return known.parts
+  if (known !== undefined && known.parked === parked && known.decoded === decoded) return known.parts
   const placed = files.flatMap((file) => file.parts.map((part) => ({ track, file, part })))
   const best = new Map<string, (typeof placed)[number]>()
   for (const one of placed) {
@@ -58,15 +68,18 @@ function partsOfTrack(track: string, files: readonly FileState[], parked: Parked
   }
   const once = best.size === placed.length ? placed : placed.filter((one) => best.get(one.part.part) === one)
   const own = Map.groupBy(parked.filter((one) => one.track === track), ({ part }) => part)
-  const parts = own.size === 0 ? once : once.map((one) => withParked(one, own.get(one.part.part) ?? []))
-  partsOfFiles.set(files, { parked, parts })
+  const spans = spansOfParts(files, decoded.filter((one) => one.track === track))
+  const parts = own.size === 0 && spans.size === 0 ? once : once.map((one) => withFound(one, own.get(one.part.part) ?? [], spans.get(one.part.part) ?? []))
+  partsOfFiles.set(files, { parked, decoded, parts })
   return parts
 }
 
-function withParked(placed: Omit<PlacedPart, 'part'> & { part: PartState }, own: Parked): PlacedPart {
+/** With what block-writer does not say of it: chunks that it has parked, and media that a decoder does not show. */
+function withFound(placed: Omit<PlacedPart, 'part'> & { part: PartState }, own: Parked, spans: readonly TimedRange[]): PlacedPart {
   const { part } = placed
-  if (own.length === 0) return placed
-  return { ...placed, part: { ...part, lost: [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))] } }
+  if (own.length === 0 && spans.length === 0) return placed
+  const lost = [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))]
+  return { ...placed, part: { ...part, lost, undecodable: [...part.undecodable, ...spans] } }
 }
 
 /** Of two states of one part. All of these only ever grow; on a tie the later file has it. */
@@ -118,7 +131,7 @@ export const isWhole: (part: KnownPart) => boolean = remembered((part) => {
 })
 
 /** Parts that `finish` names and of which nothing else is known. */
-export function unseenParts(state: Pick<SessionState, 'tracks' | 'finish' | 'parked'>): { track: string; part: string }[] {
+export function unseenParts(state: PartFacts & Pick<SessionState, 'finish'>): { track: string; part: string }[] {
   if (state.finish === null) return []
   const seen = new Set(partsOf(state).map(({ track, part }) => `${track} ${part.part}`))
   return Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>

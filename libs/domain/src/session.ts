@@ -1,6 +1,7 @@
 import type { EventOf, FileState, PartState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { connectionEnded, connectionSeen } from './clients.ts'
 import { wholeCommit } from './commit-changes.ts'
+import { areSameSpans, fileDecoded } from './decoded.ts'
 import { isEqual, sharing } from './equal.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade } from './renditions.ts'
@@ -86,6 +87,10 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'rendition-failed': {
       const { track, kind, version, reason, file } = event
       return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason, ...(file === undefined ? {} : { file }) }) }
+    }
+    case 'file-decoded': {
+      const decoded = fileDecoded(state.decoded, event)
+      return decoded === state.decoded ? state : { ...(areSameSpans(state.decoded, decoded) ? state : changed(state)), decoded }
     }
     case 'gap-opened':
     case 'gap-closed':

@@ -1,6 +1,6 @@
 import type { FileState, GapState, SessionState } from '@longtake/contracts'
 import { endOf } from './ranges.ts'
-import { knownChunks, partsByTrack, type KnownPart, type PlacedPart } from './parts.ts'
+import { knownChunks, partsByTrack, type KnownPart, type PartFacts, type PlacedPart } from './parts.ts'
 import { remembered } from './remembered.ts'
 import { filesOf } from './session.ts'
 import { explainsGap } from './reports.ts'
@@ -18,7 +18,7 @@ const REPORT_TOLERANCE_MS = 2000
  * gap stands before the later part, as `from` = `to` = 0 of it, in the media time of that part's file: below 0 where
  * the part before is in another file. Its cause is kept once known, since reports are forgotten.
  */
-export function unrecordedGaps(state: Pick<SessionState, 'tracks' | 'parked' | 'reports' | 'gaps'>): Gap[] {
+export function unrecordedGaps(state: PartFacts & Pick<SessionState, 'reports' | 'gaps'>): Gap[] {
   const causes = causesOf(state.gaps)
   const gaps: Gap[] = []
   for (const parts of partsByTrack(state)) {

@@ -18,6 +18,12 @@ export const disconnected = (seconds: number, connection = 'k1', client = laptop
 export const finished = (parts: Record<string, string[]> | null, offset = '100', seconds = 60): RecordingEvent => ({ type: 'session-finished', session, at: at(seconds), parts, offset })
 export const parked = (from: number, to = from): RecordingEvent => ({ type: 'chunks-parked', session, at: at(5), track: 'webcam', part: partA, from, to })
 
+/** A sealed commit of the webcam's file was decoded; spans are of the picture unless they name their media. */
+export const decoded = (number: number, spans: (readonly [startMs: number, endMs: number, media?: 'audio'])[], fields: Partial<EventOf<'file-decoded'>> = {}): EventOf<'file-decoded'> => ({
+  type: 'file-decoded', session, at: at(90), version: 1, track: 'webcam', file: 0, commit: { number, id: `c${number}` }, coverage: 'all',
+  undecodable: spans.map(([startMs, endMs, media]) => ({ media: media ?? 'video', startMs, endMs })), ...fields,
+})
+
 export function part(state: Partial<PartState> = {}): PartState {
   const stored = state.stored ?? []
   return {

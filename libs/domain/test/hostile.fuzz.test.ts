@@ -3,7 +3,7 @@ import { decodeEvent, encodeEvent, encodeJson, encodeStatus, decodeStatus, isRec
 import { fuzz, mutatedJson } from '@longtake/testkit'
 import fc from 'fast-check'
 import { evolve, isCompleted, judge, toPublicSession, toRanges, type RecordingUrls } from '../src/index.ts'
-import { at, committed, connected, created, disconnected, finished, ms, part, partA, partB, session } from './facts.ts'
+import { at, committed, connected, created, decoded, disconnected, finished, ms, part, partA, partB, session } from './facts.ts'
 
 const urls: RecordingUrls = { file: (...of) => of.join('/'), rendition: (...of) => of.join('/') }
 
@@ -47,6 +47,7 @@ const anyEvent: fc.Arbitrary<RecordingEvent> = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(fc.option(fc.dictionary(track, fc.array(fc.constantFrom(partA, partB), { maxLength: 3 }))), fc.nat(100)).map(([parts, offset]) => finished(parts, String(offset))) },
   { weight: 2, arbitrary: fc.tuple(fc.nat(1000), fc.nat(40)).chain(([seconds, n]) => fc.constantFrom(connected(seconds, `k${n}`), disconnected(seconds, `k${n}`))) },
   { weight: 1, arbitrary: fc.tuple(instant, track).map(([when, track]): RecordingEvent => ({ type: 'client-reported', session, at: at(1), client: '10000000-0000-4000-8000-000000000001', report: { event: 'muted', track, detail: null }, reportedAt: when })) },
+  { weight: 1, arbitrary: fc.tuple(fc.nat(9), track, fc.nat(2), fc.array(fc.tuple(fc.double({ min: -1e12, max: 1e12, noNaN: true }), fc.double({ min: -1e12, max: 1e12, noNaN: true })), { maxLength: 4 })).map(([number, track, file, spans]) => decoded(number, spans, { track, file })) },
   { weight: 1, arbitrary: fc.constantFrom<RecordingEvent>(created(), { type: 'session-finalized', session, at: at(9), version: 3, manifest: 'm' }, { type: 'session-deleted', session, at: at(9) }, { type: 'session-erased', session, at: at(9) }) },
 )
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { SessionState, shape, type PartState, type RecordingEvent, LOST_CAUSES } from '@longtake/contracts'
 import fc from 'fast-check'
 import { evolve, isCompleted, isEqual, judge, nextJudgementAt, statusOf, toRanges } from '../src/index.ts'
-import { at, committed, created, fold, laptop, ms, part, partA, partB, session } from './facts.ts'
+import { at, committed, created, decoded, fold, laptop, ms, part, partA, partB, session } from './facts.ts'
 
 const State = shape('session state', SessionState)
 const seconds = fc.integer({ min: 0, max: 600 })
@@ -34,10 +34,12 @@ const anyFact: fc.Arbitrary<RecordingEvent> = fc.oneof(
     session, at: at(500), version, track: 'webcam', kind: 'mp4', ...file,
     ...(works ? { type: 'rendition-ready', blob: `p${version}`, mimeType: 'image/jpeg', bytes: 3 } : { type: 'rendition-failed', reason: `no ${version}` }),
   })),
+  fc.record({ number: fc.integer({ min: 0, max: 30 }), track: fc.constantFrom('webcam', 'constructor'), spans: fc.array(fc.tuple(fc.nat(9000), fc.nat(3000)), { maxLength: 2 }) }).map(({ number, track, spans }) =>
+    decoded(number, spans.map(([startMs, lengthMs]) => [startMs, startMs + lengthMs]), { track })),
 )
 /** One content to one identity, as it is in life. */
 const identity = (event: RecordingEvent): string => {
-  if (event.type === 'blocks-committed') return `commit ${event.track} ${event.commit.number}`
+  if (event.type === 'blocks-committed' || event.type === 'file-decoded') return `${event.type} ${event.track} ${event.commit.number}`
   return event.type === 'session-finished' ? `finish ${event.offset}` : JSON.stringify(event)
 }
 const facts = fc.uniqueArray(anyFact, { minLength: 1, maxLength: 25, selector: identity })
