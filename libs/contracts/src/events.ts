@@ -144,7 +144,13 @@ export const Events = {
   /** All blobs of a deleted session are gone. */
   'session-erased': Type.Object({ type: Type.Literal('session-erased'), session: SessionId, at: Instant }),
   /** The record of its deletion has expired and is removed: nothing of the session is left but its status, which goes next. */
-  'session-forgotten': Type.Object({ type: Type.Literal('session-forgotten'), session: SessionId, at: Instant }),
+  'session-forgotten': Type.Object({
+    type: Type.Literal('session-forgotten'),
+    session: SessionId,
+    at: Instant,
+    /** When it was deleted: its id may have been used and deleted again since. Absent in events of earlier versions. */
+    deletedAt: Type.Optional(Instant),
+  }),
   'gap-opened': Type.Object({ type: Type.Literal('gap-opened'), session: SessionId, at: Instant, ...Gap }),
   'gap-closed': Type.Object({ type: Type.Literal('gap-closed'), session: SessionId, at: Instant, ...Gap }),
   'gap-confirmed': Type.Object({ type: Type.Literal('gap-confirmed'), session: SessionId, at: Instant, ...Gap, cause: Type.String() }),

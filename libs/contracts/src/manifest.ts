@@ -51,11 +51,15 @@ export const Manifest = Type.Object({
 export type Manifest = Static<typeof Manifest>
 export const ManifestShape = shape('manifest', Manifest)
 
+/** Metadata of a tombstone: when the session was deleted, ISO 8601. */
+export const TOMBSTONE_DELETED_AT = 'deletedat'
+
 /** Blob names. One place, so that every service and a human with a storage browser find the same things. */
 export const BLOBS = {
   /**
    * Stands as soon as a session is being deleted, and stays: whoever wrote something for a session looks for it afterwards.
-   * Outside of the session's own folder, which is emptied, under a name that no session can have.
+   * Outside of the session's own folder, which is emptied, under a name that no session can have. Its metadata has
+   * {@link TOMBSTONE_DELETED_AT}, but for those of earlier versions.
    */
   tombstone: (session: string) => `.deleted/${session}`,
   /** Of a deleted session that has blobs which may not be deleted yet, as by a legal hold; by its partition. */

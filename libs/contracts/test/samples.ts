@@ -56,7 +56,7 @@ const { at: committedAt, ...committed } = fileState
 
 export const events: RecordingEvent[] = [
   { type: 'session-created', session, at, metadata: { exam: 'B2' }, graces: { interruptedAfterMs: 60_000, abandonedAfterMs: 3_600_000 } },
-  { type: 'session-forgotten', session, at },
+  { type: 'session-forgotten', session, at, deletedAt: at },
   { type: 'client-connected', session, at, client, gateway: 'gateway-1', connection: 'k1' },
   { type: 'client-disconnected', session, at, client, gateway: 'gateway-1', connection: 'k1', code: 1006 },
   { type: 'client-reported', session, at, client, report: { event: 'muted', track, detail: null }, reportedAt: at },

@@ -8,7 +8,7 @@ import { epochMs, instantOf, later } from './time.ts'
  */
 export function deletionExpiresAt({ deletedAt, deletion }: SessionState, retentionMs: number): number {
   if (deletedAt === null || deletion?.expiredAt !== undefined) return Infinity
-  // States of versions that did not record the erasure have no `deletion`.
+  // States of versions that did not record the erasure have no `deletion`: finalizer looks whether anything is left.
   if (deletion === undefined) return epochMs(deletedAt) + retentionMs
   return deletion.erasedAt === undefined ? Infinity : epochMs(later(deletedAt, deletion.erasedAt)) + retentionMs
 }

@@ -122,10 +122,18 @@ function applyToDeleted(state: SessionState, event: RecordingEvent): SessionStat
       // Late chunks make block-writer erase again.
       return { ...state, deletion: { ...state.deletion, erasedAt: later(state.deletion?.erasedAt ?? event.at, event.at) } }
     case 'session-forgotten':
-      return { ...state, deletion: { ...state.deletion, forgottenAt: event.at } }
+      return isOfDeletion(state, event) ? { ...state, deletion: { ...state.deletion, forgottenAt: event.at } } : state
     default:
       return state
   }
+}
+
+/**
+ * Whether the event concerns this deletion, and not an earlier one of the same id: the id may have been used again since, and
+ * Kafka may deliver an event, or the status that caused it, once more.
+ */
+function isOfDeletion({ deletedAt, deletion }: SessionState, event: EventOf<'session-forgotten'>): boolean {
+  return deletion?.expiredAt !== undefined && (event.deletedAt === undefined || event.deletedAt === deletedAt)
 }
 
 function deleted(state: SessionState, at: string): SessionState {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RecordingEvent } from '@longtake/contracts'
-import { deletionExpiresAt, expireDeletion, isForgotten, judge, partsOf } from '../src/index.ts'
+import { deletionExpiresAt, evolve, expireDeletion, isForgotten, judge, partsOf } from '../src/index.ts'
 import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
 
 const statusAt = (seconds: number, ...events: RecordingEvent[]): string => judge(fold(events), ms(seconds)).state.status
@@ -148,6 +148,22 @@ test('it stays known that a session was deleted until its blobs are erased and t
   assert.deepEqual([expired.deletion?.expiredAt, deletionExpiresAt(expired, retentionMs), isForgotten(expired)], [new Date(due).toISOString(), Infinity, false])
   const { deletion: _deletion, ...legacy } = deleted
   assert.equal(deletionExpiresAt(legacy, retentionMs), Date.parse(at(70)) + retentionMs)
+})
+
+test('a deletion is forgotten only once it has expired, and not for an earlier one of the same id', () => {
+  const { state: erased } = live([
+    created(),
+    { type: 'session-deleted', session, at: at(70) },
+    { type: 'session-erased', session, at: at(90) },
+  ])
+  const expired = expireDeletion(erased, ms(86_500), 86_400_000)
+  const isGone = (state: typeof erased, deletedAt?: string): boolean => {
+    const about = deletedAt === undefined ? {} : { deletedAt }
+    return isForgotten(evolve(state, { type: 'session-forgotten', session, at: at(86_600), ...about }, '900'))
+  }
+  assert.deepEqual([isGone(erased, at(70)), isGone(erased)], [false, false], 'blobs may be left')
+  assert.deepEqual([isGone(expired, at(70)), isGone(expired)], [true, true])
+  assert.equal(isGone(expired, at(7)), false, 'of an earlier deletion')
 })
 
 test('whoever is connected to a deleted session is sent away, and again when still there', () => {

@@ -1,4 +1,4 @@
-import { BLOBS, type RecordingEvent } from '@longtake/contracts'
+import { BLOBS, TOMBSTONE_DELETED_AT, type RecordingEvent } from '@longtake/contracts'
 import { deletePermitted, type BlobStore } from '@longtake/blob'
 import type { Logger } from '@longtake/service'
 import type { Clock } from './clock.ts'
@@ -16,10 +16,17 @@ export const isErased = async (store: BlobStore, session: string): Promise<boole
 /**
  * Deletes all that a session has in storage, for good; may be repeated. `held`: something may not be deleted yet, which is
  * recorded in storage for `HeldErasures`.
+ * @param deletedAt of the request to delete it; absent where a deletion goes on, whose tombstone is there
  */
-export async function eraseSession(store: BlobStore, partition: number, session: string): Promise<'erased' | 'held'> {
-  // First, so that whoever writes meanwhile finds it and stops.
-  await store.put(BLOBS.tombstone(session), new Uint8Array(0), EMPTY)
+export async function eraseSession(
+  store: BlobStore,
+  partition: number,
+  session: string,
+  deletedAt?: string,
+): Promise<'erased' | 'held'> {
+  // First, so that whoever writes meanwhile finds it and stops. The first one stays: it names the deletion.
+  const metadata = deletedAt === undefined ? {} : { [TOMBSTONE_DELETED_AT]: deletedAt }
+  await store.put(BLOBS.tombstone(session), new Uint8Array(0), { ...EMPTY, metadata, ifNoneMatch: '*' })
   const { refused } = await deletePermitted(store, BLOBS.session(session))
   if (refused === 0) return 'erased'
   await store.put(BLOBS.heldErasure(partition, session), new Uint8Array(0), EMPTY)

@@ -89,7 +89,7 @@ export class ChunksPartition implements PartitionHandler {
       case 'client-left':
         return this.#perform(record, content.session, async () => this.#leave(record, content))
       case 'session-deleted':
-        return this.#perform(record, content.session, async () => this.#erase(record, content.session))
+        return this.#perform(record, content.session, async () => this.#erase(record, content))
       default:
         return this.#toTrack(record, content)
     }
@@ -186,9 +186,9 @@ export class ChunksPartition implements PartitionHandler {
     this.#partition.done(record)
   }
 
-  async #erase(record: KafkaRecord, session: string): Promise<void> {
+  async #erase(record: KafkaRecord, { session, at }: DeclarationOf<'session-deleted'>): Promise<void> {
     await Promise.all(this.#writersOf(session).map(async (writer) => writer.erase()))
-    const outcome = await eraseSession(this.#deps.store, this.partition, session)
+    const outcome = await eraseSession(this.#deps.store, this.partition, session, at)
     if (this.#partition.signal.aborted) return
     // What is held is deleted when that ends: its record in storage outlives this process, and the offset moves on.
     if (outcome === 'held') this.#deps.logger.warn({ session }, 'deletion is held: some blobs may not be deleted yet, retrying every hour')

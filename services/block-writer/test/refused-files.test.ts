@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MemoryFaults } from '@longtake/blob'
-import { BLOBS, type SessionState } from '@longtake/contracts'
+import { BLOBS, TOMBSTONE_DELETED_AT, type SessionState } from '@longtake/contracts'
 import { evolve, judge } from '@longtake/domain'
 import { assertContent, checkRecording, loadRecording, partsOfFiles, syntheticChunks } from '@longtake/testkit'
 import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
@@ -313,6 +313,8 @@ test('a session is deleted while some of its blobs are held: the rest is deleted
   await world.settle()
   assert.deepEqual([await world.names(`${SESSION}/`), erased()], [[], 1])
   assert.deepEqual(await world.names(), [BLOBS.tombstone(SESSION)])
+  const { metadata } = (await world.memory.properties(BLOBS.tombstone(SESSION)))!
+  assert.match(metadata[TOMBSTONE_DELETED_AT] ?? '', /^\d{4}-.*Z$/, 'it names the deletion, also after later tries')
 })
 
 test('a record of a held deletion whose session was created anew since deletes nothing', async () => {

@@ -219,6 +219,24 @@ test('the state of a deleted session goes when nothing else of it is left, and d
   assert.equal(sessions.size, 0)
 })
 
+test('the end of an earlier deletion, delivered again, leaves the status of a session that was deleted anew', async () => {
+  const DAY = 86_400_000
+  const sessions = new Sessions(DAY)
+  const { partition, tell, sent, statuses } = setUp({ sessions })
+  const at = (days: number): string => new Date(Date.now() + days * DAY).toISOString()
+  const isTombstone = ({ topic, value }: (typeof sent)[number]): boolean => topic === 'status' && value === null
+  const forgotten = { type: 'session-forgotten', session: 's1', at: at(-3), deletedAt: at(-5) } as const
+  void tell(session.created)
+  void tell({ type: 'session-deleted', session: 's1', at: at(0) })
+  while (statuses().length === 0) await turn()
+  // Blobs are left, as under a legal hold.
+  void tell(forgotten)
+  void tell({ type: 'session-forgotten', session: 's1', at: at(-3) })
+  void tell({ type: 'session-erased', session: 's1', at: at(-2) })
+  await partition.close('shutdown')
+  assert.deepEqual([sent.filter(isTombstone), statuses().at(-1)!.status, sessions.size], [[], 'deleted', 1])
+})
+
 test('what others wrote before the load, and its own, is no surprise', async () => {
   const sessions = new Sessions()
   const { partition, record, tell, statuses } = setUp({ sessions, loadedTo: 2n })

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type BlobStore, deletePermitted } from '@longtake/blob'
-import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
+import type { BlobStore } from '@longtake/blob'
+import { decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
+import { deleteManifests, findTombstone, removeTombstone } from './deletion.ts'
 import { type Finalization, finalize } from './finalize.ts'
 import { inFinalizeSpan, instruments } from './telemetry.ts'
 
@@ -129,10 +130,7 @@ export class FinalizerPartition implements PartitionHandler {
     const { store, logger, now } = this.#options
     const { session, version } = state
     if (state.status === 'deleted') {
-      // Block-writer erases what it wrote; a manifest may have been written while it did. What is held, it retries.
-      const { deleted } = await deletePermitted(store, BLOBS.manifestPrefix(session), { signal: this.#signal })
-      if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
-      if (state.deletion?.expiredAt !== undefined) await this.#forget(session, record.partition)
+      await this.#followDeletion(state, record.partition)
       return { outcome: 'forgotten' }
     }
     const outcome = await finalize(store, state, now(), this.#signal)
@@ -145,11 +143,24 @@ export class FinalizerPartition implements PartitionHandler {
     return outcome
   }
 
-  /** Removes the blob that stops late chunks before it publishes that: until the status is gone nobody can create the session anew. */
-  async #forget(session: string, partition: number): Promise<void> {
+  /**
+   * Deletes the manifests, and the record of the deletion once it has expired. Kafka may deliver a status again after its id
+   * was used anew, so storage decides whether this deletion is the one that stands.
+   */
+  async #followDeletion(state: SessionState, partition: number): Promise<void> {
     const { store, now, logger } = this.#options
-    await store.delete(BLOBS.tombstone(session), { signal: this.#signal })
-    await this.#publish(partition, { type: 'session-forgotten', session, at: new Date(now()).toISOString() })
+    const { session, deletedAt } = state
+    const tombstone = await findTombstone(store, state, this.#signal)
+    if (tombstone === 'later') return logger.debug({ session, deletedAt }, 'an earlier deletion of a session is passed over')
+    // Block-writer erases what it wrote; a manifest may have been written while it did.
+    const deleted = tombstone === 'standing' ? await deleteManifests(store, session, this.#signal) : 0
+    if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
+    if (state.deletion?.expiredAt === undefined || deletedAt === null) return
+    // Before it is published: until the status is gone nobody can create the session anew.
+    if (tombstone === 'standing' && !(await removeTombstone(store, state, partition, this.#signal))) {
+      return logger.warn({ session, deletedAt }, 'blobs of a deleted session are left: its record stays until they are deleted')
+    }
+    await this.#publish(partition, { type: 'session-forgotten', session, at: new Date(now()).toISOString(), deletedAt })
     logger.info({ session }, 'record of a deleted session removed')
   }
 

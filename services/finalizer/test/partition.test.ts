@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import { deletePrefix, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
-import { BLOBS, decodeEvent, encodeStatus, type RecordingEvent, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeEvent, encodeStatus, TOMBSTONE_DELETED_AT, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
 import { FinalizerPartition } from '../src/partition.ts'
@@ -147,10 +147,62 @@ test('of a deleted session no manifest stays', async () => {
   await recording.commitWhole('webcam', 5)
   await tell(recording.finish('webcam'))
   await settled(1)
+  await store.put(BLOBS.tombstone('s1'), Buffer.alloc(0), { contentType: 'text/plain', metadata: {} })
   await tell(recording.fold({ type: 'session-deleted', session: 's1', at: new Date(NOW).toISOString() }))
   await settled(2)
   assert.equal(await store.readAll(BLOBS.manifest('s1', 1)), null)
   assert.equal(sent.length, 1)
+})
+
+test('the status of an earlier deletion, delivered again, takes nothing from a session that was created anew', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const at = new Date(NOW - 1000).toISOString()
+  const deleted = { status: 'deleted', deletedAt: at, deletion: { erasedAt: at } } as const
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await tell(recording.finish('webcam'))
+  await settled(1)
+  await tell({ ...recording.state, ...deleted })
+  await tell({ ...recording.state, ...deleted, deletion: { erasedAt: at, expiredAt: at } })
+  await settled(3)
+  assert.notEqual(await store.readAll(BLOBS.manifest('s1', 1)), null)
+  assert.notEqual(await store.properties(BLOBS.file('s1', 'webcam', 0)), null)
+  // What is published concerns that deletion alone.
+  assert.deepEqual(sent.slice(1), [{ type: 'session-forgotten', session: 's1', at: new Date(NOW).toISOString(), deletedAt: at }])
+})
+
+test('the status of an earlier deletion, delivered again, leaves the tombstone of a later one', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const at = (ms: number): string => new Date(NOW + ms).toISOString()
+  const first = new Recording(store, 's1').fold({ type: 'session-erased', session: 's1', at: at(0) })
+  const metadata = { [TOMBSTONE_DELETED_AT]: at(2000) }
+  await store.put(BLOBS.tombstone('s1'), Buffer.alloc(0), { contentType: 'text/plain', metadata })
+  await tell({ ...first, deletion: { erasedAt: at(0), expiredAt: at(1000) } })
+  await settled(1)
+  assert.deepEqual((await store.properties(BLOBS.tombstone('s1')))?.metadata, metadata)
+  assert.deepEqual(sent, [])
+  await tell({ ...first, deletedAt: at(2000), deletion: { erasedAt: at(2000), expiredAt: at(3000) } })
+  await settled(2)
+  assert.equal(await store.properties(BLOBS.tombstone('s1')), null)
+  assert.deepEqual(sent.map(({ type }) => type), ['session-forgotten'])
+})
+
+test('a deletion that has expired with blobs left, as an earlier version allowed, goes on until nothing is left', async () => {
+  const { store, sent, tell, settled } = setUp()
+  const at = new Date(NOW).toISOString()
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await store.put(BLOBS.tombstone('s1'), Buffer.alloc(0), { contentType: 'text/plain', metadata: {} })
+  const expired = { ...recording.state, status: 'deleted', deletedAt: at, deletion: { expiredAt: at } } as const
+  await tell(expired)
+  await settled(1)
+  assert.notEqual(await store.properties(BLOBS.tombstone('s1')), null, 'it stops late chunks')
+  assert.notEqual(await store.properties(BLOBS.heldErasure(0, 's1')), null, 'block-writer retries the deletion')
+  assert.deepEqual(sent, [])
+  await deletePrefix(store, BLOBS.session('s1'))
+  await tell({ ...expired, revision: 9, deletion: { ...expired.deletion, erasedAt: at } })
+  await settled(2)
+  assert.deepEqual([await store.properties(BLOBS.tombstone('s1')), sent.map(({ type }) => type)], [null, ['session-forgotten']])
 })
 
 test('the record of a deletion goes once it has expired, and only then is that told', async () => {

@@ -11,12 +11,19 @@ export interface DeletionPolicy {
 
 const TOPICS_WITH_RECORDS: readonly TopicSpec[] = [TOPICS.chunks, TOPICS.events, TOPICS.resends, TOPICS.parked]
 
+/** When the record of the deletion is removed, ms since the epoch; `Infinity` as long as nobody has seen that nothing is left. */
+function expiryOf(state: SessionState, retentionMs: number): number {
+  const { erasedAt, expiredAt } = state.deletion ?? {}
+  if (erasedAt === undefined) return Infinity
+  return expiredAt === undefined ? deletionExpiresAt(state, retentionMs) : Date.parse(expiredAt)
+}
+
 /** What remains of a deleted session, where and until when; undefined for one that is not deleted. */
 export function toDeletion(state: SessionState, { deletedRetentionMs, keptAtMostMs }: DeletionPolicy): Deletion | undefined {
   const { deletedAt, deletion } = state
   if (deletedAt === null) return undefined
   const after = (ms: number | null | undefined): string | null => (ms === null || ms === undefined ? null : new Date(Date.parse(deletedAt) + ms).toISOString())
-  const expiresAt = deletion?.expiredAt === undefined ? deletionExpiresAt(state, deletedRetentionMs) : Date.parse(deletion.expiredAt)
+  const expiresAt = expiryOf(state, deletedRetentionMs)
   const until = Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null
   return {
     deletedAt,

@@ -286,7 +286,9 @@ test('a deleted session states what remains of it, where and until when', async 
     'recordings.status': null,
     storage: null,
   })
-  deleted({ erasedAt: '2026-03-05T10:00:00.000Z' })
+  deleted({ expiredAt: '2026-04-02T10:00:00.000Z' })
+  assert.equal((await remains())['storage'], null, 'of a version that did not record the erasure')
+  deleted({ erasedAt: '2026-03-05T10:00:00.000Z', expiredAt: undefined })
   const { erasedAt, storage, 'recordings.status': status } = await remains()
   assert.deepEqual([erasedAt, storage, status], ['2026-03-05T10:00:00.000Z', '2026-04-04T10:00:00.000Z', '2026-04-04T10:00:00.000Z'])
   const receipt = await app.inject({ method: 'DELETE', url: '/v1/sessions/gone', headers: { ...admin, prefer: 'respond-async, return=representation' } })

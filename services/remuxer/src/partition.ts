@@ -65,6 +65,8 @@ export class RemuxerPartition implements PartitionHandler {
     if (isRecordFault(state)) return parker.park(record, { reason: state.fault, details: state.details })
     const { session } = state
     if (state.status === 'deleted') {
+      // The status may come again after its id was used anew: whose these are, the tombstone says.
+      if (!(await this.#isDeleted(session))) return
       // Block-writer erases the session; a rendition may have been written while it did. What is held, it retries.
       const { deleted } = await deletePermitted(this.#store, BLOBS.renditionPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'renditions of a deleted session are deleted')
