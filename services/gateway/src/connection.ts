@@ -57,7 +57,7 @@ type Content =
   | { kind: 'declaration'; bytes: number; declaration: Declaration; answer: ServerMessageOf<'durable'> }
   | { kind: 'report'; bytes: number; event: EventOf<'client-reported'> }
 
-/** Given back to `settled` once its fate is known. `answerAt`: when it may be answered at the earliest. */
+/** Given back to `settled` once its fate is known. `answerAt`: when it may be answered at the earliest, as `now` counts. */
 export type Shipment = Content & { answerAt: number }
 
 /** What the connection's edge has to do, in this order. */
@@ -75,7 +75,8 @@ type ErrorPlace = Pick<ServerMessageOf<'error'>, 'track' | 'part' | 'seq'>
 
 /**
  * One connection of wire protocol v1, as pure rules: frames, Kafka's outcomes and the time go in, steps come out.
- * Times are milliseconds since the epoch. Once closed it answers nothing any more.
+ * Times are milliseconds: `at` since the epoch, `now` of a clock that is never set, by which rates and answers are paced.
+ * Once closed it answers nothing any more.
  */
 export class Connection {
   readonly #settings: ConnectionSettings
@@ -114,19 +115,19 @@ export class Connection {
     return this.#handles.values().some((bound) => bound.part === part)
   }
 
-  welcome(now: number): Step[] {
+  welcome(at: number): Step[] {
     const { session, maxChunkBytes, heartbeatMs } = this.#settings
     // A window of 0 cannot be said in a welcome: of 1 byte it stops a client as well.
     const windowBytes = Math.max(1, this.#window.bytes)
-    return [{ do: 'send', message: { type: 'welcome', session, serverTime: iso(now), maxChunkBytes, windowBytes, heartbeatMs } }]
+    return [{ do: 'send', message: { type: 'welcome', session, serverTime: iso(at), maxChunkBytes, windowBytes, heartbeatMs } }]
   }
 
-  receiveText(text: string, now: number): Step[] {
+  receiveText(text: string, now: number, at: number = now): Step[] {
     if (this.#state !== 'open') return []
     const refusal = this.#settings.usage.receive(text.length, now) ?? this.#settings.usage.text(now)
     if (refusal !== undefined) return this.end(refusal)
     const message = parseClientMessage(text)
-    if (!isWireFault(message)) return this.#receive(message, text.length, now)
+    if (!isWireFault(message)) return this.#receive(message, text.length, now, iso(at))
     if (message.fault === 'unknown-type') return [{ do: 'count-unknown' }]
     return this.end('REC_MALFORMED', message.details)
   }
@@ -233,8 +234,8 @@ export class Connection {
   }
 
   /** To be called about once a second. */
-  tick(now: number): Step[] {
-    return now >= this.#settings.expiresAt ? this.end('REC_EXPIRED') : []
+  tick(at: number): Step[] {
+    return at >= this.#settings.expiresAt ? this.end('REC_EXPIRED') : []
   }
 
   /** Takes nothing new, and ends with 1012 as soon as everything in flight is settled. */
@@ -258,14 +259,13 @@ export class Connection {
     this.#state = 'closed'
   }
 
-  #receive(message: ClientMessage, bytes: number, now: number): Step[] {
-    const at = iso(now)
+  #receive(message: ClientMessage, bytes: number, now: number, at: string): Step[] {
     const { session, client } = this.#settings
     switch (message.type) {
       case 'ping':
         return [{ do: 'send', message: { type: 'pong', t: message.t } }]
       case 'open':
-        return this.#open(message, bytes, now)
+        return this.#open(message, bytes, now, at)
       case 'close': {
         const { track, part, chunks, clean } = message
         const refusal = this.#settings.usage.namePart(track, part, now)
@@ -297,7 +297,8 @@ export class Connection {
     }
   }
 
-  #open({ handle, track, part, mimeType, startedAt }: ClientMessageOf<'open'>, bytes: number, now: number): Step[] {
+  #open(message: ClientMessageOf<'open'>, bytes: number, now: number, at: string): Step[] {
+    const { handle, track, part, mimeType, startedAt } = message
     const bound = this.#handles.get(handle)
     if (bound !== undefined && (bound.part !== part || bound.track !== track)) {
       return this.end('REC_HANDLE_TAKEN', `handle ${handle} stands for another part`, { track, part })
@@ -307,7 +308,6 @@ export class Connection {
     if (refusal !== undefined) return this.end(refusal, undefined, { track, part })
     this.#handles.set(handle, { track, part })
     const { session, client } = this.#settings
-    const at = iso(now)
     return this.#declare({ type: 'part-opened', session, track, part, client, mimeType, startedAt, at }, bytes, now, { type: 'durable', of: 'open', track, part })
   }
 
@@ -350,6 +350,6 @@ export class Connection {
   }
 }
 
-const iso = (now: number): string => new Date(now).toISOString()
+const iso = (at: number): string => new Date(at).toISOString()
 /** Handles have 8 bits, seqs 32. */
 const chunkKey = (handle: number, seq: number): number => handle * 2 ** 32 + seq

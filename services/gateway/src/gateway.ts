@@ -34,6 +34,8 @@ export interface GatewayOptions {
   backlogBytes: number
   limits: Limits
   logger: Logger
+  /** A clock that is never set, in milliseconds. Default: `performance.now`. */
+  steadyMs?: (this: void) => number
   /** Resolves once Kafka has it on all in-sync replicas. The value must not be changed by then. */
   send(this: void, record: { topic: string; partition: number } & EncodedRecord): Promise<unknown>
 }
@@ -51,6 +53,7 @@ export class Gateway implements ConnectionHost, Disposable {
   /** Connections with answers that are to be given later. */
   readonly #paced = new Set<LiveConnection>()
   readonly #usage: UsageBySession
+  readonly #steadyMs: () => number
   #pacing: NodeJS.Timeout | undefined
   readonly #timer: NodeJS.Timeout
   readonly #recordSizes = new RecordSizes()
@@ -63,7 +66,8 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#budget = new Budget(options.inFlightBytes, options.windowBytes)
     this.#windowBytes = options.windowBytes
     this.#usage = new UsageBySession(options.limits.perSession, (session) => this.#clients.countOf(session) === 0)
-    this.#timer = setInterval(() => this.#tick(Date.now()), options.limits.tickMs)
+    this.#steadyMs = options.steadyMs ?? (() => performance.now())
+    this.#timer = setInterval(() => this.#tick(), options.limits.tickMs)
   }
 
   /** Why a new connection cannot be taken in now. */
@@ -109,12 +113,14 @@ export class Gateway implements ConnectionHost, Disposable {
    */
   connect(socket: Socket, identity: { session: string; client: string; expiresAt: number }): LiveConnection {
     const { limits } = this.#options
-    const now = Date.now()
+    const now = this.#steadyMs()
+    const openedAt = Date.now()
     const usage = this.#usage.of(identity.session, now)
     const refusal = usage.connect(this.#clients.countOf(identity.session), now)
     if (refusal === undefined) this.#divide(this.#clients.all.size + 1)
     const settings = { usage, ...identity, ...limits, windowBytes: this.#windowBytes, sha256, fits: (bytes: number) => this.#budget.fits(bytes), isBacklogFull: () => this.#backlog.level === 'full' }
-    const connection = new LiveConnection(socket, this, settings, { now, connectedEveryMs: limits.connectedEveryMs }, refusal)
+    const times = { openedAt, steadyMs: this.#steadyMs, connectedEveryMs: limits.connectedEveryMs }
+    const connection = new LiveConnection(socket, this, settings, times, refusal)
     if (refusal !== undefined) {
       // Later, so that whoever calls knows the connection by then.
       queueMicrotask(() => connection.end(refusal))
@@ -124,7 +130,7 @@ export class Gateway implements ConnectionHost, Disposable {
     instruments.connections.add(1, { transport: connection.transport })
     connection.welcome()
     before?.end('REC_TAKEN_OVER')
-    this.#sayConnected(connection, now)
+    this.#sayConnected(connection, openedAt)
     this.#log(connection).debug({ transport: connection.transport }, 'connected')
     return connection
   }
@@ -254,8 +260,8 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#notice('events', encodeEvent(event))
   }
 
-  #sayConnected({ session, client, id }: LiveConnection, now: number): void {
-    this.#noticeEvent({ type: 'client-connected', session, at: iso(now), client, gateway: this.#options.instance, connection: id })
+  #sayConnected({ session, client, id }: LiveConnection, at: number): void {
+    this.#noticeEvent({ type: 'client-connected', session, at: iso(at), client, gateway: this.#options.instance, connection: id })
   }
 
   async #publish(topic: TopicKey, record: EncodedRecord): Promise<void> {
@@ -291,9 +297,8 @@ export class Gateway implements ConnectionHost, Disposable {
     if (windowBytes === this.#windowBytes) return
     this.#windowBytes = windowBytes
     this.#options.logger.info({ windowBytes, inFlightBytes: this.#budget.used }, 'windows change')
-    const now = Date.now()
     // Read anew for each: sending may end a connection, and that may change windows once more.
-    for (const connection of this.#clients.all) connection.resizeWindow(this.#windowBytes, now)
+    for (const connection of this.#clients.all) connection.resizeWindow(this.#windowBytes)
   }
 
   // At the end of the tick, so that the chunks of one Kafka batch share an ack.
@@ -320,18 +325,20 @@ export class Gateway implements ConnectionHost, Disposable {
     }, this.#options.limits.pacingMs)
   }
 
-  #tick(now: number): void {
+  #tick(): void {
     const { heartbeatMs, connectedEveryMs } = this.#options.limits
+    const now = this.#steadyMs()
+    const at = Date.now()
     this.#usage.tick(now)
     for (const connection of this.#clients.all) {
-      connection.tick(now)
+      connection.tick(at)
       if (now >= connection.nextPingAt) {
         connection.nextPingAt = now + heartbeatMs
         connection.ping()
       }
       if (now >= connection.nextConnectedAt) {
         connection.nextConnectedAt = now + connectedEveryMs
-        this.#sayConnected(connection, now)
+        this.#sayConnected(connection, at)
       }
     }
   }

@@ -32,8 +32,10 @@ export class LiveConnection {
   readonly transport: Socket['transport']
   /** In milliseconds since the epoch. */
   readonly openedAt: number
+  readonly #steadyMs: () => number
   /** Whether this gateway has read its own `client-moved` about this connection. */
   announced = false
+  /** As the gateway's steady clock counts. */
   nextPingAt: number
   nextConnectedAt: number
   /** Why it was never taken in, if it was not. */
@@ -45,14 +47,22 @@ export class LiveConnection {
   readonly #host: ConnectionHost
   #socket: Socket | undefined
 
-  constructor(socket: Socket, host: ConnectionHost, settings: ConstructorParameters<typeof Connection>[0], times: { now: number; connectedEveryMs: number }, refusal?: WireErrorCode) {
+  /** @param times `steadyMs`: a clock that is never set, milliseconds */
+  constructor(
+    socket: Socket,
+    host: ConnectionHost,
+    settings: ConstructorParameters<typeof Connection>[0],
+    times: { openedAt: number; steadyMs: () => number; connectedEveryMs: number },
+    refusal?: WireErrorCode,
+  ) {
     this.refusal = refusal
     this.session = settings.session
     this.client = settings.client
     this.transport = socket.transport
-    this.openedAt = times.now
-    this.nextPingAt = times.now + settings.heartbeatMs
-    this.nextConnectedAt = times.now + times.connectedEveryMs
+    this.openedAt = times.openedAt
+    this.#steadyMs = times.steadyMs
+    this.nextPingAt = times.steadyMs() + settings.heartbeatMs
+    this.nextConnectedAt = times.steadyMs() + times.connectedEveryMs
     this.#socket = socket
     this.#host = host
     this.#core = new Connection(settings)
@@ -69,23 +79,23 @@ export class LiveConnection {
   receiveText(frame: Uint8Array): void {
     this.#hear()
     const text = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString()
-    this.#take(this.#core.receiveText(text, Date.now()))
+    this.#take(this.#core.receiveText(text, this.#steadyMs(), Date.now()))
   }
 
   receiveBinary(frame: Uint8Array): void {
     this.#hear()
-    this.#take(this.#core.receiveBinary(frame, Date.now()))
+    this.#take(this.#core.receiveBinary(frame, this.#steadyMs()))
   }
 
   /** A request of a client that has no WebSocket: it has read the welcome. */
   receiveRequest(): void {
     this.#hear()
-    this.#take(this.#core.receiveRequest(Date.now()))
+    this.#take(this.#core.receiveRequest(this.#steadyMs()))
   }
 
   /** Bytes that had arrived before. */
   receiveRepeated(bytes: number): void {
-    if (bytes > 0) this.#take(this.#core.receiveRepeated(bytes, Date.now()))
+    if (bytes > 0) this.#take(this.#core.receiveRepeated(bytes, this.#steadyMs()))
   }
 
   receiveTooLarge(bytes: number): void {
@@ -93,7 +103,7 @@ export class LiveConnection {
   }
 
   settled(shipment: Shipment, durable: boolean): void {
-    this.#take(this.#core.settled(shipment, durable, Date.now()))
+    this.#take(this.#core.settled(shipment, durable, this.#steadyMs()))
   }
 
   get isPaced(): boolean {
@@ -102,7 +112,7 @@ export class LiveConnection {
 
   /** Sends the acks of what has settled since the last call, and those whose time has come. */
   flush(): void {
-    const steps = this.#core.takeAcks(Date.now())
+    const steps = this.#core.takeAcks(this.#steadyMs())
     if (steps.length > 1) this.#socket?.batch(() => this.#take(steps))
     else this.#take(steps)
   }
@@ -115,12 +125,12 @@ export class LiveConnection {
     this.#take(this.#core.askAgain(chunks))
   }
 
-  resizeWindow(bytes: number, now: number): void {
-    this.#take(this.#core.resizeWindow(bytes, now))
+  resizeWindow(bytes: number): void {
+    this.#take(this.#core.resizeWindow(bytes, this.#steadyMs()))
   }
 
-  tick(now: number): void {
-    this.#take(this.#core.tick(now))
+  tick(at: number): void {
+    this.#take(this.#core.tick(at))
   }
 
   ping(): void {

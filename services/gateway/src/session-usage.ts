@@ -7,7 +7,8 @@ type Counted = 'connects' | 'bytes' | 'records' | 'texts' | 'requests' | 'report
 
 /**
  * What one session uses of this gateway, over all its connections, earlier ones too: a token cannot gain by connecting
- * anew. No I/O and no clock; times are milliseconds since the epoch. A code that is returned refuses what was asked.
+ * anew. No I/O and no clock; times are milliseconds of a clock that is never set, as a wall clock that is set back would hold
+ * up answers and refill nothing. A code that is returned refuses what was asked.
  */
 export class SessionUsage {
   readonly #limits: SessionLimits

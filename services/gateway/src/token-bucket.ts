@@ -4,7 +4,7 @@ export interface Rate {
   readonly perSecond: number
 }
 
-/** A token bucket that may go into debt. Times are milliseconds since the epoch. */
+/** A token bucket that may go into debt. Times are milliseconds of a clock that is never set. */
 export class TokenBucket {
   readonly #rate: Rate
   readonly #maxDebt: number

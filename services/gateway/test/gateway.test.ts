@@ -21,6 +21,7 @@ class Scene {
     this.gateway = new Gateway({
       instance: 'gateway-1', partitions: 12, maxConnections: 10, inFlightBytes: 1_000_000, windowBytes: 200_000, backlogBytes: 100_000_000, limits: LIMITS,
       logger: createLogger({ service: 'gateway', level: 'silent' }),
+      steadyMs: () => Date.now(),
       send: (record) => new Promise((resolve, reject) => this.kafka.push({ record, resolve: () => resolve(undefined), reject })),
       ...options,
     })
@@ -331,6 +332,27 @@ test('answers above the rate of a session come as time passes, without a frame o
   assert.equal(acknowledged(), 0)
   context.mock.timers.tick(1050)
   assert.equal(acknowledged(), 1)
+})
+
+test('a wall clock that is set back holds up neither answers nor pings', async (context) => {
+  const limits = { ...LIMITS, perSession: { ...LIMITS.perSession, records: { burst: 1, perSecond: 1 } } }
+  let setBackMs = 0
+  const scene: Scene = new Scene(context, { limits, steadyMs: () => steady() })
+  const steady = Date.now.bind(Date)
+  context.mock.method(Date, 'now', () => steady() - setBackMs)
+  const { seen, says, sends } = scene.connect()
+  says(openMessage(0, WEBCAM))
+  sends(0, HEAD)
+  setBackMs = 3_600_000
+  await scene.settle()
+  for (let second = 0; second < 15; second += 1) context.mock.timers.tick(1000)
+  assert.deepEqual(seen.messages.filter(({ type }) => type === 'ack').map((message) => 'to' in message && message.to), [0])
+  assert.equal(seen.pings, 1)
+  // What is said of the time is said by the wall clock.
+  says({ type: 'close', ...WEBCAM, chunks: 1, clean: true })
+  const closed = scene.kafka.find(({ record }) => record.headers['kind'] === 'part-closed')!
+  const { at } = JSON.parse(Buffer.from(closed.record.value).toString()) as { at: string }
+  assert.equal(at, new Date(Date.now()).toISOString())
 })
 
 test('every end has a reason: ours, the client’s, or what broke the connection', () => {
