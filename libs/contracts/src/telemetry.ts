@@ -23,6 +23,7 @@ export const METRICS = {
   gatewayInFlightBytes: 'longtake.gateway.in_flight.bytes',
   gatewayCloses: 'longtake.gateway.closes',
   gatewayBacklogBytes: 'longtake.gateway.backlog.bytes',
+  gatewayBacklogLooks: 'longtake.gateway.backlog.looks',
   unknownMessages: 'longtake.unknown_messages',
   tooLarge: 'longtake.too_large',
   parked: 'longtake.parked',

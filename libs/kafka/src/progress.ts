@@ -11,6 +11,21 @@ export interface GroupProgress {
   readonly end: bigint
 }
 
+/** What a partition holds: all records from `start` to before `end`. */
+export interface LogExtent {
+  readonly partition: number
+  readonly start: bigint
+  readonly end: bigint
+}
+
+/** What the partitions of a topic hold. Whoever may write to a topic may ask for that, as Kafka's right Write implies Describe. */
+export async function logExtents(kafka: KafkaConfig, topic: string): Promise<LogExtent[]> {
+  return withAdmin(kafka, `asking what ${topic} holds`, async (admin) => {
+    const offsets = await admin.fetchTopicOffsets(topic)
+    return offsets.map(({ partition, low, high }) => ({ partition, start: BigInt(low), end: BigInt(high) }))
+  })
+}
+
 /** How far a group is behind, by topic and partition; a partition without a commit counts from its first record. */
 export async function consumerLag(kafka: KafkaConfig, group: string, topics: readonly string[]): Promise<{ topic: string; partition: number; lag: bigint }[]> {
   return (await groupProgress(kafka, group, topics)).map(({ topic, partition, completed, end }) => ({ topic, partition, lag: end - completed }))

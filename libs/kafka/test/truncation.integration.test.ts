@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from '../src/cluster.ts'
-import { createProducer, startConsumer, type Log, type Producer } from '../src/index.ts'
+import { createProducer, logExtents, startConsumer, type Log, type Producer } from '../src/index.ts'
 import { Journal, kafka, makeTopics, unexpected, unique, withAdmin } from './support.ts'
 
 const quick = { sessionTimeoutMs: 3000, heartbeatMs: 200, commitIntervalMs: 100, closeTimeoutMs: 5000 }
@@ -33,6 +33,8 @@ test('the owner truncates behind what is committed, never beyond a record that i
   await fill(producer, topic, 0, 1)
   await journal.until('one more', () => journal.handled().length === 21)
   await until('truncation of one more', async () => (await starts(topic)).join() === '11,4')
+  const extents = (await logExtents(kafka(), topic)).toSorted((a, b) => a.partition - b.partition)
+  assert.deepEqual(extents, [{ partition: 0, start: 11n, end: 11n }, { partition: 1, start: 4n, end: 10n }])
   await consumer.close()
 })
 

@@ -48,3 +48,40 @@ export class RecordSizes {
 export function backlogRecords(progress: readonly { readonly completed: bigint; readonly end: bigint }[]): number {
   return progress.reduce((sum, { completed, end }) => sum + Math.max(0, Number(end - completed)), 0)
 }
+
+/** Ends of the log are remembered so often. */
+const REMEMBER_EVERY_MS = 60_000
+
+/**
+ * What the log holds beside the records that it keeps by design once they are committed, for where the progress of the group
+ * is not known: its start is where the group was `keptMs` ago, so what it held then from there on is what was not committed.
+ * Before it has watched for so long, and where truncation fails, that is too much, never too little. Times are of a clock that
+ * is never set.
+ */
+export class LogHistory {
+  readonly #keptMs: number
+  /** By age, the oldest first: the newest that is `keptMs` old, and younger ones. */
+  #ends: { readonly at: number; readonly end: bigint }[] = []
+
+  /** @param keptMs how long committed records stay in the log */
+  constructor(keptMs: number) {
+    this.#keptMs = keptMs
+  }
+
+  /** The log was seen with these ends of its partitions. */
+  saw(partitions: readonly { readonly end: bigint }[], now: number): void {
+    const last = this.#ends.at(-1)
+    if (last !== undefined && now - last.at < REMEMBER_EVERY_MS) return
+    this.#ends.push({ at: now, end: sum(partitions.map(({ end }) => end)) })
+    const isOld = ({ at }: { at: number }): boolean => now - at >= this.#keptMs
+    while (this.#ends[1] !== undefined && isOld(this.#ends[1])) this.#ends.shift()
+  }
+
+  /** How many records that were there `keptMs` ago, or at the first look, still are. Call `saw` first. */
+  overdueRecords(partitions: readonly { readonly start: bigint }[]): number {
+    const [oldest] = this.#ends
+    return oldest === undefined ? 0 : Math.max(0, Number(oldest.end - sum(partitions.map(({ start }) => start))))
+  }
+}
+
+const sum = (numbers: readonly bigint[]): bigint => numbers.reduce((total, number) => total + number, 0n)

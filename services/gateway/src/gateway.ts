@@ -14,7 +14,7 @@ import {
   type WireErrorCode,
 } from '@longtake/contracts'
 import type { Logger } from '@longtake/service'
-import { nextBacklogLevel, RecordSizes, type BacklogLevel } from './backlog.ts'
+import { Backlog } from './backlog-state.ts'
 import { Budget, RECORD_OVERHEAD_BYTES } from './budget.ts'
 import { Clients } from './clients.ts'
 import type { AcceptedChunk, Shipment } from './connection.ts'
@@ -56,8 +56,7 @@ export class Gateway implements ConnectionHost, Disposable {
   readonly #steadyMs: () => number
   #pacing: NodeJS.Timeout | undefined
   readonly #timer: NodeJS.Timeout
-  readonly #recordSizes = new RecordSizes()
-  #backlog: { level: BacklogLevel; bytes: number } = { level: 'open', bytes: 0 }
+  readonly #backlog: Backlog
   #windowBytes: number
   #draining: (() => void) | undefined
 
@@ -67,6 +66,7 @@ export class Gateway implements ConnectionHost, Disposable {
     this.#windowBytes = options.windowBytes
     this.#usage = new UsageBySession(options.limits.perSession, (session) => this.#clients.countOf(session) === 0)
     this.#steadyMs = options.steadyMs ?? (() => performance.now())
+    this.#backlog = new Backlog(options.backlogBytes, this.#steadyMs())
     this.#timer = setInterval(() => this.#tick(), options.limits.tickMs)
   }
 
@@ -77,27 +77,37 @@ export class Gateway implements ConnectionHost, Disposable {
     return this.#clients.all.size >= this.#options.maxConnections || this.#budget.full ? 'REC_OVERLOADED' : undefined
   }
 
-  /** Adapts to how many records of recordings.chunks block-writer has not committed. */
-  sawBacklog(records: number): void {
-    const bytes = Math.round(records * this.#recordSizes.mean)
+  /** @param fault why the number is only an estimate */
+  sawBacklog(records: number, fault?: string): void {
+    this.#adaptToBacklog(() => this.#backlog.saw(records, this.#steadyMs(), fault))
+    instruments.backlogBytes.record(this.#backlog.bytes)
+    instruments.backlogLooks.add(1, { outcome: fault === undefined ? 'seen' : 'estimated' })
+  }
+
+  /** @param fault why the backlog could not be seen */
+  missedBacklog(fault: string): void {
+    this.#adaptToBacklog(() => this.#backlog.missed(fault))
+    instruments.backlogLooks.add(1, { outcome: 'failed' })
+  }
+
+  #adaptToBacklog(change: () => void): void {
+    const before = this.#backlog.level
+    change()
+    const { level, bytes } = this.#backlog
+    if (level === before) return
     const { backlogBytes: limitBytes, logger } = this.#options
-    const level = nextBacklogLevel(this.#backlog.level, bytes, limitBytes)
-    const hasChanged = level !== this.#backlog.level
-    this.#backlog = { level, bytes }
-    instruments.backlogBytes.record(bytes)
-    if (!hasChanged) return
     if (level === 'open') logger.info({ level, bytes, limitBytes }, 'backlog of recordings.chunks is below its limit again: chunks are accepted')
     else logger.warn({ level, bytes, limitBytes }, 'backlog of recordings.chunks near its limit: recorders keep their chunks until block-writer has caught up')
     this.#adaptWindows()
   }
 
-  /** For readiness: undefined while the backlog is far from its limit. */
+  /** For readiness: undefined while the backlog is known and far from its limit. */
   get backlogReason(): string | undefined {
-    const { level, bytes } = this.#backlog
-    if (level === 'open') return undefined
-    const used = `${Math.round(bytes / 2 ** 20)} of ${Math.round(this.#options.backlogBytes / 2 ** 20)} MiB`
-    const consequence = level === 'full' ? 'recorders are sent away and keep their chunks' : 'send windows are closed'
-    return `${used} in recordings.chunks are not yet committed: ${consequence}`
+    return this.#backlog.reason
+  }
+
+  checkBacklog(): ReturnType<Backlog['check']> {
+    return this.#backlog.check(this.#steadyMs(), this.#options.limits.backlogUnseenMs)
   }
 
   /** A connection that is not taken in: it leaves no trace in Kafka. */
@@ -266,10 +276,11 @@ export class Gateway implements ConnectionHost, Disposable {
 
   async #publish(topic: TopicKey, record: EncodedRecord): Promise<void> {
     const bytes = record.value.length
-    if (topic === 'chunks') this.#recordSizes.add(bytes + RECORD_OVERHEAD_BYTES / 2)
+    if (topic === 'chunks') this.#backlog.sending(bytes + RECORD_OVERHEAD_BYTES / 2)
     this.#hold(bytes)
     try {
       await this.#options.send({ topic: TOPICS[topic].name, partition: partitionOf(record.key, this.#options.partitions), ...record })
+      if (topic === 'chunks') this.#backlog.acknowledged(bytes + RECORD_OVERHEAD_BYTES / 2)
     } finally {
       this.#release(bytes)
     }

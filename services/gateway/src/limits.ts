@@ -56,6 +56,10 @@ export const LIMITS = {
   pacingMs: 50,
   /** How often a gateway looks at the backlog; what all of them take in meanwhile may exceed the limit. */
   backlogEveryMs: 10_000,
+  /** Without a look that sees anything for so long: not ready. */
+  backlogUnseenMs: 60_000,
+  /** How long block-writer keeps committed records in recordings.chunks (`LONGTAKE_CHUNKS_KEEP`). */
+  keptCommittedMs: 3_600_000,
   /** Kafka has left something unanswered for so long: not ready. */
   kafkaSilenceMs: 10_000,
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeClientRequest, GROUPS, isRecordFault, TOPICS } from '@longtake/contracts'
-import { createProducer, groupProgress, readTable, type KafkaRecord } from '@longtake/kafka'
+import { createProducer, groupProgress, logExtents, readTable, type KafkaRecord } from '@longtake/kafka'
 import { createTokens, kafkaConnection, type Logger, type ServiceDeps } from '@longtake/service'
+import { LogHistory } from './backlog.ts'
 import { watchBacklog } from './backlog-watch.ts'
 import type { Config } from './config.ts'
 import { Gateway } from './gateway.ts'
@@ -34,9 +35,17 @@ export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, 
   const onRecord = (record: KafkaRecord): void => handleRequest(record, gateway, logger)
   const requests = stack.use(readTable({ kafka, topic: TOPICS.resends.name, from: 'latest', onRecord, onFatal: fail }))
   await unlessStopped(requests.caughtUp, stopping)
-  const progress = () => groupProgress(kafka, GROUPS.blockWriter, [TOPICS.chunks.name])
-  const onRecords = (records: number): void => gateway.sawBacklog(records)
-  stack.use(watchBacklog({ progress, onRecords, everyMs: limits.backlogEveryMs, logger }))
+  const watch = watchBacklog({
+    progress: () => groupProgress(kafka, GROUPS.blockWriter, [TOPICS.chunks.name]),
+    extents: () => logExtents(kafka, TOPICS.chunks.name),
+    history: new LogHistory(limits.keptCommittedMs),
+    onRecords: (records, fault) => gateway.sawBacklog(records, fault),
+    onUnseen: (fault) => gateway.missedBacklog(fault),
+    everyMs: limits.backlogEveryMs,
+    steadyMs: () => performance.now(),
+    logger,
+  })
+  stack.use(watch)
 
   const server = await listen({ ...config, gateway, tokens: createTokens(config), limits, logger })
   stack.defer(async () => {
@@ -50,8 +59,7 @@ export async function start(config: Config, deps: Omit<ServiceDeps, 'metrics'>, 
     const waitingMs = producer.oldestAgeMs
     return waitingMs < limits.kafkaSilenceMs ? { ready: true } : { ready: false, reason: `Kafka has not answered for ${Math.round(waitingMs / 1000)} s` }
   })
-  // Ready all the same: the backlog is that of all gateways, and a refusal names the cause to recorders.
-  health.add('backlog', () => ({ ready: true, ...(gateway.backlogReason === undefined ? {} : { reason: gateway.backlogReason }) }))
+  health.add('backlog', () => gateway.checkBacklog())
   logger.info({ host: config.host, port: server.port, partitions }, 'listening')
   const running = stack.move()
   return { port: server.port, [Symbol.asyncDispose]: () => running.disposeAsync() }

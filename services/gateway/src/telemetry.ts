@@ -17,6 +17,7 @@ export const instruments = {
   inFlightBytes: meter.createUpDownCounter(METRICS.gatewayInFlightBytes, { description: 'bytes received and not yet settled by Kafka', unit: 'By' }),
   closes: meter.createCounter(METRICS.gatewayCloses, { description: 'connections that have ended, or were refused, by close code and reason' }),
   backlogBytes: meter.createGauge(METRICS.gatewayBacklogBytes, { description: 'estimate of what recordings.chunks holds that block-writer has not committed', unit: 'By' }),
+  backlogLooks: meter.createCounter(METRICS.gatewayBacklogLooks, { description: 'looks at the backlog by outcome: seen, estimated by what the log holds, or failed' }),
   unknownMessages: meter.createCounter(METRICS.unknownMessages, { description: 'messages of types this version does not know' }),
 }
 

@@ -298,6 +298,17 @@ test('a backlog near its limit shuts windows, one at the limit refuses chunks an
   assert.ok(welcome?.type === 'welcome' && welcome.windowBytes > 1)
 })
 
+test('a backlog that is full while only the progress of block-writer cannot be read ends with what the log holds', async (context) => {
+  const scene = new Scene(context, { backlogBytes: 1000 * 64 * 1024 })
+  scene.gateway.sawBacklog(1100)
+  assert.equal(scene.gateway.refusal(), 'REC_BACKLOG_FULL')
+  scene.gateway.missedBacklog('Kafka is away')
+  assert.equal(scene.gateway.refusal(), 'REC_BACKLOG_FULL')
+  scene.gateway.sawBacklog(100, 'Group authorization failed')
+  assert.equal(scene.gateway.refusal(), undefined)
+  assert.deepEqual(scene.gateway.checkBacklog(), { ready: true, reason: 'Group authorization failed' })
+})
+
 test('one session can take no more connections than its share, and what is refused leaves no trace in Kafka', async (context) => {
   const scene = new Scene(context, { maxConnections: 100 })
   const clients = Array.from({ length: 30 }, (_, i) => `6f8a1b54-8f0e-4a5c-9a51-${String(i).padStart(12, '0')}`)
@@ -337,9 +348,9 @@ test('answers above the rate of a session come as time passes, without a frame o
 test('a wall clock that is set back holds up neither answers nor pings', async (context) => {
   const limits = { ...LIMITS, perSession: { ...LIMITS.perSession, records: { burst: 1, perSecond: 1 } } }
   let setBackMs = 0
-  const scene: Scene = new Scene(context, { limits, steadyMs: () => steady() })
-  const steady = Date.now.bind(Date)
-  context.mock.method(Date, 'now', () => steady() - setBackMs)
+  const scene = new Scene(context, { limits, steadyMs: () => Date.now() + setBackMs })
+  const notSet = Date.now.bind(Date)
+  context.mock.method(Date, 'now', () => notSet() - setBackMs)
   const { seen, says, sends } = scene.connect()
   says(openMessage(0, WEBCAM))
   sends(0, HEAD)
