@@ -79,7 +79,7 @@ export interface System {
 
 const CONTAINER = 'recordings'
 /** The disk of a laptop holds no hour of what a load test records: what is committed is freed soon, and the rest is bounded. */
-const OWN_DISK = { LONGTAKE_TOPIC_SEGMENT: '16MiB', LONGTAKE_CHUNKS_KEEP: '5m', LONGTAKE_GATEWAY_BACKLOG: '6GiB' }
+const OWN_DISK = { LONGTAKE_TOPIC_SEGMENT: '16MiB', LONGTAKE_CHUNKS_KEEP: '5m', LONGTAKE_GATEWAY_BACKLOG: '6GiB', LONGTAKE_PARKED_BYTES: '1GiB' }
 const FOREIGN = /^(LONGTAKE_|KAFKA_|AZURE_|OTEL_)/
 
 /** Starts Kafka, Azurite and the services as processes and resolves when all are ready; a failed start leaves nothing. */

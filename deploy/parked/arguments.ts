@@ -12,7 +12,7 @@ export interface Command {
 export const USAGE = `npm run parked                                     what is parked
 npm run parked -- --reason R --session S --limit n
 npm run parked -- replay --reason R --session S    sends those back
-npm run parked -- replay 3:1402 7:15               sends these back (partition:offset, as listed)
+npm run parked -- replay 3:1402 unwritable:7:15    sends these back (as listed)
 npm run parked -- replay --all                     sends everything back
                          --dry-run                 only says what would be sent back`
 
@@ -24,7 +24,7 @@ export function readCommand(args: readonly string[]): Command {
   const { values, positionals } = parse(args)
   const [word, ...positions] = positionals
   if (word !== undefined && word !== 'replay') throw new UsageError(`there is no command ${word}`)
-  for (const position of positions) if (!/^\d+:\d+$/.test(position)) throw new UsageError(`${position} is no partition:offset, as 3:1402`)
+  for (const position of positions) if (!/^(unwritable:)?\d+:\d+$/.test(position)) throw new UsageError(`${position} is no partition:offset, as 3:1402 or unwritable:7:15`)
   const { session, reason, all = false, limit = '50' } = values
   const isNarrow = positions.length > 0 || session !== undefined || reason !== undefined
   const replay = word === 'replay'

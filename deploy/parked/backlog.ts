@@ -1,10 +1,12 @@
-import { decodeJson, HEADERS } from '@longtake/contracts'
+import { decodeJson, HEADERS, TOPICS } from '@longtake/contracts'
 import { isReplayedMark, parkedNote, type KafkaRecord, type ParkedNote } from '@longtake/kafka'
 
 /** A record that was parked and not sent back yet. */
 export interface ParkedRecord extends ParkedNote {
   readonly session: string
-  /** Offset in `recordings.parked` of its newest copy; the partition is that of its origin. */
+  /** The topic in which it is parked. */
+  readonly place: string
+  /** Offset there of its newest copy; the partition is that of its origin. */
   readonly position: bigint
   readonly bytes: number
   /** `chunk`, or the type of a declaration, event or status. */
@@ -17,26 +19,40 @@ export interface ParkedRecord extends ParkedNote {
 export interface Selection {
   readonly session?: string | undefined
   readonly reason?: string | undefined
-  /** `partition:offset` as the list shows them; none: all. */
+  /** `partition:offset`, or `unwritable:partition:offset`, as the list shows them; none: all. */
   readonly positions: readonly string[]
 }
 
-/** What waits in `recordings.parked`: records less those that a mark behind them says were sent back. No I/O. */
+/** What is parked and was not sent back: records less those that a mark behind them, in their topic, names. No I/O. */
 export class Backlog {
   readonly #waiting = new Map<string, ParkedRecord>()
+  /** By topic and partition the offset behind the last record. */
+  readonly #ends = new Map<string, { topic: string; partition: number; end: bigint }>()
   /** Records there that were not parked by Longtake. */
   foreign = 0
 
   /** Takes a record of the topic, in the order of its partition. */
   add(record: KafkaRecord): void {
+    const { topic, partition, offset } = record
+    this.#ends.set(`${topic}/${partition}`, { topic, partition, end: offset + 1n })
     const note = parkedNote(record)
     if (note === null) {
       this.foreign += 1
       return
     }
-    const origin = `${note.group} ${note.topic} ${note.partition} ${note.offset}`
+    const origin = `${topic} ${note.group} ${note.topic} ${note.partition} ${note.offset}`
     if (isReplayedMark(record)) this.#waiting.delete(origin)
-    else this.#waiting.set(origin, { ...note, ...contentOf(record), session: record.key, position: record.offset, bytes: record.value.length })
+    else this.#waiting.set(origin, { ...note, ...contentOf(record), session: record.key, place: topic, position: offset, bytes: record.value.length })
+  }
+
+  /** Up to where each partition of a topic holds nothing that waits: records before that offset may be deleted. */
+  finished(topic: string): { partition: number; offset: bigint }[] {
+    return [...this.#ends.values()]
+      .filter((of) => of.topic === topic)
+      .map(({ partition, end }) => {
+        const waiting = this.waiting.filter((of) => of.place === topic && of.partition === partition)
+        return { partition, offset: waiting.reduce((first, { position }) => (position < first ? position : first), end) }
+      })
   }
 
   /** The oldest first. */
@@ -45,7 +61,9 @@ export class Backlog {
   }
 }
 
-export const positionOf = ({ partition, position }: ParkedRecord): string => `${partition}:${position}`
+export function positionOf({ place, partition, position }: Pick<ParkedRecord, 'place' | 'partition' | 'position'>): string {
+  return `${place === TOPICS.unwritable.name ? 'unwritable:' : ''}${partition}:${position}`
+}
 
 export function select(waiting: readonly ParkedRecord[], { session, reason, positions }: Selection): ParkedRecord[] {
   return waiting.filter(

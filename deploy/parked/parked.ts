@@ -5,7 +5,7 @@ import { reasons } from '../local/run.ts'
 import { readCommand, USAGE, UsageError, type Command } from './arguments.ts'
 import { select } from './backlog.ts'
 import { describeBacklog, recordLines, size } from './report.ts'
-import { readBacklog, replay } from './replay.ts'
+import { readBacklog, replay, truncateSentBack } from './replay.ts'
 
 const FOUND_WITHIN_MS = 10_000
 
@@ -23,11 +23,23 @@ export async function parked({ replay: isReplay, dryRun, selection, limit }: Com
   } catch (error) {
     throw new Error(`${count.sent} of ${counted(chosen.length, 'record')} were sent back, then it failed: the rest is still parked, run it again.`, { cause: error })
   }
+  const left = chosen.some(({ place }) => place === TOPICS.unwritable.name) ? await whyNotDeleted(kafka) : undefined
   return [
     `Sent back to where they were read: ${counted(count.sent, 'record')}.`,
     ...(count.superseded > 0 ? [`Not needed any more, since a newer status of the session stands behind them: ${counted(count.superseded, 'record')}.`] : []),
+    ...(left === undefined ? [] : [left]),
     'Run `npm run parked` again in a minute: what could not be handled this time is parked anew.',
   ].join('\n')
+}
+
+/** Deletes what was sent back from where no clock does. What stays costs disk, and is listed no more. */
+async function whyNotDeleted(kafka: KafkaConfig): Promise<string | undefined> {
+  try {
+    await truncateSentBack(kafka)
+    return undefined
+  } catch (error) {
+    return `Their copies stay in ${TOPICS.unwritable.name}, which needs the right Delete to be truncated: ${reasons(error)}`
+  }
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

@@ -1,13 +1,28 @@
 import { TOPICS } from '@longtake/contracts'
-import { readPartitionToEnd, readTable, toReplayed, toReplayedMark, type KafkaConfig, type Producer } from '@longtake/kafka'
+import { deleteBefore, existingTopics, PARKED_TOPICS, readPartitionToEnd, readTable, toReplayed, toReplayedMark, type KafkaConfig, type Producer } from '@longtake/kafka'
 import { Backlog, positionOf, type ParkedRecord } from './backlog.ts'
 
-/** Reads all of `recordings.parked` as it is now. */
-export async function readBacklog(kafka: KafkaConfig): Promise<Backlog> {
+/**
+ * Reads all that is parked now. A topic that is missing, as before the cluster was provisioned for this version, holds nothing.
+ */
+export async function readBacklog(kafka: KafkaConfig, topics: readonly string[] = PARKED_TOPICS): Promise<Backlog> {
   const backlog = new Backlog()
-  await using reader = readTable({ kafka, topic: TOPICS.parked.name, stopAtEnd: true, onRecord: (record) => backlog.add(record), onFatal: () => {} })
-  await reader.caughtUp
+  for (const topic of await existingTopics(kafka, topics)) {
+    await using reader = readTable({ kafka, topic, stopAtEnd: true, onRecord: (record) => backlog.add(record), onFatal: () => {} })
+    await reader.caughtUp
+  }
   return backlog
+}
+
+/**
+ * Deletes the records of `recordings.unwritable` before the first one of each partition that was not sent back: no clock does.
+ * Resolves with how many partitions that concerned.
+ */
+export async function truncateSentBack(kafka: KafkaConfig): Promise<number> {
+  const topic = TOPICS.unwritable.name
+  const finished = (await readBacklog(kafka, [topic])).finished(topic)
+  if (finished.length > 0) await deleteBefore(kafka, topic, finished)
+  return finished.length
 }
 
 export interface Replayed {
@@ -24,23 +39,25 @@ export async function replay(kafka: KafkaConfig, producer: Pick<Producer, 'send'
   const superseded = await findSuperseded(kafka, chosen)
   const byPosition = new Map(chosen.map((parked) => [positionOf(parked), parked]))
   const count = { sent: 0, superseded: 0 }
-  await using reader = readTable({
-    kafka,
-    topic: TOPICS.parked.name,
-    partitions: [...new Set(chosen.map(({ partition }) => partition))],
-    stopAtEnd: true,
-    onRecord: async (record) => {
-      const parked = byPosition.get(`${record.partition}:${record.offset}`)
-      if (parked === undefined) return
-      const isSuperseded = superseded.has(parked)
-      if (!isSuperseded) await producer.send(toReplayed(record, parked))
-      await producer.send(toReplayedMark(record, parked, new Date().toISOString()))
-      count[isSuperseded ? 'superseded' : 'sent'] += 1
-      told(count)
-    },
-    onFatal: () => {},
-  })
-  await reader.caughtUp
+  for (const [topic, ofTopic] of Map.groupBy(chosen, ({ place }) => place)) {
+    await using reader = readTable({
+      kafka,
+      topic,
+      partitions: [...new Set(ofTopic.map(({ partition }) => partition))],
+      stopAtEnd: true,
+      onRecord: async (record) => {
+        const parked = byPosition.get(positionOf({ place: topic, partition: record.partition, position: record.offset }))
+        if (parked === undefined) return
+        const isSuperseded = superseded.has(parked)
+        if (!isSuperseded) await producer.send(toReplayed(record, parked))
+        await producer.send(toReplayedMark(record, parked, new Date().toISOString()))
+        count[isSuperseded ? 'superseded' : 'sent'] += 1
+        told(count)
+      },
+      onFatal: () => {},
+    })
+    await reader.caughtUp
+  }
   return count
 }
 

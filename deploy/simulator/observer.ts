@@ -8,7 +8,7 @@ import {
   type PartState,
   type SessionState,
 } from '@longtake/contracts'
-import { PARKED_HEADERS } from '@longtake/kafka'
+import { PARKED_HEADERS, PARKED_TOPICS } from '@longtake/kafka'
 import type { SimKafka } from './kafka/cluster.ts'
 import type { LoggedRecord } from './kafka/record-batch.ts'
 
@@ -53,14 +53,16 @@ export class Observer {
     this.#topic(TOPICS.chunks.name, partition, (record) => this.#chunksRecord(record))
     this.#topic(TOPICS.events.name, partition, (record) => this.#event(record))
     this.#topic(TOPICS.status.name, partition, (record) => this.#status(record))
-    this.#topic(TOPICS.parked.name, partition, ({ headers }) => {
-      const {
-        [PARKED_HEADERS.topic]: topic,
-        [PARKED_HEADERS.partition]: number,
-        [PARKED_HEADERS.offset]: offset,
-      } = headers
-      this.parked.add(`${topic}/${number}/${offset}`)
-    })
+    for (const name of PARKED_TOPICS) this.#topic(name, partition, (record) => this.#parkedRecord(record))
+  }
+
+  #parkedRecord({ headers }: LoggedRecord): void {
+    const {
+      [PARKED_HEADERS.topic]: topic,
+      [PARKED_HEADERS.partition]: number,
+      [PARKED_HEADERS.offset]: offset,
+    } = headers
+    this.parked.add(`${topic}/${number}/${offset}`)
   }
 
   session(name: string): LoggedSession {

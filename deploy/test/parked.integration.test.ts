@@ -12,7 +12,7 @@ import { readBacklog, replay } from '../parked/replay.ts'
 const kafka = (): KafkaConfig => ({ brokers: [testKafka()], clientId: 'test-parked' })
 
 test('parked records are listed, sent back as they were, and never a second time, whatever dies in between', async () => {
-  await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked, TOPICS.status])
+  await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [TOPICS.parked, TOPICS.unwritable, TOPICS.status])
   const id = randomUUID().slice(0, 8)
   const [topic, session] = [`test.${id}.chunks`, `parked-${id}`]
   await ensureTopics(kafka(), { partitions: DEFAULT_PARTITIONS, replicationFactor: 1 }, [{ ...TOPICS.chunks, name: topic }])
@@ -30,9 +30,9 @@ test('parked records are listed, sent back as they were, and never a second time
   const originals = [0, 1, 2].map((seq) => encodeChunkRecord({ session, track: 'webcam', part: randomUUID(), client: randomUUID(), seq, sha256: '0f'.repeat(32), capturedAt: 1, payload: Buffer.from([seq, 0, 255]) }))
   for (const [offset, original] of originals.entries()) {
     const record = { topic, partition, offset: BigInt(offset), tombstone: false, timestamp: 1_700_000_000_000, ...original, value: Buffer.from(original.value) }
-    await parker.park(record, { reason: offset === 0 ? 'other-content' : 'unwritable', details: 'as the test wants it' })
+    await parker.park(record, { reason: offset === 2 ? 'unwritable' : 'other-content', details: 'as the test wants it' })
   }
-  assert.match(await run(), /unwritable +2 +1 +6 B/)
+  assert.match(await run(), /other-content +2 +1 +6 B/)
 
   assert.match(await run('replay', '--dry-run'), /3 records, 9 B, would be sent back/)
   assert.deepEqual(await recordsOf(topic), [])
@@ -48,7 +48,11 @@ test('parked records are listed, sent back as they were, and never a second time
   await assert.rejects(replay(kafka(), dying, await chosen()))
   assert.deepEqual((await chosen()).map(({ offset }) => offset), [1n, 2n])
 
-  assert.match(await run('replay', '--reason', 'unwritable'), /: 2 records\./)
+  assert.match(await run('replay', '--reason', 'other-content'), /: 1 record\./)
+  const copies = async () => (await recordsOf(TOPICS.unwritable.name)).filter(({ tombstone }) => !tombstone).length
+  assert.equal(await copies(), 1)
+  assert.match(await run('replay', '--reason', 'unwritable'), /: 1 record\.\nRun/)
+  assert.equal(await copies(), 0, 'no clock would delete it')
   const sent = (await recordsOf(topic)).map(({ key, value, headers }): EncodedRecord => ({ key, value, headers: { ...headers } }))
   const asTheyWere = originals.map((original) => ({ ...original, value: Buffer.from(original.value) }))
   assert.deepEqual(sent, [asTheyWere[0], asTheyWere[1], asTheyWere[1], asTheyWere[2]], 'the one without a mark came twice, none is missing')

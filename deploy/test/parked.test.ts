@@ -55,11 +55,35 @@ test('a record that was parked twice is one, and one mark is enough; parked once
   const parked = new Parked()
   await parked.park(chunk('anna', 0), 70n, 'unwritable')
   const again = await parked.park(chunk('anna', 0), 70n, 'unwritable')
-  assert.deepEqual(parked.backlog.waiting.map(positionOf), ['3:1'])
+  assert.deepEqual(parked.backlog.waiting.map(positionOf), ['unwritable:3:1'])
   parked.mark(again)
   assert.deepEqual(offsets(parked.backlog), [])
   await parked.park(chunk('anna', 0), 70n, 'unwritable')
-  assert.deepEqual(parked.backlog.waiting.map(positionOf), ['3:3'])
+  assert.deepEqual(parked.backlog.waiting.map(positionOf), ['unwritable:3:3'])
+})
+
+test('of records that no clock deletes, those may be deleted before which all were sent back', async () => {
+  const parked = new Parked()
+  const finished = () => parked.backlog.finished(TOPICS.unwritable.name)
+  const first = await parked.park(chunk('anna', 0), 70n, 'unwritable')
+  const second = await parked.park(chunk('anna', 1), 71n, 'unwritable')
+  assert.deepEqual(finished(), [{ partition: 3, offset: 0n }])
+  parked.mark(first)
+  assert.deepEqual(finished(), [{ partition: 3, offset: 1n }])
+  parked.mark(second)
+  assert.deepEqual(finished(), [{ partition: 3, offset: 4n }])
+})
+
+test('what may be the only copy of something acknowledged is parked apart from what clients can send at will', async () => {
+  const parked = new Parked()
+  const topicOf = async (reason: ParkedReason, topic: string = TOPICS.chunks.name) => (await parked.park(chunk('anna', 0), 70n, reason, { topic })).topic
+  for (const reason of ['unwritable', 'unknown-kind', 'bad-header', 'not-json', 'invalid'] as const) {
+    assert.equal(await topicOf(reason), 'recordings.unwritable', reason)
+  }
+  for (const reason of ['other-content', 'not-a-recording', 'empty-chunk', 'no-key', 'no-kind'] as const) {
+    assert.equal(await topicOf(reason), 'recordings.parked', reason)
+  }
+  assert.equal(await topicOf('invalid', TOPICS.events.name), 'recordings.parked')
 })
 
 test('two groups that park the same record are marked apart', async () => {
@@ -99,7 +123,7 @@ test('selections by session, reason and place hold together', async () => {
   const chosen = (selection: Parameters<typeof select>[1]): bigint[] => select(parked.backlog.waiting, selection).map(({ offset }) => offset)
   assert.deepEqual(chosen({ session: 'anna', positions: [] }), [70n, 71n])
   assert.deepEqual(chosen({ session: 'anna', reason: 'unwritable', positions: [] }), [70n])
-  assert.deepEqual(chosen({ positions: ['3:2', '3:1'] }), [71n, 72n])
+  assert.deepEqual(chosen({ positions: ['unwritable:3:2', '3:1', '3:0'] }), [71n, 72n])
   assert.deepEqual(chosen({ positions: [] }), [70n, 71n, 72n])
   const sums = summarize(parked.backlog.waiting).map(({ reason, records, sessions, bytes }) => ({ reason, records, sessions, bytes }))
   assert.deepEqual(sums, [
@@ -115,7 +139,7 @@ test('the list shows what each record is, where it was read, why it is here, and
   const selection = { positions: [] }
   const text = describeBacklog(parked.backlog.waiting, { limit: 50, selection })
   assert.match(text, /3:0 .* anna .* chunk webcam 0b8f9f5e #12 +3 kB +other-content +recordings\.chunks 3:70 +longtake\.block-writer\n +other-content of 70\n/)
-  assert.match(text, /3:1 .* part-closed screen 0b8f9f5e /)
+  assert.match(text, /unwritable:3:1 .* part-closed screen 0b8f9f5e /)
   assert.match(text, /other-content: look for two recorders with one part id/)
   assert.ok(!text.includes('\u001B'), 'a terminal is not moved by what was parked')
   assert.match(describeBacklog(parked.backlog.waiting, { limit: 1, selection }), /… and 1 older one: --limit 2/)

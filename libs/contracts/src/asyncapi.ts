@@ -26,6 +26,8 @@ const json = (name: string, payload: TSchema): Message => ({ name, contentType: 
 const jsonAll = (schemas: Record<string, TSchema>): Record<string, Message> =>
   Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, json(name, schema)]))
 
+const PARKED: Message = { name: 'parked', summary: 'the record as it was, with headers that say where it stood and why it was parked', payload: {} }
+
 const MESSAGES: Record<TopicKey, Record<string, Message>> = {
   chunks: {
     chunk: { name: 'chunk', contentType: 'application/octet-stream', headers: CHUNK_HEADERS, payload: { type: 'string', format: 'binary' } },
@@ -34,7 +36,8 @@ const MESSAGES: Record<TopicKey, Record<string, Message>> = {
   events: jsonAll(Events),
   status: { 'session-state': json('session-state', SessionState) },
   resends: { 'client-request': json('client-request', ClientRequest) },
-  parked: { parked: { name: 'parked', summary: 'the record as it was, with headers that say where it stood and why it was parked', payload: {} } },
+  parked: { parked: PARKED },
+  unwritable: { parked: PARKED },
 }
 
 /** The AsyncAPI 3.0 document of all topics and of the WebSocket; `asyncapi.json` beside the sources holds its text. */

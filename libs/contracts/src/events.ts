@@ -154,7 +154,7 @@ export const Events = {
   'gap-opened': Type.Object({ type: Type.Literal('gap-opened'), session: SessionId, at: Instant, ...Gap }),
   'gap-closed': Type.Object({ type: Type.Literal('gap-closed'), session: SessionId, at: Instant, ...Gap }),
   'gap-confirmed': Type.Object({ type: Type.Literal('gap-confirmed'), session: SessionId, at: Instant, ...Gap, cause: Type.String() }),
-  /** Kafka has them, in recordings.parked alone: block-writer fails over them until another version runs and they are replayed. */
+  /** Kafka has them, in recordings.unwritable alone: block-writer fails over them until another version runs and they are replayed. */
   'chunks-parked': Type.Object({ type: Type.Literal('chunks-parked'), session: SessionId, at: Instant, ...Gap }),
   'session-completed': Type.Object({
     type: Type.Literal('session-completed'),

@@ -1,4 +1,6 @@
-/** Why a record stands in `recordings.parked`, and what whoever finds it there does. */
+import { TOPICS } from './topics.ts'
+
+/** Why a record is parked, and what whoever finds it there does. */
 export const PARKED_REASONS = {
   'no-key': { means: 'its key is no session id', todo: 'find out what wrote it; it is none of ours' },
   'no-kind': { means: 'it has no kind header', todo: 'find out what wrote it; it is none of ours' },
@@ -19,3 +21,20 @@ export const PARKED_REASONS = {
 } as const satisfies Record<string, { means: string; todo: string }>
 
 export type ParkedReason = keyof typeof PARKED_REASONS
+
+/** Of chunks and declarations, these may be the only copy of what was acknowledged, to be written by a later version. */
+const ONLY_COPY: ReadonlySet<ParkedReason> = new Set(['unwritable', 'unknown-kind', 'bad-header', 'not-json', 'invalid'])
+
+/** Whether a record with the topic that it was read from may be the only copy of something acknowledged. */
+export function isOnlyCopy(origin: string, reason: string): boolean {
+  return reason === 'unwritable' || (origin === TOPICS.chunks.name && (ONLY_COPY as ReadonlySet<string>).has(reason))
+}
+
+/**
+ * The topic in which a record is parked. What may be the only copy of something acknowledged stands apart, in
+ * `recordings.unwritable`, where neither a size limit nor the load of others deletes it.
+ * @param origin the topic that it was read from
+ */
+export function parkedTopicOf(origin: string, reason: ParkedReason): string {
+  return isOnlyCopy(origin, reason) ? TOPICS.unwritable.name : TOPICS.parked.name
+}

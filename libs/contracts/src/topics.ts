@@ -2,6 +2,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const MiB = 1024 ** 2
+const GiB = 1024 ** 3
 
 /** Names, cleanup and retention of all topics; every one is keyed by session id and has the same partition count. */
 export const TOPICS = {
@@ -29,14 +30,37 @@ export const TOPICS = {
     holds: 'the latest folded state of each session',
   },
   resends: { name: 'recordings.resends', cleanup: 'delete', retentionMs: HOUR, holds: 'requests to the gateways that hold the clients' },
-  parked: { name: 'recordings.parked', cleanup: 'delete', retentionMs: 365 * DAY, segmentMs: 7 * DAY, holds: 'records that could not be handled, with the reason' },
+  parked: {
+    name: 'recordings.parked',
+    cleanup: 'delete',
+    retentionMs: 365 * DAY,
+    // Clients can fill it with chunks that no file can take, each session up to a limit.
+    retentionBytes: 64 * GiB,
+    segmentBytes: 64 * MiB,
+    segmentMs: 7 * DAY,
+    holds: 'records that could not be handled, with the reason',
+  },
+  unwritable: {
+    name: 'recordings.unwritable',
+    cleanup: 'delete',
+    // The only copies of what was acknowledged: they stay until an operator sends them back.
+    retentionMs: -1,
+    segmentBytes: 64 * MiB,
+    segmentMs: DAY,
+    holds: 'acknowledged chunks and declarations that block-writer fails over, with the reason',
+  },
 } as const satisfies Record<string, TopicSpec>
 
 export interface TopicSpec {
   readonly name: string
   readonly cleanup: 'delete' | 'compact'
-  /** Milliseconds; -1 keeps for ever. No topic is bounded by bytes: that would delete by load. */
+  /** Milliseconds; -1 keeps for ever. */
   readonly retentionMs: number
+  /**
+   * Of all partitions together, without replicas; absent where there is no limit. Only where the oldest record may be deleted
+   * because others were written.
+   */
+  readonly retentionBytes?: number
   /** Size and age at which Kafka begins another segment; absent where the broker's defaults do. */
   readonly segmentBytes?: number
   readonly segmentMs?: number

@@ -1,4 +1,4 @@
-import { HEADERS, TOPICS, type ParkedReason } from '@longtake/contracts'
+import { HEADERS, parkedTopicOf, TOPICS, type ParkedReason } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from './record.ts'
 
 /** Added to the headers of a parked record; with them a command can send it to where it came from. */
@@ -38,7 +38,10 @@ export interface ParkedNote extends ParkedOrigin {
   readonly at: string
 }
 
-/** What the headers say of a record of `recordings.parked`; null for one that this library has not parked. */
+/** The topics that hold parked records, see {@link parkedTopicOf}. */
+export const PARKED_TOPICS: readonly string[] = [TOPICS.parked.name, TOPICS.unwritable.name]
+
+/** What the headers say of a parked record; null for one that this library has not parked. */
 export function parkedNote({ headers }: Pick<KafkaRecord, 'headers'>): ParkedNote | null {
   const { [PARKED_HEADERS.topic]: topic, [PARKED_HEADERS.partition]: partition, [PARKED_HEADERS.offset]: offset } = headers
   if (!topic || !isDecimal(partition) || !isDecimal(offset)) return null
@@ -61,7 +64,7 @@ export function toParked(record: KafkaRecord, group: string, why: { reason: Park
   const { topic, partition, offset } = record
   const note = noteHeaders({ group, topic, partition, offset })
   return {
-    ...outgoing(record, TOPICS.parked.name),
+    ...outgoing(record, parkedTopicOf(topic, why.reason)),
     headers: { ...record.headers, ...note, [PARKED_HEADERS.reason]: why.reason, [PARKED_HEADERS.details]: why.details.slice(0, MAX_DETAILS), [PARKED_HEADERS.at]: at },
     timestamp: record.timestamp,
   }
@@ -76,10 +79,13 @@ export function toReplayed(record: KafkaRecord, { topic }: ParkedOrigin): Outgoi
   return { ...outgoing(record, topic), headers: Object.fromEntries(Object.entries(record.headers).filter(([name]) => !added.has(name))) }
 }
 
-/** Says behind it, in the same partition, that it has been sent back. */
-export function toReplayedMark(record: Pick<KafkaRecord, 'partition' | 'key'>, origin: ParkedOrigin, at: string): OutgoingRecord {
-  const { partition, key } = record
-  return { topic: TOPICS.parked.name, partition, key, value: null, headers: { ...noteHeaders(origin), [PARKED_HEADERS.replayed]: at } }
+/** Says behind the parked record, in the same topic and partition, that it has been sent back. */
+export function toReplayedMark(
+  { topic, partition, key }: Pick<KafkaRecord, 'topic' | 'partition' | 'key'>,
+  origin: ParkedOrigin,
+  at: string,
+): OutgoingRecord {
+  return { topic, partition, key, value: null, headers: { ...noteHeaders(origin), [PARKED_HEADERS.replayed]: at } }
 }
 
 const outgoing = ({ partition, key, tombstone, value }: KafkaRecord, topic: string): OutgoingRecord => ({ topic, partition, key, value: tombstone ? null : value })

@@ -18,6 +18,11 @@ export interface TopicLayout {
   minInsyncReplicas?: number
   /** Topics whose retention `adjustTopics` may shorten, because it was set on purpose; of the others it only grows. */
   mayShorten?: ReadonlySet<string>
+  /**
+   * Topics whose size `adjustTopics` may limit to what their spec says; of the others a limit only grows, and a larger one
+   * than the spec's, or none, is no difference.
+   */
+  mayLimit?: ReadonlySet<string>
   /** Segments no larger than this, where a topic's own limit is not smaller anyway. Default: none. */
   maxSegmentBytes?: number
 }
@@ -46,7 +51,7 @@ export async function ensureTopics(
           topic: spec.name,
           numPartitions: partitions,
           replicationFactor,
-          configEntries: Object.entries(settingsOf(spec, layout)).map(([name, value]) => ({ name, value })),
+          configEntries: Object.entries(settingsOf(spec, layout, partitions)).map(([name, value]) => ({ name, value })),
         })),
       })
     }
@@ -56,7 +61,7 @@ export async function ensureTopics(
       return [
         ...difference(spec.name, 'partitions', partitions, replicas.length),
         ...difference(spec.name, 'replication factor', replicationFactor, Math.min(...replicas)),
-        ...settingDifferences(spec, layout, found.get(spec.name)?.settings).map(({ line }) => line),
+        ...settingDifferences(spec, layout, found.get(spec.name)).map(({ line }) => line),
       ]
     })
     if (differences.length === 0) return
@@ -86,7 +91,7 @@ export async function adjustTopics(
     const changes = present.map((spec) => ({
       name: spec.name,
       own: found.get(spec.name)?.own ?? new Map<string, string>(),
-      changed: settingDifferences(spec, layout, found.get(spec.name)?.settings).filter(({ name, needed, is }) => isAdjustable(name, needed, is, layout.mayShorten?.has(spec.name) ?? false)),
+      changed: settingDifferences(spec, layout, found.get(spec.name)).filter(({ name, needed, is }) => isAdjustable(name, needed, is, mayReduce(spec, layout))),
     }))
     const resources = changes
       .filter(({ changed }) => changed.length > 0)
@@ -108,9 +113,14 @@ const ADJUST_WAY_OUT = `  ${ADJUSTABLE.join(', ')}: run deploy/provision.ts (npm
 const PARTITIONS_WAY_OUT = `  A partition count never changes, as the records of a session would be split. Unset LONGTAKE_TOPIC_PARTITIONS to keep it. To have another
   one: stop the gateways, wait until all groups have no lag, and create new topics on another cluster; see deploy/README.md.`
 
-function isAdjustable(name: string, needed: string, is: string | undefined, mayShorten: boolean): boolean {
+/** The settings of a topic that may be reduced on purpose, so that records are deleted sooner. */
+function mayReduce({ name }: TopicSpec, { mayShorten, mayLimit }: TopicLayout): readonly string[] {
+  return [...(mayShorten?.has(name) ? ['retention.ms'] : []), ...(mayLimit?.has(name) ? ['retention.bytes'] : [])]
+}
+
+function isAdjustable(name: string, needed: string, is: string | undefined, reducible: readonly string[]): boolean {
   if (!ADJUSTABLE.includes(name) || is === undefined) return false
-  if (name.startsWith('segment.') || name === 'max.compaction.lag.ms' || (name === 'retention.ms' && mayShorten)) return true
+  if (name.startsWith('segment.') || name === 'max.compaction.lag.ms' || reducible.includes(name)) return true
   return needed === '-1' || (is !== '-1' && Number(needed) > Number(is))
 }
 
@@ -162,12 +172,14 @@ async function describe(admin: Admin, names: string[]): Promise<Map<string, Desc
 /** DYNAMIC_TOPIC_CONFIG of the protocol's DescribeConfigs. */
 const OF_TOPIC = '1'
 
-function settingsOf(spec: TopicSpec, { replicationFactor = 3, minInsyncReplicas, maxSegmentBytes = Infinity }: TopicLayout): Record<string, string> {
-  const { segmentBytes, segmentMs, maxCompactionLagMs } = spec
+/** @param partitions of the topic, to which Kafka's `retention.bytes` belongs singly */
+function settingsOf(spec: TopicSpec, layout: TopicLayout, partitions: number): Record<string, string> {
+  const { segmentBytes, segmentMs, maxCompactionLagMs, retentionBytes } = spec
+  const { replicationFactor = 3, minInsyncReplicas, maxSegmentBytes = Infinity } = layout
   return {
     'cleanup.policy': spec.cleanup,
     'retention.ms': String(spec.retentionMs),
-    'retention.bytes': '-1',
+    'retention.bytes': retentionBytes === undefined ? '-1' : String(Math.ceil(retentionBytes / partitions)),
     ...(segmentBytes === undefined ? {} : { 'segment.bytes': String(Math.min(segmentBytes, maxSegmentBytes)) }),
     ...(segmentMs === undefined ? {} : { 'segment.ms': String(segmentMs) }),
     ...(maxCompactionLagMs === undefined ? {} : { 'max.compaction.lag.ms': String(maxCompactionLagMs) }),
@@ -180,9 +192,11 @@ function settingsOf(spec: TopicSpec, { replicationFactor = 3, minInsyncReplicas,
   }
 }
 
-function settingDifferences(spec: TopicSpec, layout: TopicLayout, found: ReadonlyMap<string, string> | undefined) {
-  return Object.entries(settingsOf(spec, layout)).flatMap(([name, needed]) => {
-    const is = found?.get(name)
+function settingDifferences(spec: TopicSpec, layout: TopicLayout, found: Described | undefined) {
+  const mayLimit = mayReduce(spec, layout).includes('retention.bytes')
+  return Object.entries(settingsOf(spec, layout, found?.replicas.length || 1)).flatMap(([name, needed]) => {
+    const is = found?.settings.get(name)
+    if (name === 'retention.bytes' && !mayLimit && (is === '-1' || Number(is) >= Number(needed)) && needed !== '-1') return []
     // Smaller segments are as good.
     if (name.startsWith('segment.') && Number(is) <= Number(needed)) return []
     return difference(spec.name, name, needed, is).map((line) => ({ name, needed, is, line }))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MAX_MESSAGE_BYTES, type TopicSpec } from '@longtake/contracts'
-import { adjustTopics, consumerLag, createProducer, ensureTopics, KafkaError, startConsumer } from '../src/index.ts'
+import { adjustTopics, consumerLag, createProducer, ensureTopics, KafkaError, sizeLimitBytes, startConsumer } from '../src/index.ts'
 import { Journal, kafka, unexpected, unique, withAdmin } from './support.ts'
 
 const specs = (): TopicSpec[] => [
@@ -88,4 +88,21 @@ test('lag counts what a group has not completed', async () => {
   await consumer.commit()
   assert.deepEqual(await lag(), [0n, 3n, 0n])
   assert.equal(consumer.lag, 3)
+})
+
+test('a size limit is that of all partitions; it is put on an existing topic only on purpose, and a larger one is as good', async () => {
+  const [{ name }] = specs() as [TopicSpec]
+  const spec = (retentionBytes?: number): TopicSpec => {
+    return { name, cleanup: 'delete', retentionMs: 3_600_000, holds: 'x', ...(retentionBytes === undefined ? {} : { retentionBytes }) }
+  }
+  await ensureTopics(kafka(), layout, [spec()])
+  assert.equal(await sizeLimitBytes(kafka(), name), null)
+  await ensureTopics(kafka(), layout, [spec(3_000_000)])
+  assert.deepEqual(await adjustTopics(kafka(), layout, [spec(3_000_000)]), [], 'it would delete records')
+  const onPurpose = { ...layout, mayLimit: new Set([name]) }
+  const changes = await adjustTopics(kafka(), onPurpose, [spec(3_000_000)])
+  assert.deepEqual(changes, [`${name}: retention.bytes changed from -1 to 1000000`])
+  await ensureTopics(kafka(), layout, [spec(1_500_000)])
+  assert.deepEqual(await adjustTopics(kafka(), layout, [spec(6_000_000)]), [`${name}: retention.bytes changed from 1000000 to 2000000`])
+  await assert.rejects(ensureTopics(kafka(), layout, [spec()]), { message: /retention\.bytes is 2000000, needed -1/ })
 })

@@ -9,7 +9,13 @@ export interface DeletionPolicy {
   readonly keptAtMostMs: ReadonlyMap<string, number | null>
 }
 
-const TOPICS_WITH_RECORDS: readonly TopicSpec[] = [TOPICS.chunks, TOPICS.events, TOPICS.resends, TOPICS.parked]
+const TOPICS_WITH_RECORDS: readonly TopicSpec[] = [TOPICS.chunks, TOPICS.events, TOPICS.resends, TOPICS.parked, TOPICS.unwritable]
+
+/** What ends records that no clock removes. */
+const ENDS: ReadonlyMap<string, string> = new Map([
+  [TOPICS.chunks.name, ', until block-writer truncates the topic an hour after it has committed them'],
+  [TOPICS.unwritable.name, ', if there are any, until an operator sends them back (npm run parked), which drops those of deleted sessions'],
+])
 
 /** When the record of the deletion is removed, ms since the epoch; `Infinity` as long as nobody has seen that nothing is left. */
 function expiryOf(state: SessionState, retentionMs: number): number {
@@ -31,7 +37,7 @@ export function toDeletion(state: SessionState, { deletedRetentionMs, keptAtMost
     remains: [
       ...TOPICS_WITH_RECORDS.map(({ name, holds }) => ({
         where: name,
-        what: name === TOPICS.chunks.name ? `${holds}, until block-writer truncates the topic an hour after it has committed them` : holds,
+        what: `${holds}${ENDS.get(name) ?? ''}`,
         until: after(keptAtMostMs.get(name)),
       })),
       { where: TOPICS.status.name, what: 'the id of the session and when it was created and deleted', until },

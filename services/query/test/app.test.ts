@@ -283,6 +283,7 @@ test('a deleted session states what remains of it, where and until when', async 
     'recordings.events': '2027-03-02T10:00:00.000Z',
     'recordings.resends': null,
     'recordings.parked': null,
+    'recordings.unwritable': null,
     'recordings.status': null,
     storage: null,
   })

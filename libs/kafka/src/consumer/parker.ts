@@ -9,7 +9,7 @@ export interface Parker {
   park(record: KafkaRecord, why: { reason: ParkedReason; details: string }): Promise<void>
 }
 
-/** Sets records aside as they are in `recordings.parked`; `npm run parked` lists them and sends them back. */
+/** Sets records aside as they are in `recordings.parked` or `recordings.unwritable`; `npm run parked` lists them and sends them back. */
 export function createParker({ producer, group }: { producer: Producer; group: string }): Parker {
   return {
     async park(record, why) {

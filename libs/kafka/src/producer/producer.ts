@@ -1,11 +1,11 @@
-import { MAX_MESSAGE_BYTES, TOPICS } from '@longtake/contracts'
+import { MAX_MESSAGE_BYTES } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
 import { Cluster } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
 import type { KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import { listOffsets } from '../offsets.ts'
-import { PARKING_BYTES } from '../parked.ts'
+import { PARKED_TOPICS, PARKING_BYTES } from '../parked.ts'
 import { recordBytes, type OutgoingRecord } from '../record.ts'
 import { failSpan, injectTrace } from '../trace.ts'
 import { Lane, type Parcel } from './lane.ts'
@@ -121,7 +121,7 @@ export class Producer implements AsyncDisposable {
       return Promise.reject(new KafkaError('KAFKA_RECORD_INVALID', `${record.partition} is no partition`))
     }
     // Whoever reads it must be able to park it, or would stand before it for ever.
-    if (bytes > MAX_MESSAGE_BYTES - PARKING_BYTES && record.topic !== TOPICS.parked.name) {
+    if (bytes > MAX_MESSAGE_BYTES - PARKING_BYTES && !PARKED_TOPICS.includes(record.topic)) {
       return Promise.reject(new KafkaError('KAFKA_RECORD_TOO_LARGE', `a record of ${bytes} bytes for ${record.topic} leaves no room for what parking adds`))
     }
     const promise = new Promise<{ offset: bigint }>((resolve, reject) => {
