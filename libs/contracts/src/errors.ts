@@ -35,6 +35,11 @@ export const ERROR_CODES = {
     close: 4429,
     means: 'the session sends more or connects more often than one may: keep the spool, retry later',
   },
+  REC_PARKING_FULL: {
+    retryable: true,
+    close: 4429,
+    means: 'the session has sent as many bytes that no file can take as one may: keep the spool, retry later; the client probably has a fault',
+  },
   REC_BACKLOG_FULL: {
     retryable: true,
     close: 4429,

@@ -29,7 +29,7 @@ export const METRICS = {
   parked: 'longtake.parked',
   commits: 'longtake.block_writer.commits',
   commitDuration: 'longtake.block_writer.commit.duration',
-  parkingDropped: 'longtake.block_writer.parking.dropped',
+  parkingExcess: 'longtake.block_writer.parking.excess',
   damaged: 'longtake.block_writer.damaged',
   bufferedBytes: 'longtake.block_writer.buffered.bytes',
   blobRequests: 'longtake.blob.requests',

@@ -108,6 +108,7 @@ export const requests: ClientRequest[] = [
   { type: 'resend-requested', session, track, part, from: 2, to: 3, at },
   { type: 'clients-dismissed', session, at },
   { type: 'client-moved', session, client, gateway: 'gateway-1', connection: '0b9c1c5e-0d7b-4c6e-9d57-0d4f1f0c7a11', at },
+  { type: 'parking-full', session, at },
 ]
 
 export const clientMessages: ClientMessage[] = [

@@ -20,7 +20,7 @@ const settings = {
     min: 1_000,
   }),
   parkedBytes: bytes('LONGTAKE_PARKED_PER_SESSION', {
-    help: 'what a session may leave in recordings.parked by what its clients send',
+    help: 'what a session may leave in recordings.parked by what its clients send; then gateways refuse its chunks',
     default: 64 * MiB,
     min: MiB,
   }),

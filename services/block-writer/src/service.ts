@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openBlobStore, watchStorage, type BlobStore } from '@longtake/blob'
-import { encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
+import { encodeClientRequest, encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
 import { createParker, createProducer, readRange, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type Check, type Logger, type ServiceDeps } from '@longtake/service'
 import { ByteBudget } from './budget.ts'
@@ -18,6 +18,8 @@ const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 const FULL_AT_BLOCKS = 40_000
 /** What is committed at once of a longer catch-up: a few blocks. */
 const WORK_BYTES = 16 * 1024 * 1024
+/** A request to the gateways holds up the track that it concerns for no longer. */
+const REQUEST_TIMEOUT_MS = 10_000
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
 const STUCK_MS = 30_000
 
@@ -26,6 +28,8 @@ export interface Place {
   readonly chunks: string
   readonly events: string
   readonly group: string
+  /** Default: `recordings.resends`. */
+  readonly resends?: string
   readonly sessionTimeoutMs?: number
   /** Default: the Azure container that the config names. */
   readonly store?: BlobStore
@@ -38,7 +42,16 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const store = place.store ?? (await openBlobStore(config))
   await untilThere(store, logger, stopping)
   const producer = createProducer({ kafka })
-  const parker = limitParking(createParker({ producer, group: place.group }), new ParkingLimit(config.parkedBytes), logger)
+  const parker = limitParking({
+    parker: createParker({ producer, group: place.group }),
+    limit: new ParkingLimit(config.parkedBytes),
+    logger,
+    now: () => systemClock.now(),
+    request: async (partition, request) => {
+      const topic = place.resends ?? TOPICS.resends.name
+      await producer.send({ topic, partition, ...encodeClientRequest(request) }, { deliveryTimeoutMs: REQUEST_TIMEOUT_MS })
+    },
+  })
   const budget = new ByteBudget(config.bufferBytes)
   const turns = new StorageTurns()
   const settings = handlerSettings(config)

@@ -14,7 +14,7 @@ export const instruments = {
     advice: { explicitBucketBoundaries: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
   }),
   tooLarge: meter.createCounter(METRICS.tooLarge, { description: 'what could not be published for its size, by kind: what it is about stands still' }),
-  parkingDropped: meter.createCounter(METRICS.parkingDropped, { description: 'records that were not parked, by reason, as their session had parked all that it may' }),
+  parkingExcess: meter.createCounter(METRICS.parkingExcess, { description: 'records that were parked although their session had parked all that it may, by reason' }),
   damaged: meter.createCounter(METRICS.damaged, { description: 'side blobs whose bytes are not those that were written, by kind: checkpoint, pending' }),
   bufferedBytes: meter.createUpDownCounter(METRICS.bufferedBytes, { description: 'bytes received that no commit covers', unit: 'By' }),
 }

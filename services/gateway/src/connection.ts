@@ -148,6 +148,8 @@ export class Connection {
     const key = chunkKey(handle, seq)
     const known = this.#chunks.get(key)
     const repeated = known?.kind === 'chunk' && known.chunk.sha256 === claimed
+    const refused = repeated ? undefined : this.#settings.usage.chunk(now)
+    if (refused !== undefined) return this.end(refused, undefined, place)
     if (!repeated && this.#settings.isBacklogFull()) return this.end('REC_BACKLOG_FULL', undefined, place)
     if (!repeated && !this.#window.admits(payload.length, now)) return this.end('REC_WINDOW_EXCEEDED', `the window is ${this.#window.bytes} bytes`, place)
     if (this.#settings.sha256(payload) !== claimed) return this.end('REC_DIGEST_MISMATCH', 'the payload does not hash to its digest', place)

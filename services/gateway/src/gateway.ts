@@ -158,6 +158,10 @@ export class Gateway implements ConnectionHost, Disposable {
       case 'clients-dismissed':
         for (const connection of this.#clients.ofSession(request.session)) connection.end('REC_DELETED')
         return
+      case 'parking-full': {
+        const now = this.#steadyMs()
+        return this.#usage.of(request.session, now).refuseChunks(now)
+      }
       case 'client-moved': {
         const connection = this.#clients.find(request.session, request.client)
         if (connection === undefined) return

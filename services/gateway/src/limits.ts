@@ -30,6 +30,8 @@ export const SESSION_LIMITS = {
   maxParts: 3000,
   /** Each is a blob of its own with commits of its own. */
   maxTracks: 32,
+  /** For so long chunks are refused once block-writer has parked as much of the session as one may. */
+  parkingFullMs: 3_600_000,
   /** Well below the time after which a client treats its connection as dead. */
   maxDelayMs: 30_000,
 }

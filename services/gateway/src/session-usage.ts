@@ -15,6 +15,7 @@ export class SessionUsage {
   readonly #buckets: Record<Counted, TokenBucket>
   readonly #parts = new Set<string>()
   readonly #tracks = new Set<string>()
+  #chunksRefusedUntil = -Infinity
 
   constructor(limits: SessionLimits, now: number) {
     this.#limits = limits
@@ -77,6 +78,16 @@ export class SessionUsage {
     return this.#spend('finishes', 1, now)
   }
 
+  /** The session has sent as many bytes that no file can take as one may: none of its chunks is taken for a while. */
+  refuseChunks(now: number): void {
+    this.#chunksRefusedUntil = now + this.#limits.parkingFullMs
+  }
+
+  /** A chunk has come that is not under way yet. */
+  chunk(now: number): WireErrorCode | undefined {
+    return now < this.#chunksRefusedUntil ? 'REC_PARKING_FULL' : undefined
+  }
+
   /** A chunk leaves out others before it, begins behind what a connection has had, or chunks are declared lost. */
   hole(now: number): WireErrorCode | undefined {
     return this.#spend('holes', 1, now)
@@ -93,7 +104,7 @@ export class SessionUsage {
 
   /** Nothing would be different with a new one. Known parts are forgotten with it: opened again, they count once more. */
   isUnused(now: number): boolean {
-    return Object.values(this.#buckets).every((bucket) => bucket.isFull(now))
+    return now >= this.#chunksRefusedUntil && Object.values(this.#buckets).every((bucket) => bucket.isFull(now))
   }
 
   #delayMs(now: number): number {
