@@ -27,7 +27,8 @@ const ABNORMAL = 1006
 
 /**
  * A connection over HTTP requests, in the place of a WebSocket: it reads frames from the bodies of `send` and puts text
- * frames into the answers of `receive`. It knows nothing of their meaning. Times are milliseconds since the epoch.
+ * frames into the answers of `receive`. It knows nothing of their meaning. Times are milliseconds of `performance.now`, which
+ * no one sets.
  */
 export class PollingConnection implements Socket {
   readonly transport = 'polling'
@@ -137,7 +138,7 @@ export class PollingConnection implements Socket {
 
   #gone(code: number, reason: string): void {
     if (this.#closed !== undefined) return
-    this.#closed = { code, reason, at: Date.now() }
+    this.#closed = { code, reason, at: performance.now() }
     this.#answerSoon()
     this.#live?.gone(code, reason)
   }

@@ -52,7 +52,7 @@ function find({ head, session = '', client = '', request }: Arrived, polling: Po
   const key = head['connection']
   const connection = typeof key === 'string' ? polling.find(key, { session, client }) : undefined
   if (connection === undefined) request.refuse(UNKNOWN)
-  else connection.heard(Date.now())
+  else connection.heard(performance.now())
   return connection
 }
 
@@ -62,7 +62,7 @@ function send({ head, request }: Arrived, connection: PollingConnection | undefi
   if (begin === undefined) return request.refuse(malformed('the head of send has no offset'))
   return {
     bytes: (offset, bytes) => {
-      const refusal = connection.receiveBytes(begin + offset, bytes, Date.now())
+      const refusal = connection.receiveBytes(begin + offset, bytes, performance.now())
       if (refusal !== undefined) request.refuse(refusal)
     },
     end: () => request.answer(200, connection.sendAnswer),
@@ -76,7 +76,7 @@ function receive({ head, request }: Arrived, connection: PollingConnection | und
   return {
     end: () => {
       request.onAborted(() => connection.abandoned(request))
-      const refusal = connection.receive(after, request, Date.now())
+      const refusal = connection.receive(after, request, performance.now())
       if (refusal !== undefined) request.refuse(refusal)
     },
   }

@@ -14,7 +14,7 @@ export class Polling implements Disposable {
   constructor(gateway: Gateway, limits: Limits) {
     this.#gateway = gateway
     this.#limits = limits
-    this.#timer = setInterval(() => this.#tick(Date.now()), limits.tickMs)
+    this.#timer = setInterval(() => this.#tick(performance.now()), limits.tickMs)
   }
 
   /** @param identity from a verified token */
@@ -24,7 +24,7 @@ export class Polling implements Disposable {
       this.#gateway.refused(identity, refusal)
       return refuse(exchange, refusal)
     }
-    const connection = new PollingConnection(identity, this.#limits, exchange, Date.now())
+    const connection = new PollingConnection(identity, this.#limits, exchange, performance.now())
     connection.attach(this.#gateway.connect(connection, identity))
     this.#connections.set(connection.key, connection)
   }
