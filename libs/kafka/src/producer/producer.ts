@@ -1,7 +1,7 @@
 import { MAX_MESSAGE_BYTES } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
 import { Cluster } from '../cluster.ts'
-import { KafkaError } from '../errors.ts'
+import { isConnectionError, KafkaError } from '../errors.ts'
 import type { KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
 import { listOffsets } from '../offsets.ts'
@@ -54,6 +54,8 @@ export class Producer implements AsyncDisposable {
   readonly #offered = new Map<number, Set<LaneEntry>>()
   readonly #inFlight = new Map<number, number>()
   readonly #pumping = new Set<number>()
+  /** Brokers that have left a request without an answer, while it is asked who leads their partitions now. */
+  readonly #doubted = new Set<number>()
   readonly #unsettled = new Set<Promise<unknown>>()
   readonly #closing = new AbortController()
   #producerId: Promise<bigint> | undefined
@@ -256,6 +258,7 @@ export class Producer implements AsyncDisposable {
   }
 
   #pump(nodeId: number): void {
+    if (this.#doubted.has(nodeId)) return
     const offered = this.#offered.get(nodeId) ?? new Set<LaneEntry>()
     while (offered.size > 0 && (this.#inFlight.get(nodeId) ?? 0) < REQUESTS_IN_FLIGHT) {
       const batches: SentBatch[] = []
@@ -288,7 +291,32 @@ export class Producer implements AsyncDisposable {
     const outcomes = await produce(this.#cluster, nodeId, batches, this.#ackTimeoutMs)
     this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 1) - 1)
     batches.forEach((batch, index) => this.#settle(batch, outcomes[index]!))
+    if (outcomes.some((outcome) => 'error' in outcome && isConnectionError(outcome.error))) await this.#doubt(nodeId)
     this.#pumpSoon(nodeId)
+  }
+
+  /** A broker that hangs is not to be given the next lanes, which would wait there for as long again. */
+  async #doubt(nodeId: number): Promise<void> {
+    this.#doubted.add(nodeId)
+    try {
+      await this.#refresh()
+    } catch (error) {
+      this.#cluster.log.debug({ error, nodeId }, 'no metadata')
+    } finally {
+      this.#doubted.delete(nodeId)
+    }
+  }
+
+  /** Asks for the leaders, and moves lanes that wait for a broker which leads their partition no more. */
+  async #refresh(): Promise<void> {
+    await this.#cluster.refresh()
+    for (const [nodeId, offered] of this.#offered) {
+      for (const entry of offered) {
+        if (this.#cluster.leader(entry.lane.topic, entry.lane.partition) === nodeId) continue
+        offered.delete(entry)
+        this.#offer(entry)
+      }
+    }
   }
 
   #settle({ entry, topic, partition, records, bytes }: SentBatch, outcome: Outcome): void {
@@ -354,7 +382,7 @@ export class Producer implements AsyncDisposable {
     entry.state = 'waiting'
     await pause(backoffMs(lane.failures, FIRST_BACKOFF_MS, MAX_BACKOFF_MS))
     try {
-      if (refresh) await this.#cluster.refresh()
+      if (refresh) await this.#refresh()
     } catch (error) {
       lane.lastError = error
     }
