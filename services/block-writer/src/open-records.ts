@@ -23,7 +23,7 @@ export class OpenRecords {
   /** What it holds at a hole, by offset. */
   readonly #held = new Map<TrackContent, Entry>()
   #readyBytes = 0
-  /** Of all that was ever here, or is in a commit; and of the last that was taken. */
+  /** Of all that was ever taken or settled here; and of the last that was taken. */
   #lastOffset = -1n
   #lastTaken = -1n
   #closed = false
@@ -82,7 +82,7 @@ export class OpenRecords {
     return [...this.#ready, ...this.#released].sort(byOffset)
   }
 
-  /** Below this offset nothing is open any more once the ready ones are committed. */
+  /** Below this offset nothing is open any more once the ready ones are committed; 0 before any record came. */
   nextOffset(): bigint {
     return (this.#firstHeld ?? this.#incoming.first)?.record.offset ?? this.#lastOffset + 1n
   }
@@ -107,7 +107,7 @@ export class OpenRecords {
   takeNext(held: boolean): void {
     const entry = this.#incoming.shift()!
     this.#lastTaken = entry.record.offset
-    this.passed(entry.record.offset)
+    this.#passed(entry.record.offset)
     if (held) {
       this.#held.set(entry.content, entry)
     } else {
@@ -131,7 +131,7 @@ export class OpenRecords {
   /** The next one needs no commit: the track has it already, or it is parked. */
   settleNext(): void {
     const entry = this.#incoming.shift()!
-    this.passed(entry.record.offset)
+    this.#passed(entry.record.offset)
     this.#finish([entry])
   }
 
@@ -159,15 +159,14 @@ export class OpenRecords {
     for (const entry of incoming) this.#incoming.push(entry)
   }
 
-  /** A record up to this offset is in a commit, or was settled. */
-  passed(offset: bigint): void {
-    if (offset > this.#lastOffset) this.#lastOffset = offset
-  }
-
   /** Gives all memory back; a commit that is under way then gives nothing back again. */
   close(): void {
     this.#count(-this.bytes)
     this.#closed = true
+  }
+
+  #passed(offset: bigint): void {
+    if (offset > this.#lastOffset) this.#lastOffset = offset
   }
 
   #forgetReady(): void {

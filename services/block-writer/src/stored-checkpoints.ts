@@ -136,7 +136,7 @@ export function fallBack(file: TrackFile, { checkpoint, name, properties, damage
   // The one that can be read stays until the commit after the next.
   file.checkpoints = [damaged!, name]
   file.dirty = true
-  const to = metadata[METADATA.nextOffset]
+  const to = metadata[METADATA.endOffset] ?? metadata[METADATA.nextOffset]
   return { file: file.number, damaged: damaged!, used: name, from: BigInt(checkpoint.nextOffset), to: to === undefined ? null : BigInt(to) }
 }
 

@@ -14,6 +14,12 @@ const LEASE_MS = 60_000
 /** So many files of one track are not refused for what each of them is: then it is an outage. */
 const MAX_REFUSED = 16
 
+/** Offsets of the records that a commit covers: all below `nextOffset`, and none from `endOffset` on. */
+interface Covered {
+  readonly nextOffset: bigint
+  readonly endOffset: bigint
+}
+
 /** Brings a track from storage and to it, and says in recordings.events what storage has. */
 export class TrackCommits {
   readonly #session: string
@@ -35,8 +41,8 @@ export class TrackCommits {
     this.#deps = deps
   }
 
-  /** The track as its last commits left it, and the offsets up to which they hold everything. */
-  async load(): Promise<{ track: Track; isErased: boolean; fallbacks: readonly Fallback[]; takenOver: readonly string[]; coveredTo: bigint[] }> {
+  /** The track as its last commits left it. */
+  async load(): Promise<{ track: Track; isErased: boolean; fallbacks: readonly Fallback[]; takenOver: readonly string[] }> {
     const { storage, settings, clock } = this.#deps
     const [isErased, { track, etags, fallbacks, takenOver, states }] = await Promise.all([this.#deps.isErased(), storage.load(settings.limits, clock.now(), this.#refused)])
     this.#etags = etags
@@ -45,18 +51,20 @@ export class TrackCommits {
     const unpublished = states.filter(({ state }) => fallbacks.every(({ file }) => file !== state.file))
     this.#untold = new Map(unpublished.map((committed) => [committed.state.file, committed]))
     if (!isUnderWork(track)) await this.#tell()
-    return { track, isErased, fallbacks, takenOver, coveredTo: states.map(({ state }) => BigInt(state.nextOffset) - 1n) }
+    return { track, isErased, fallbacks, takenOver }
   }
 
   /**
    * Works off what is to be done and commits each file that has changed by it.
-   * @param records those that it covers
+   * @param records those that it covers, by offset
    * @param nextOffset below it nothing is open any more after this
    */
   async commit(track: Track, records: readonly KafkaRecord[], nextOffset: bigint): Promise<void> {
+    const last = records.at(-1)?.offset ?? -1n
+    const covered = { nextOffset, endOffset: last < nextOffset ? nextOffset : last + 1n }
     await withCommitSpan(this.#session, this.#name, records, async () => {
       try {
-        await this.#workOff(track, nextOffset)
+        await this.#workOff(track, covered)
       } catch (error) {
         // It gets no further: what is there is how it stays.
         if (error instanceof Unwritable) await this.#tell()
@@ -66,18 +74,18 @@ export class TrackCommits {
     })
   }
 
-  async #workOff(track: Track, nextOffset: bigint): Promise<void> {
+  async #workOff(track: Track, covered: Covered): Promise<void> {
     const work = track.work()
     let given: Uint8Array | undefined
     for (;;) {
       const step = orUnwritable(() => work.next(given))
       if (step.done === true) break
-      given = await this.#serve(track, step.value, nextOffset)
+      given = await this.#serve(track, step.value, covered)
     }
-    await this.#commitFiles(track, nextOffset)
+    await this.#commitFiles(track, covered)
   }
 
-  async #serve(track: Track, step: WorkStep, nextOffset: bigint): Promise<Uint8Array | undefined> {
+  async #serve(track: Track, step: WorkStep, covered: Covered): Promise<Uint8Array | undefined> {
     const { storage, settings } = this.#deps
     switch (step.kind) {
       case 'load':
@@ -85,7 +93,7 @@ export class TrackCommits {
       case 'read':
         return storage.readMedia(track, step.media, this.#etags)
       case 'pause':
-        if (track.freshBytes >= settings.workBytes) await this.#commitFiles(track, nextOffset)
+        if (track.freshBytes >= settings.workBytes) await this.#commitFiles(track, covered)
         return undefined
       default:
         return step satisfies never
@@ -98,8 +106,8 @@ export class TrackCommits {
     this.#deps.logger.error({ blob }, 'pending chunks damaged or missing in storage: their media are lost and reported as a gap')
   }
 
-  async #commitFiles(track: Track, nextOffset: bigint): Promise<void> {
-    for (const file of track.dirtyFiles) await this.#commitFile(track, file, nextOffset)
+  async #commitFiles(track: Track, covered: Covered): Promise<void> {
+    for (const file of track.dirtyFiles) await this.#commitFile(track, file, covered)
   }
 
   /** Says of a chunk that is parked where it is, so that nobody calls it lost. */
@@ -107,12 +115,12 @@ export class TrackCommits {
     await this.#deps.publish({ type: 'chunks-parked', session, at: new Date(this.#deps.clock.now()).toISOString(), track, part, from: seq, to: seq })
   }
 
-  async #commitFile(track: Track, file: TrackFile, nextOffset: bigint): Promise<void> {
+  async #commitFile(track: Track, file: TrackFile, { nextOffset, endOffset }: Covered): Promise<void> {
     const { storage, settings, logger } = this.#deps
     const startedAt = performance.now()
     const plan = orUnwritable(() => planCommit(track, file, randomUUID(), nextOffset, settings.commitLimits))
     const before = this.#etags.get(file.number) ?? null
-    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before).catch(async (error: unknown) => {
+    const { etag, state, readBack, obsolete, bytes } = await storage.commit(plan, before, endOffset).catch(async (error: unknown) => {
       if (error instanceof Superseded || error instanceof FileRefused) await this.#eraseAgain()
       if (error instanceof FileRefused) this.#refuse(track, file.number, error)
       throw error

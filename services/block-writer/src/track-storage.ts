@@ -62,7 +62,6 @@ interface LoadedFile {
   readonly file: TrackFile
   /** Null when the file is gone. */
   readonly properties: BlobProperties | null
-  readonly nextOffset: string
   readonly blockIds: readonly string[]
 }
 
@@ -120,7 +119,7 @@ export class TrackStorage {
         last.push(...gone.last)
         if (gone.isClosed) closed.add(number)
         for (const other of gone.base?.checkpoint.closedFiles ?? []) closed.add(other)
-        restored.set(number, { file: restoreGone(number, gone), properties: null, nextOffset: '0', blockIds: [] })
+        restored.set(number, { file: restoreGone(number, gone), properties: null, blockIds: [] })
         continue
       }
       const { checkpoint, name } = found
@@ -130,7 +129,7 @@ export class TrackStorage {
       file.checkpoints = [...ownCheckpoints(number, names).filter((own) => own.number === file.commitNumber - 1).map((own) => own.name), name]
       const blockIds = lists?.committed.map(({ id }) => id) ?? []
       if (found.damaged !== null) fallbacks.push(fallBack(file, found, blockIds))
-      restored.set(number, { file, properties: found.properties, nextOffset: checkpoint.nextOffset, blockIds })
+      restored.set(number, { file, properties: found.properties, blockIds })
     }
     const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
     track.restore(inOrder.map(({ file }) => file), closed)
@@ -189,10 +188,11 @@ export class TrackStorage {
   /**
    * Carries out a planned commit. Throws `Superseded` when the blob is not what the plan began from, `FileRefused` when it
    * takes no change; whatever it throws, load again.
+   * @param endOffset offset in recordings.chunks from which on it covers nothing
    */
-  async commit(plan: CommitPlan, etag: string | null): Promise<CommitResult> {
+  async commit(plan: CommitPlan, etag: string | null, endOffset: bigint): Promise<CommitResult> {
     try {
-      return await this.#commit(plan, etag)
+      return await this.#commit(plan, etag, endOffset)
     } catch (error) {
       if (!isHeld(error) || etag === null) throw error
       // A block was refused, which may have other reasons: what is asked of the blob itself decides.
@@ -210,7 +210,7 @@ export class TrackStorage {
     return outcome === 'held' || outcome === 'leased' ? outcome : null
   }
 
-  async #commit(plan: CommitPlan, etag: string | null): Promise<CommitResult> {
+  async #commit(plan: CommitPlan, etag: string | null, endOffset: bigint): Promise<CommitResult> {
     const ids: string[] = []
     let bytes = 0
     // Nothing of it counts before the block list is put, so all is written side by side.
@@ -227,7 +227,7 @@ export class TrackStorage {
     await writing.done()
     const blockIds = [...headerIds, ...sealed.blockIds]
     const { contentType } = sealed
-    const metadata = { ...sealed.metadata, [METADATA.checkpointDigest]: digestOf(sealed.checkpoint.bytes), [METADATA.nextOffset]: sealed.event.nextOffset }
+    const metadata = { ...sealed.metadata, [METADATA.checkpointDigest]: digestOf(sealed.checkpoint.bytes), [METADATA.nextOffset]: sealed.event.nextOffset, [METADATA.endOffset]: String(endOffset) }
     const condition = etag === null ? ({ ifNoneMatch: '*' } as const) : { ifMatch: etag }
     const outcome = await commitWithReadBack(this.#store, plan.blob, blockIds, { ...condition, contentType, metadata })
     switch (outcome.outcome) {
@@ -290,9 +290,9 @@ function withBlocks(event: CommitEvent, ids: readonly string[]): Committed {
 
 function statesOf(track: Track, files: readonly LoadedFile[]): { state: Committed; at: Date }[] {
   const states: { state: Committed; at: Date }[] = []
-  for (const { file, properties, nextOffset, blockIds } of files) {
+  for (const { file, properties, blockIds } of files) {
     if (properties === null) continue
-    states.push({ state: withBlocks(commitEvent(track, file, properties.contentType, nextOffset), blockIds), at: properties.lastModified })
+    states.push({ state: withBlocks(commitEvent(track, file, properties.contentType), blockIds), at: properties.lastModified })
   }
   return states
 }

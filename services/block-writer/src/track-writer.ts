@@ -233,16 +233,14 @@ export class TrackWriter {
   }
 
   async #load(): Promise<Track> {
-    const { track, isErased, fallbacks, takenOver, coveredTo } = await this.#commits.load()
+    const { track, isErased, fallbacks, takenOver } = await this.#commits.load()
     if (isErased) this.#erased = true
     this.#unfinishedSince = track.unfinished || takenOver.length > 0 ? this.#deps.clock.now() : null
-    for (const offset of coveredTo) this.#records.passed(offset)
     for (const fallback of fallbacks) {
       const next = this.#records.next?.record.offset ?? this.#records.last + 1n
       await readBack(this.#deps, track, fallback, next)
       // At once, so that nothing depends on the damaged checkpoint any more.
       this.#unfinishedSince = this.#deps.clock.now()
-      if (fallback.to !== null) this.#records.passed(fallback.to - 1n)
     }
     return track
   }

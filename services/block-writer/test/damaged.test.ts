@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOBS } from '@longtake/contracts'
 import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
-import { newPart, SESSION, World, type TestPart } from './harness.ts'
+import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 const chunks = syntheticChunks({ durationMs: 20_000, seed: 11, chunkEveryMs: 1_000, keyframeEveryMs: 2_000 })
 const FOREIGN = Buffer.from('the bytes of something else')
@@ -23,7 +23,7 @@ async function asEarlierVersion(world: World): Promise<void> {
   }
   const file = BLOBS.file(SESSION, 'webcam', 0)
   const { etag, contentType, metadata } = (await world.memory.properties(file))!
-  const { checkpointsha256: _digest, nextoffset: _offset, ...earlier } = metadata
+  const { checkpointsha256: _digest, nextoffset: _next, endoffset: _end, ...earlier } = metadata
   const blocks = (await world.memory.blockList(file))!.committed.map(({ id }) => id)
   await world.memory.commitBlockList(file, blocks, { ifMatch: etag, contentType, metadata: earlier })
 }
@@ -149,4 +149,89 @@ test('a damaged checkpoint of the commit that filled a hole: the pending chunks 
   assert.deepEqual([stored, missing, undecodable], [[[0, chunks.length - 1]], [], []])
   assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }] }).findings)
   assert.deepEqual(await world.pendingAtRest(), [], 'nothing is kept for good')
+})
+
+test('a damaged checkpoint that its own writer finds: what was committed above a chunk held at a hole is read from Kafka, too', async () => {
+  let isAway = false
+  const world: World = new World({ faults: { at: () => { if (isAway) throw new Error('storage is away') } } })
+  world.own()
+  const [part, other] = [newPart(), newPart({ startedAt: new Date(STARTED_AT + 60_000).toISOString() })]
+  world.open(part)
+  for (let seq = 0; seq < 10; seq++) world.chunk(part, seq, chunks[seq]!)
+  await world.pass(40_000)
+  world.open(other)
+  await world.pass(40_000)
+  const held = world.chunk(part, 11, chunks[11]!)
+  for (const [seq, bytes] of chunks.entries()) world.chunk(other, seq, bytes)
+  world.closePart(other, chunks.length)
+  await world.settle()
+  assert.equal(world.partState(other.part).chunks, chunks.length)
+  assert.equal(world.committedOffset, Number(held))
+  await damage(world, checkpointOf(world.lastCommit()))
+  isAway = true
+  for (let seq = 12; seq < 20; seq++) world.chunk(part, seq, chunks[seq]!)
+  await world.pass(10_000)
+  isAway = false
+  world.chunk(part, 10, chunks[10]!)
+  world.closePart(part, chunks.length)
+  await world.pass(40_000)
+  assert.equal(world.committedOffset, world.log.length)
+  assert.deepEqual([world.partState(part.part).missing, world.partState(other.part).missing], [[], []])
+  assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks }, { ...other, chunks }] }).findings)
+})
+
+test('no commit says of a file that it has what another file of the track has: a fallback to it reads on from its own', async () => {
+  let dies = false
+  const world: World = new World({
+    faults: {
+      at(moment, change, blob) {
+        if (!dies || moment !== 'before' || change !== 'commit blocks' || blob !== BLOBS.file(SESSION, 'webcam', 0)) return
+        dies = false
+        world.crash()
+        throw new Error('killed')
+      },
+    },
+  })
+  world.own()
+  const [part, other] = [newPart(), newPart({ startedAt: new Date(STARTED_AT + 60_000).toISOString() })]
+  const apart = syntheticChunks({ durationMs: 20_000, seed: 12, chunkEveryMs: 1_000, tracks: ['video'] })
+  world.open(part)
+  for (let seq = 0; seq < 5; seq++) world.chunk(part, seq, chunks[seq]!)
+  world.open(other)
+  for (let seq = 0; seq < 5; seq++) world.chunk(other, seq, apart[seq]!)
+  await world.pass(40_000)
+  // The next owner is given nothing but the first record before it commits.
+  dies = true
+  for (let seq = 5; seq < 10; seq++) {
+    world.chunk(part, seq, chunks[seq]!)
+    world.chunk(other, seq, apart[seq]!)
+  }
+  await world.pass(40_000)
+  assert.equal(world.owned, false)
+  world.own()
+  world.handOne()
+  world.clock.advance(40_000)
+  for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(BigInt(world.lastCommit().nextOffset) <= BigInt(world.committedOffset), `${world.lastCommit().nextOffset}, of ${world.committedOffset}`)
+  await world.pass(40_000)
+  await damage(world, checkpointOf(world.lastCommit()))
+  world.own()
+  world.closePart(part, 10)
+  await world.pass(40_000)
+  assert.deepEqual(world.partState(part.part).stored, [[0, 9]])
+})
+
+test('chunks behind a hole that are read from Kafka are in the next commit: nothing would bring them again', async () => {
+  const { world, part } = await recorded()
+  world.chunk(part, 12, chunks[12]!)
+  world.own()
+  await world.pass(30_000)
+  await damage(world, checkpointOf(world.lastCommit()))
+  world.own()
+  world.open(part)
+  await world.settle()
+  world.own()
+  world.open(part)
+  await world.pass(30_000)
+  assert.deepEqual(world.partState(part.part).stored, [[0, 9], [12, 12]])
 })

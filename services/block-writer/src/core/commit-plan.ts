@@ -32,6 +32,8 @@ export const METADATA = {
   checkpointDigest: 'checkpointsha256',
   /** Offset in recordings.chunks below which all of the track is in this commit; decimal. */
   nextOffset: 'nextoffset',
+  /** Offset from which on nothing is in this commit; higher where a record in between was held at a hole. */
+  endOffset: 'endoffset',
   durationMs: 'durationms',
   /** Bytes in front of the media: what every commit rewrites. */
   headerBytes: 'headerbytes',
@@ -111,12 +113,14 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     file.headerBytes = header?.length ?? 0
     file.commitNumber++
     file.commitId = commitId
+    // An owner that was given no record of the track yet knows only that of the commit before.
+    if (nextOffset > file.nextOffset) file.nextOffset = nextOffset
     file.dirty = false
     track.planned(parts)
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
     const retained = noLongerNeeded(track, file, parts)
-    const checkpoint = encodeCheckpoint({ ...(retained.length === 0 ? {} : { retained }), number, commitId, generation, nextOffset: String(nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
+    const checkpoint = encodeCheckpoint({ ...(retained.length === 0 ? {} : { retained }), number, commitId, generation, nextOffset: String(file.nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
     const contentType = contentTypeOf(file, parts)
     return {
       header,
@@ -131,7 +135,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
         [METADATA.durationMs]: String(durationMs),
         [METADATA.headerBytes]: String(headerBytes),
       },
-      event: commitEvent(track, file, contentType, String(nextOffset)),
+      event: commitEvent(track, file, contentType),
       obsolete: () => replaceSideBlobs(file, parts, name, retained),
     }
   }
@@ -140,7 +144,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
 export type CommitEvent = Omit<EventOf<'blocks-committed'>, 'blocks' | 'at'>
 
 /** All that is said of a file as its last commit left it. */
-export function commitEvent(track: Track, file: TrackFile, contentType: string, nextOffset: string): CommitEvent {
+export function commitEvent(track: Track, file: TrackFile, contentType: string): CommitEvent {
   return {
     type: 'blocks-committed',
     session: track.session,
@@ -155,7 +159,7 @@ export function commitEvent(track: Track, file: TrackFile, contentType: string, 
     generation: file.generation,
     codecs: file.header?.tracks.map(({ codecId }) => codecId) ?? [],
     parts: partsOf(track, file).map(partState),
-    nextOffset,
+    nextOffset: String(file.nextOffset),
   }
 }
 

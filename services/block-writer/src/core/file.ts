@@ -20,6 +20,8 @@ export class TrackFile {
   commitNumber = 0
   commitId: string | null = null
   generation = 0
+  /** Offset in recordings.chunks below which all that is for this file is in its last commit. */
+  nextOffset = 0n
   /** The committed media blocks, in order. */
   committed: readonly PackedPieces[] = []
   /** Side blobs that the last commit refers to, and its checkpoint and the one before. */
@@ -49,6 +51,7 @@ export class TrackFile {
     file.commitNumber = head.number
     file.commitId = head.commitId
     file.generation = head.generation
+    file.nextOffset = BigInt(head.nextOffset)
     file.committed = file.blocks
     file.pendingBlobs = blobsOf(parts)
     file.checkpoints = [checkpoint]
