@@ -38,7 +38,7 @@ export interface LoadedTrack {
   readonly states: readonly { readonly state: Committed; readonly at: Date }[]
 }
 
-/** What no commit refers to for so long was left by a commit that failed for good. */
+/** What no commit refers to and is older than the track's newest side blob by so much was left by a commit that failed for good. */
 const ORPHAN_MS = 24 * 3_600_000
 
 /** Names within a track's folder. */
@@ -56,6 +56,12 @@ export class FileRefused extends Error {
     super(message)
     this.why = why
   }
+}
+
+/** A side blob as listed; when it was written, ms since the epoch. */
+interface SideName {
+  readonly name: string
+  readonly modifiedAt: number
 }
 
 interface LoadedFile {
@@ -103,12 +109,12 @@ export class TrackStorage {
     const fallbacks: Fallback[] = []
     const prefix = BLOBS.track(this.#session, this.#name)
     const files = new Map<number, BlobProperties>()
-    const side: { name: string; age: number }[] = []
+    const side: SideName[] = []
     for await (const { name, snapshot: _snapshot, ...properties } of this.#store.list(prefix)) {
       const rest = name.slice(prefix.length)
       if (FILE.test(rest)) files.set(Number(rest), properties)
       // A track may be called as a folder of the session, where others keep their blobs.
-      else if (SIDE.test(rest)) side.push({ name, age: now - properties.lastModified.getTime() })
+      else if (SIDE.test(rest)) side.push({ name, modifiedAt: properties.lastModified.getTime() })
     }
     const names = side.map(({ name }) => name)
     const last: Checkpoint[] = []
@@ -133,7 +139,8 @@ export class TrackStorage {
     }
     const inOrder = [...restored.values()].toSorted((a, b) => a.file.number - b.file.number)
     track.restore(inOrder.map(({ file }) => file), closed)
-    if (files.size > 0) await this.#expectFiles(files.size)
+    const foreign = [...files].filter(([number]) => !etags.has(number)).map(([number, { etag }]): [number, string] => [number, etag])
+    if (files.size > 0) await this.#expectFiles(new Map([...etags, ...foreign]))
     const states = statesOf(track, inOrder)
     const takenOver: string[] = []
     for (const checkpoint of last) takenOver.push(...(await takeOver(track, checkpoint, now, async (blob, length) => this.readPending(blob, length))))
@@ -142,27 +149,36 @@ export class TrackStorage {
   }
 
   /**
-   * A part that file 0 lacks by now may have moved into a file that another writer began after the list was made: loading
-   * without it would lose the part, and delete its pending blobs as nobody's.
+   * Lists the files again, as storage changes them one at a time: a part that file 0 lacks by now may have moved into a file that
+   * another writer began after the first list, and loading without it would lose the part, and delete its pending blobs as
+   * nobody's. And a checkpoint and a block list that were read on both sides of a commit do not belong together.
+   * @param loaded etags of the files as they were read
    */
-  async #expectFiles(count: number): Promise<void> {
+  async #expectFiles(loaded: ReadonlyMap<number, string>): Promise<void> {
     const prefix = BLOBS.track(this.#session, this.#name)
-    let found = 0
-    for await (const { name } of this.#store.list(prefix)) if (FILE.test(name.slice(prefix.length))) found++
-    if (found !== count) throw new Superseded(`a file of ${prefix} was begun while it was loaded`)
+    const left = new Map(loaded)
+    for await (const { name, etag } of this.#store.list(prefix)) {
+      const number = name.slice(prefix.length)
+      if (!FILE.test(number)) continue
+      if (left.get(Number(number)) !== etag) throw new Superseded(`${name} was written while it was loaded`)
+      left.delete(Number(number))
+    }
+    if (left.size > 0) throw new Superseded(`a file of ${prefix} was deleted while it was loaded`)
   }
 
   /** What was written for commits that failed, or not deleted by one that was cut short. */
-  async #deleteOrphans(track: Track, etags: ReadonlyMap<number, string>, side: readonly { name: string; age: number }[], takenOver: readonly string[]): Promise<void> {
+  async #deleteOrphans(track: Track, etags: ReadonlyMap<number, string>, side: readonly SideName[], takenOver: readonly string[]): Promise<void> {
     const needed = new Set([...track.files.flatMap((file) => [...file.pendingBlobs, ...file.retained, ...file.checkpoints]), ...blobsOf(track.parts), ...takenOver])
-    for (const { name, age } of side) {
+    // By storage's clock alone: that of this process may be wrong, and another writer's commit may be under way.
+    const newest = side.reduce((latest, { modifiedAt }) => Math.max(latest, modifiedAt), 0)
+    for (const { name, modifiedAt } of side) {
       if (needed.has(name)) continue
       const by = writtenBy(name)
       const file = by === null ? undefined : track.files[by.file]
       const isBegun = file !== undefined && (etags.has(file.number) || file.closed)
       // A commit of that number or a lower one can never succeed any more; one of a higher number may be under way.
       const isOver = isBegun && by!.number <= file.commitNumber
-      if (isOver || age > ORPHAN_MS) await this.#side.delete(name)
+      if (isOver || newest - modifiedAt > ORPHAN_MS) await this.#side.delete(name)
     }
   }
 

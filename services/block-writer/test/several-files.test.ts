@@ -114,6 +114,62 @@ test('who loads a track while another moves a part into a new file loads again, 
   assertContent(checkRecording({ file: await world.file('webcam', 1), parts: [{ ...part, chunks: video }] }).findings)
 })
 
+test('who loads a track while another commits it loads again: a state is never published with blocks of another commit', async () => {
+  const world = new World()
+  world.own()
+  const part = from(0)
+  record(world, part, both, [4])
+  await world.pass(20_000)
+  const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, part.track)
+  const list = world.memory.blockList.bind(world.memory)
+  let isFirst = true
+  world.memory.blockList = async (...args) => {
+    if (isFirst) {
+      isFirst = false
+      world.chunk(part, 4, both[4]!)
+      await world.pass(40_000)
+    }
+    return list(...args)
+  }
+  await assert.rejects(storage.load(SETTINGS.limits, world.clock.now()), Superseded)
+  const { states } = await storage.load(SETTINGS.limits, world.clock.now())
+  const { at: _at, ...last } = world.lastCommit()
+  assert.deepEqual(states.map(({ state }) => state), [last])
+})
+
+test('an owner whose clock is days ahead deletes nothing of a commit that another is making', async () => {
+  const stopped = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  let stops = false
+  const world: World = new World({
+    faults: {
+      async at(moment, change) {
+        if (!stops || moment !== 'before' || change !== 'commit blocks') return
+        stops = false
+        stopped.resolve()
+        await goOn.promise
+      },
+    },
+  })
+  world.own()
+  const part = from(0)
+  record(world, part, both, [3])
+  await world.hand()
+  await world.pass(2_000)
+  stops = true
+  await world.pass(20_000)
+  await stopped.promise
+  const written = await world.names(`${SESSION}/`)
+  assert.ok(written.some((name) => name.includes('/pending/')))
+  await new TrackStorage(world.memory, newBlockIds(), SESSION, part.track).load(SETTINGS.limits, world.clock.now() + 1_000 * 86_400_000)
+  assert.deepEqual(await world.names(`${SESSION}/`), written)
+  goOn.resolve()
+  await world.pass(20_000)
+  world.chunk(part, 3, both[3]!)
+  await world.pass(20_000)
+  assertContent(checkRecording({ file: await world.file(), parts: [{ ...part, chunks: both }] }).findings)
+})
+
 test('a track that is called as a folder of its session takes nothing of that folder for its own', async () => {
   const world = new World()
   world.own()
