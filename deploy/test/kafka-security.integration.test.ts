@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -27,6 +27,14 @@ function certify(folder: string): void {
     openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '60', '-extfile', `${name}.ext`, '-out', `${name}.pem`)
   }
   writeFileSync(join(folder, 'broker.keystore'), readFileSync(join(folder, 'broker.key'), 'utf8') + readFileSync(join(folder, 'broker.pem'), 'utf8'))
+}
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** A client's certificate by itself. */
+function selfSign(folder: string): void {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'stranger.key']
+  execFileSync('openssl', ['req', '-x509', ...key, '-subj', '/CN=client', '-out', 'stranger.pem'], { cwd: folder, stdio: 'pipe' })
 }
 
 /** Hands out tokens without a signature, which Kafka's validator for tests accepts. */
@@ -67,7 +75,8 @@ test('by SCRAM and by OAuth, over TLS with certificates of both sides, sessions 
       'ssl.keystore.location': join(folder, 'broker.keystore'),
       'ssl.truststore.type': 'PEM',
       'ssl.truststore.location': join(folder, 'ca.pem'),
-      'ssl.client.auth': 'required',
+      // Without the listener's prefix Kafka ignores it for SASL_SSL (KIP-684).
+      'listener.name.secure.ssl.client.auth': 'required',
       'connections.max.reauth.ms': SESSION_MS,
     },
   })
@@ -125,6 +134,22 @@ test('by SCRAM and by OAuth, over TLS with certificates of both sides, sessions 
     await readPartitionToEnd({ kafka: scram, topic: TOPIC, partition, onRecord: ({ value }) => void values.push(value.toString()) })
     assert.equal(values.length, sent[partition]?.length, 'a record is in the log twice, or missing')
   }
+
+  await t.test('a certificate that was replaced is used by the next connections', async () => {
+    const files = ['client.pem', 'client.key'].map((name) => join(folder, name))
+    const before = files.map((name) => readFileSync(name))
+    const isAccepted = async (): Promise<boolean> => {
+      await using producer = createProducer({ kafka: { ...scram, log: silent } })
+      const sent = producer.send({ topic: TOPIC, partition: 0, key: 's', value: null }, { deliveryTimeoutMs: 500 })
+      return sent.then(() => true, () => false)
+    }
+    // Of another authority, which the broker does not trust.
+    selfSign(folder)
+    ;['stranger.pem', 'stranger.key'].forEach((name, index) => copyFileSync(join(folder, name), files[index]!))
+    assert.equal(await isAccepted(), false)
+    files.forEach((name, index) => writeFileSync(name, before[index]!))
+    assert.equal(await isAccepted(), true)
+  })
 
   await t.test('a broker of an authority that is not trusted is refused', async () => {
     const stranger: KafkaConfig = { ...scram, ssl: { ...(scram.ssl as object), ca: readFileSync(join(folder, 'client.pem'), 'utf8') } }

@@ -1,6 +1,7 @@
 import { cachedToken, readToken, requestToken } from './kafka-oauth.ts'
 import { securityWarnings } from './kafka-security.ts'
 import type { KafkaSettings } from './kafka-settings.ts'
+import { tlsMaterial, type TlsMaterial } from './kafka-tls.ts'
 import type { Logger } from './logger.ts'
 
 interface Login<M extends string> {
@@ -17,8 +18,8 @@ interface TokenLogin {
 export interface KafkaConnection {
   brokers: string[]
   clientId: string
-  /** True trusts public authorities; server names are checked in either case. */
-  ssl: boolean | { ca?: string; cert?: string; key?: string }
+  /** True trusts public authorities; server names are checked in either case. Its properties are read for each connection. */
+  ssl: boolean | TlsMaterial
   sasl?: Login<'plain'> | Login<'scram-sha-256'> | Login<'scram-sha-512'> | TokenLogin
   log: Logger
 }
@@ -31,13 +32,12 @@ export function kafkaConnection(
 ): KafkaConnection {
   for (const { message, fields } of securityWarnings(config, Date.now())) log.warn(fields, message)
   const clientId = config.instance === service ? service : `${service}-${config.instance}`
-  return { brokers: config.kafkaBrokers, clientId, ssl: tls(config), ...login(config), log }
+  return { brokers: config.kafkaBrokers, clientId, ssl: tls(config, log), ...login(config), log }
 }
 
-function tls({ kafkaTls, kafkaTlsCa: ca, kafkaTlsCert: cert, kafkaTlsKey }: KafkaSettings): KafkaConnection['ssl'] {
-  if (!kafkaTls || (ca === undefined && cert === undefined)) return kafkaTls
-  const own = cert === undefined || kafkaTlsKey === undefined ? {} : { cert, key: kafkaTlsKey.reveal() }
-  return { ...(ca === undefined ? {} : { ca }), ...own }
+function tls(config: KafkaSettings, log: Logger): KafkaConnection['ssl'] {
+  const { kafkaTls, kafkaTlsCa: ca, kafkaTlsCert: cert } = config
+  return !kafkaTls || (ca === undefined && cert === undefined) ? kafkaTls : tlsMaterial(config, log)
 }
 
 function login(config: KafkaSettings): Pick<KafkaConnection, 'sasl'> {

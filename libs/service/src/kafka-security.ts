@@ -20,11 +20,11 @@ export function securityWarnings(config: KafkaSettings, now: number): SecurityWa
   }
   const used = { KAFKA_TLS_CA: config.kafkaTlsCa, KAFKA_TLS_CERT: config.kafkaTlsCert }
   for (const [setting, pem] of Object.entries(used)) {
-    for (const certificate of certificatesIn(pem ?? '')) {
+    for (const certificate of certificatesIn(pem?.initial ?? '')) {
       const { subject, validToDate } = new X509Certificate(certificate)
       const leftMs = validToDate.getTime() - now
       if (leftMs > EXPIRES_SOON_MS) continue
-      const message = `Kafka certificate ${leftMs <= 0 ? 'has expired' : 'expires soon'}, replace it and restart`
+      const message = `Kafka certificate ${leftMs <= 0 ? 'has expired' : 'expires soon'}, replace it`
       const daysLeft = Math.floor(leftMs / DAY_MS)
       warnings.push({ message, fields: { setting, subject, expires: validToDate.toISOString(), daysLeft } })
     }

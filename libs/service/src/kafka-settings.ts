@@ -1,7 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { certificates, certificatesIn, privateKey, readableFile } from './pem-settings.ts'
+import { certificates, isKeyOf, Pem, privateKey, readableFile } from './pem-settings.ts'
 import type { ConfigOf } from './read-env.ts'
-import { Secret } from './secret.ts'
 import { flag, list, oneOf, secret, type SettingValues, text, url } from './settings.ts'
 
 const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
@@ -71,11 +69,8 @@ function tlsFaults({ isSet, value }: SettingValues): string[] {
     faults.push(`${missing} is not set, which ${there} needs`)
   }
   const [cert, key] = [value(certName), value(keyName)]
-  if (typeof cert === 'string' && key instanceof Secret) {
-    const [own = ''] = certificatesIn(cert)
-    if (!new X509Certificate(own).checkPrivateKey(createPrivateKey(key.reveal()))) {
-      faults.push(`${keyName} is not the key of the first certificate in ${certName}`)
-    }
+  if (cert instanceof Pem && key instanceof Pem && !isKeyOf(cert.initial, key.initial)) {
+    faults.push(`${keyName} is not the key of the first certificate in ${certName}`)
   }
   return faults
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -88,6 +88,27 @@ test('certificates and keys come as files or as PEM, and are checked at the star
   const wrong = faults({ ...TLS, KAFKA_TLS_CERT: key, KAFKA_TLS_KEY: cert }).join()
   assert.doesNotMatch(wrong, /BEGIN (PRIVATE KEY|CERTIFICATE)-----\n/)
   assert.doesNotMatch(inspect(read(files), { depth: 9 }), /PRIVATE KEY/)
+})
+
+test('certificates that are replaced are used from the next connection on, and never in halves', () => {
+  for (const end of ['pem', 'key']) copyFileSync(file(`client.${end}`), file(`renewed.${end}`))
+  const env = { ...TLS, KAFKA_TLS_CA: file('renewed.pem'), KAFKA_TLS_CERT: file('renewed.pem'), KAFKA_TLS_KEY: file('renewed.key') }
+  const lines: string[] = []
+  const logger = createLogger({ service: 'test', destination: { write: (line) => lines.push(line) } })
+  const { ssl } = kafkaConnection({ ...read(env), instance: 'i' }, 'test', logger)
+  const pem = (name: string, end: string): string => readFileSync(file(`${name}.${end}`), 'utf8')
+  const of = (name: string) => ({ ca: pem(name, 'pem'), cert: pem(name, 'pem'), key: pem(name, 'key') })
+  assert.deepEqual({ ...(ssl as object) }, of('client'))
+  copyFileSync(file('other.pem'), file('renewed.pem'))
+  assert.deepEqual({ ...(ssl as object) }, of('client'), 'its key has not come yet')
+  copyFileSync(file('other.key'), file('renewed.key'))
+  assert.deepEqual({ ...(ssl as object) }, of('other'))
+  rmSync(file('renewed.pem'))
+  assert.deepEqual({ ...(ssl as object) }, of('other'))
+  const messages = lines.map((line) => (JSON.parse(line) as { message: string }).message)
+  const failed = 'Kafka certificates could not be reloaded, using the last ones'
+  assert.deepEqual(messages, [failed, 'Kafka certificates reloaded', failed])
+  assert.doesNotMatch(lines.join(), /BEGIN/)
 })
 
 test('credentials without TLS and certificates that end soon are warned about', () => {
