@@ -56,6 +56,20 @@ export const PartState = Type.Object({
 })
 export type PartState = Static<typeof PartState>
 
+/**
+ * How a file in storage differs from its status. `file-missing`, `file-changed`: its blob is gone, or not the one that was committed.
+ * `unreadable`: bytes that are no media. `wrong-span`, `wrong-frames`, `wrong-index`: it does not last as long, has other frames, or
+ * its index points to none.
+ */
+export const FILE_FAULT_CAUSES = ['file-missing', 'file-changed', 'unreadable', 'wrong-span', 'wrong-frames', 'wrong-index'] as const
+export const FileFault = Type.Object({
+  startMs: Type.Union([Ms, Type.Null()], { description: 'null: all of the file' }),
+  endMs: Type.Union([Ms, Type.Null()]),
+  cause: Type.Enum(FILE_FAULT_CAUSES),
+  detail: Type.String({ maxLength: 1000 }),
+})
+export type FileFault = Static<typeof FileFault>
+
 const ClientReport = Type.Object({
   event: Type.String({ maxLength: 64 }),
   track: Type.Union([TrackName, Type.Null()]),
@@ -169,6 +183,19 @@ export const Events = {
     at: Instant,
     version: Type.Integer({ minimum: 1 }),
     manifest: Type.String({ description: 'blob name of the manifest' }),
+  }),
+  /**
+   * Said by finalizer of a file of a completed version whose blob or content is not what the status says, and again once that has
+   * changed. It replaces what was found in an earlier commit of the file.
+   */
+  'file-verified': Type.Object({
+    type: Type.Literal('file-verified'),
+    session: SessionId,
+    at: Instant,
+    track: TrackName,
+    file: Count,
+    commit: Type.Object({ number: Count, id: Type.String() }),
+    faults: Type.Array(FileFault, { maxItems: 200 }),
   }),
   'rendition-ready': Type.Object({
     type: Type.Literal('rendition-ready'),

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Events, PartState } from './events.ts'
+import { Events, FileFault, PartState } from './events.ts'
 import { Graces } from './graces.ts'
 import { ClientId, Instant, Offset, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
@@ -17,7 +17,11 @@ const NullableInstant = Type.Union([Instant, Type.Null()])
 const Count = Type.Integer({ minimum: 0 })
 
 /** One file of a track as of its newest commit. */
-export const FileState = Type.Object({ file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at })
+export const FileState = Type.Object({
+  file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at,
+  /** What finalizer found in it, in this commit or an earlier one; absent where nothing ever differed. */
+  verification: Type.Optional(Type.Object({ commit, faults: Type.Array(FileFault) })),
+})
 export type FileState = Static<typeof FileState>
 
 /** not-recorded: media time in which nothing was recorded although the session ran, e.g. between two parts. */

@@ -1,4 +1,5 @@
 import type { FileState, Manifest, SessionState } from '@longtake/contracts'
+import { isUnsealable } from './file-faults.ts'
 import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
 import { startOffsetMs } from './public.ts'
 import { filesOf } from './session.ts'
@@ -15,7 +16,7 @@ export const isSealable = ({ bytes }: FileState): boolean => bytes > 0
 
 /**
  * The account of a completed session's version.
- * @param seals by blob name, one for each sealable file; throws a `TypeError` if one is missing
+ * @param seals by blob name, one for each sealable file; throws a `TypeError` if one is missing; of files whose blob is gone or was changed none is needed, they are left out
  * @param now milliseconds since the epoch
  */
 export function toManifest(state: SessionState, seals: ReadonlyMap<string, Seal>, now: number): Manifest {
@@ -24,7 +25,7 @@ export function toManifest(state: SessionState, seals: ReadonlyMap<string, Seal>
   const unseen = Map.groupBy(unseenParts(state), ({ track }) => track)
   const tracks = Object.fromEntries(
     [...new Set([...Object.keys(state.tracks), ...unseen.keys()])].map((track) => {
-      const files = filesOf(state, track).filter(isSealable)
+      const files = filesOf(state, track).filter((file) => isSealable(file) && !isUnsealable(file))
       const of = parts.get(track) ?? []
       return [track, { files: files.map((file) => sealedFile(state, file, of, seals)), parts: [...of.map(manifestPart), ...(unseen.get(track) ?? []).map(({ part }) => unseenPart(part))] }]
     }),

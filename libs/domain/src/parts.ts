@@ -1,5 +1,6 @@
 import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState, type TimedRange } from '@longtake/contracts'
 import { spansOfParts } from './decoded.ts'
+import { faultsByPart, withFaults } from './file-faults.ts'
 import type { Awaited } from './patience.ts'
 import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
@@ -69,7 +70,9 @@ function partsOfTrack(track: string, files: readonly FileState[], parked: Parked
   const once = best.size === placed.length ? placed : placed.filter((one) => best.get(one.part.part) === one)
   const own = Map.groupBy(parked.filter((one) => one.track === track), ({ part }) => part)
   const spans = spansOfParts(files, decoded.filter((one) => one.track === track))
-  const parts = own.size === 0 && spans.size === 0 ? once : once.map((one) => withFound(one, own.get(one.part.part) ?? [], spans.get(one.part.part) ?? []))
+  const found = own.size === 0 && spans.size === 0 ? once : once.map((one) => withFound(one, own.get(one.part.part) ?? [], spans.get(one.part.part) ?? []))
+  const faults = faultsByPart(files)
+  const parts = faults.size === 0 ? found : found.map((one) => ({ ...one, part: withFaults(one.part, faults.get(one.part.part) ?? []) }))
   partsOfFiles.set(files, { parked, decoded, parts })
   return parts
 }

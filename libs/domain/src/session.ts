@@ -3,6 +3,7 @@ import { connectionEnded, connectionSeen } from './clients.ts'
 import { wholeCommit } from './commit-changes.ts'
 import { areSameSpans, fileDecoded } from './decoded.ts'
 import { isEqual, sharing } from './equal.ts'
+import { fileVerified } from './file-faults.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade } from './renditions.ts'
 import { reported } from './reports.ts'
@@ -80,6 +81,11 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
       return { ...deleted(state, event.at), deletion: { erasedAt: event.at } }
     case 'session-finalized':
       return finalized(state, event)
+    case 'file-verified': {
+      const { tracks, hasSameFaults } = fileVerified(state.tracks, event)
+      if (tracks === state.tracks) return state
+      return hasSameFaults ? { ...state, tracks } : { ...reopened(changed(state)), tracks }
+    }
     case 'rendition-ready': {
       const { track, kind, version, blob, mimeType, bytes, file } = event
       return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob, mimeType, bytes, reason: null, ...(file === undefined ? {} : { file }) }) }
@@ -148,7 +154,9 @@ function committed(state: SessionState, event: EventOf<'blocks-committed'>): Ses
   if (known !== undefined && commit.number < known.commit.number) return alive(state, at)
   // Most parts of a long session ended long ago: what was worked out of them holds.
   const parts = sharing(known?.parts ?? [], event.parts, ({ part }) => part)
-  const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at }
+  // What was found in an earlier commit holds until this one was looked at: most commits add to a file.
+  const verification = known?.verification === undefined ? {} : { verification: known.verification }
+  const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at, ...verification }
   const others = files.filter((other) => other !== known)
   const tracks = { ...state.tracks, [track]: { files: [...others, next].sort((a, b) => a.file - b.file) } }
   const folded = { ...alive(state, at), tracks, startedAt: startOf(tracks) }

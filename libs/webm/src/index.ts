@@ -27,5 +27,7 @@ export { packCues, unpackCues } from './cues.ts';
 export type { Cue } from './cues.ts';
 export { buildHeader, DEFAULT_HEADER_SIZE } from './header.ts';
 export type { HeaderInput } from './header.ts';
+export { readFileHeader } from './file-header.ts';
+export type { FileHeader } from './file-header.ts';
 export { patchClusterTimestamps, readFrameTimes, writeFrameTimes } from './retime.ts';
 export type { FrameTime } from './retime.ts';

@@ -1,14 +1,21 @@
 import { type BlobStore, COMMIT_ID } from '@longtake/blob'
-import { BLOBS, type FileState, type Manifest, ManifestShape, type SessionState } from '@longtake/contracts'
-import { isEqual, isSealable, type Seal, toManifest } from '@longtake/domain'
+import { BLOBS, type EventOf, type FileFault, type FileState, type Manifest, ManifestShape, type SessionState } from '@longtake/contracts'
+import { isEqual, isSealable, isUnsealable, type Seal, toManifest } from '@longtake/domain'
+import { contentFaults, isComparable } from './content.ts'
+import { readContent } from './read-content.ts'
 import { contradictions, verifyFile } from './verify.ts'
+
+/** What was found in a file that the status does not say yet. */
+export type FoundInFile = Pick<EventOf<'file-verified'>, 'track' | 'file' | 'commit' | 'faults'>
 
 export type Finalization =
   /** The manifest, by its blob name, stands and vouches for this version. */
   | { outcome: 'finalized'; manifest: string; reused: boolean }
   /** Something newer exists, whose status is on its way. */
   | { outcome: 'superseded' }
-  /** Storage or the state itself contradicts what the manifest would say: none is written. */
+  /** Files are not what the status says: what was found is to be published, and makes another version. */
+  | { outcome: 'differs'; found: readonly FoundInFile[]; reason: string }
+  /** The state contradicts itself, or a manifest that exists: none is written. */
   | { outcome: 'mismatch'; reason: string }
 
 /**
@@ -21,19 +28,54 @@ export async function finalize(store: BlobStore, state: SessionState, now: numbe
   const faults = contradictions(state)
   if (faults.length > 0) return { outcome: 'mismatch', reason: faults.join('; ') }
   const seals = new Map<string, Seal>()
-  for (const file of Object.values(state.tracks).flatMap(({ files }) => files)) {
-    const verdict = await verifyFile(store, file, signal)
-    if (verdict.verdict === 'superseded') return { outcome: 'superseded' }
-    if (verdict.verdict === 'mismatch') return { outcome: 'mismatch', reason: verdict.reason }
-    if (!isSealable(file)) continue
-    const { etag, metadata } = verdict
-    const snapshot = (await findSeal(store, file, signal)) ?? (await seal(store, file, etag, metadata, signal))
-    // Between looking and sealing somebody committed: what was verified is not what stands there now.
-    if (snapshot === null) return { outcome: 'superseded' }
-    seals.set(file.blob, { snapshot, etag })
+  const found: FoundInFile[] = []
+  for (const [track, { files }] of Object.entries(state.tracks)) {
+    for (const file of files) {
+      // Its gaps say already that the blob is not there, or is another one.
+      if (isUnsealable(file)) continue
+      const looked = await look(store, file, signal)
+      if (looked === 'superseded') return { outcome: 'superseded' }
+      if (isNews(file, looked.faults)) found.push({ track, file: file.file, commit: file.commit, faults: looked.faults })
+      // Nothing is sealed of a version that is not the last one.
+      if (!isSealable(file) || found.length > 0 || looked.version === null) continue
+      const { etag, metadata } = looked.version
+      const snapshot = (await findSeal(store, file, signal)) ?? (await seal(store, file, etag, metadata, signal))
+      // Between looking and sealing somebody committed: what was verified is not what stands there now.
+      if (snapshot === null) return { outcome: 'superseded' }
+      seals.set(file.blob, { snapshot, etag })
+    }
   }
+  if (found.length > 0) return { outcome: 'differs', found, reason: found.map(reasonOf).join('; ') }
   return writeManifest(store, toManifest(state, seals, now), signal)
 }
+
+interface Looked {
+  readonly faults: FileFault[]
+  /** Null where the blob is not the one that was committed. */
+  readonly version: { readonly etag: string; readonly metadata: Readonly<Record<string, string>> } | null
+}
+
+/** Compares a file with its blob. The content of one commit is read once: what was found in it then is in the status. */
+async function look(store: BlobStore, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
+  const verdict = await verifyFile(store, file, signal)
+  if (verdict.verdict === 'superseded') return 'superseded'
+  if (verdict.verdict === 'mismatch') return { faults: [{ startMs: null, endMs: null, cause: verdict.cause, detail: verdict.reason }], version: null }
+  const { etag, metadata, blocks } = verdict
+  const version = { etag, metadata }
+  if (file.verification?.commit.id === file.commit.id) return { faults: file.verification.faults, version }
+  if (!isComparable(file)) return { faults: [], version }
+  const observed = await readContent(store, file.blob, blocks, etag, signal)
+  return observed === null ? 'superseded' : { faults: contentFaults(file, observed), version }
+}
+
+/** Whether the status lacks this of the file: of a commit in which nothing differs only where an earlier one did. */
+function isNews({ commit, verification }: FileState, faults: readonly FileFault[]): boolean {
+  if (verification === undefined) return faults.length > 0
+  return verification.commit.id !== commit.id || !isEqual(verification.faults, faults)
+}
+
+const reasonOf = ({ track, file, faults }: FoundInFile): string =>
+  `file ${file} of ${track}: ${faults.length === 0 ? 'is as it was committed' : faults.map(({ cause, detail }) => `${cause} (${detail})`).join(', ')}`
 
 /** A snapshot that an earlier attempt took of this very commit. */
 async function findSeal(store: BlobStore, { blob, commit }: FileState, signal: AbortSignal): Promise<string | undefined> {

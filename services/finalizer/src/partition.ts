@@ -106,8 +106,12 @@ export class FinalizerPartition implements PartitionHandler {
       try {
         const outcome = await inFinalizeSpan(session, () => this.#attempt(job))
         this.#faults.delete(session)
-        if (outcome.outcome !== 'mismatch') break
+        if (outcome.outcome !== 'mismatch' && outcome.outcome !== 'differs') break
         looks += 1
+        if (looks >= LOOKS && outcome.outcome === 'differs') {
+          await this.#publishFound(job, outcome)
+          break
+        }
         if (looks >= LOOKS) {
           instruments.finalizations.add(1, { outcome: 'mismatch' })
           logger.error({ session, version: job.state.version, reason: outcome.reason }, 'a completed session is not what storage holds: no manifest is written, its status is parked')
@@ -139,8 +143,20 @@ export class FinalizerPartition implements PartitionHandler {
       await this.#publish(record.partition, { type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })
       logger.info({ session, version, status: state.status, manifest: outcome.manifest, reused: outcome.reused }, 'session finalized')
     }
-    if (outcome.outcome !== 'mismatch') instruments.finalizations.add(1, { outcome: outcome.outcome })
+    if (outcome.outcome !== 'mismatch' && outcome.outcome !== 'differs') instruments.finalizations.add(1, { outcome: outcome.outcome })
     return outcome
+  }
+
+  /** What differs becomes gaps of the session and with them its next version, which is finalized with what is known of its files. */
+  async #publishFound({ state, record }: Job, { found, reason }: Extract<Finalization, { outcome: 'differs' }>): Promise<void> {
+    const { now, logger } = this.#options
+    const { session, version } = state
+    const at = new Date(now()).toISOString()
+    for (const one of found) await this.#publish(record.partition, { type: 'file-verified', session, at, ...one })
+    const differs = found.some(({ faults }) => faults.length > 0)
+    instruments.finalizations.add(1, { outcome: differs ? 'differs' : 'agrees-again' })
+    if (differs) logger.error({ session, version, reason }, 'files in storage differ from the status: reported as gaps, the next version states them')
+    else logger.info({ session, version, reason }, 'files in storage agree with the status again')
   }
 
   /**

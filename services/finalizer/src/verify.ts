@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type BlobStore, COMMIT_ID } from '@longtake/blob'
-import type { FileState, SessionState } from '@longtake/contracts'
+import { type Block, type BlobStore, COMMIT_ID } from '@longtake/blob'
+import type { FileFault, FileState, SessionState } from '@longtake/contracts'
 import { countOf, isWhole, partsOf, statusOf } from '@longtake/domain'
 
 /** The blob's metadata in which block-writer counts its commits. */
@@ -8,17 +8,17 @@ const COMMIT_NUMBER = 'number'
 
 export type Verdict =
   /** The blob is, byte for byte as far as its block list tells, what the state says of it. */
-  | { verdict: 'verified'; etag: string; metadata: Readonly<Record<string, string>> }
+  | { verdict: 'verified'; etag: string; metadata: Readonly<Record<string, string>>; blocks: readonly Block[] }
   /** A newer commit exists: its status is on its way. */
   | { verdict: 'superseded' }
-  | { verdict: 'mismatch'; reason: string }
+  | { verdict: 'mismatch'; cause: FileFault['cause']; reason: string }
 
 /** Compares what storage has with what the state says of a file. */
 export async function verifyFile(store: BlobStore, file: FileState, signal: AbortSignal): Promise<Verdict> {
   const { blob, commit, blocks, bytes, mimeType } = file
-  const mismatch = (reason: string): Verdict => ({ verdict: 'mismatch', reason: `${blob}: ${reason}` })
+  const mismatch = (reason: string, cause: FileFault['cause'] = 'file-changed'): Verdict => ({ verdict: 'mismatch', cause, reason })
   const properties = await store.properties(blob, { signal })
-  if (properties === null) return mismatch('there is no such blob')
+  if (properties === null) return mismatch('there is no such blob', 'file-missing')
   const { etag, metadata, contentType } = properties
   const number = Number(metadata[COMMIT_NUMBER])
   if (!Number.isSafeInteger(number)) return mismatch('its metadata has no commit number')
@@ -34,7 +34,7 @@ export async function verifyFile(store: BlobStore, file: FileState, signal: Abor
     ...(digestOf(listed.map(({ id }) => id)) === blocks.sha256 ? [] : ['its block ids are not those of the commit']),
     ...(listed.reduce((sum, block) => sum + block.bytes, 0) === bytes ? [] : ['its blocks do not add up to its length']),
   ]
-  if (faults.length === 0) return { verdict: 'verified', etag, metadata }
+  if (faults.length === 0) return { verdict: 'verified', etag, metadata, blocks: listed }
   // The list was read after the properties: a commit in between explains any difference.
   const now = await store.properties(blob, { signal })
   return now !== null && now.etag !== etag ? { verdict: 'superseded' } : mismatch(faults.join('; '))

@@ -24,7 +24,7 @@ async function recorded(faults: MemoryFaults = {}) {
   await recording.commitWhole('screen', 3)
   return { store, recording, state: recording.finish('webcam', 'screen') }
 }
-const mismatch = (result: Finalization): string => (result.outcome === 'mismatch' ? result.reason : assert.fail(`it was ${result.outcome}`))
+const mismatch = (result: Finalization): string => (result.outcome === 'mismatch' || result.outcome === 'differs' ? `${result.outcome}: ${result.reason}` : assert.fail(`it was ${result.outcome}`))
 
 test('a complete session is sealed file by file, and its manifest says what is sealed', async () => {
   const { store, state } = await recorded()
@@ -122,15 +122,15 @@ test('whatever does not fit is a mismatch and makes no manifest', async () => {
   const webcam = state.tracks.webcam!.files[0]!
   const telling = (change: Partial<typeof webcam>): SessionState => ({ ...state, tracks: { ...state.tracks, webcam: { files: [{ ...webcam, ...change }] } } })
   const cases: [SessionState, RegExp][] = [
-    [telling({ blob: 's1/webcam/1' }), /no such blob/],
-    [telling({ commit: { number: 2, id: 'x' } }), /at commit 1, the status at 2/],
+    [telling({ blob: 's1/webcam/1' }), /differs: .*file-missing .*no such blob/],
+    [telling({ commit: { number: 2, id: 'x' } }), /differs: .*file-changed .*at commit 1, the status at 2/],
     [telling({ commit: { number: 1, id: 'x' } }), /its commit 1 is webcam-commit-1/],
     [telling({ bytes: webcam.bytes + 1 }), /bytes/],
     [telling({ mimeType: 'video/mp4' }), /it is video\/webm/],
     [telling({ blocks: { count: 2, sha256: webcam.blocks.sha256 } }), /1 blocks, the status says 2/],
     [telling({ blocks: { count: 1, sha256: '00'.repeat(32) } }), /block ids/],
     [telling({ parts: [{ ...webcam.parts[0]!, chunks: 4 }] }), /stored ranges/],
-    [telling({ parts: [{ ...webcam.parts[0]!, stored: [[0, 3]], chunks: 4 }] }), /its facts abandoned/],
+    [telling({ parts: [{ ...webcam.parts[0]!, stored: [[0, 3]], chunks: 4 }] }), /mismatch: .*its facts abandoned/],
     [telling({ parts: [{ ...webcam.parts[0]!, closed: { chunks: 5, clean: false } }] }), /its facts complete-with-gaps/],
   ]
   for (const [told, reason] of cases) assert.match(mismatch(await run(store, told)), reason)

@@ -71,14 +71,34 @@ test('while storage fails nothing is done and readiness says why; then it goes o
   assert.equal(partition.fault, undefined)
 })
 
-test('what keeps contradicting storage is parked with the reason, and no manifest exists', async () => {
+test('a file that stays other than its status is reported once it was looked at again, and the version without it is not finalized', async () => {
   const { store, sent, parked, tell, settled } = setUp()
   const recording = new Recording(store, 's1')
   await recording.commitWhole('webcam', 5)
   const state = recording.finish('webcam')
-  await tell({ ...state, tracks: { webcam: { files: [{ ...state.tracks.webcam!.files[0]!, bytes: 1 }] } } })
+  const { commit } = state.tracks.webcam!.files[0]!
+  await store.delete('s1/webcam/0')
+  await tell(state)
   await settled(1)
-  assert.match(parked.join(), /^0 mismatch: s1\/webcam\/0: it has \d+ bytes, the status says 1$/)
+  const fault = { startMs: null, endMs: null, cause: 'file-missing', detail: 'there is no such blob' }
+  assert.deepEqual(sent, [{ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), track: 'webcam', file: 0, commit, faults: [fault] }])
+  assert.deepEqual(parked, [])
+  assert.equal(await store.readAll(BLOBS.manifest('s1', 1)), null)
+  await tell(recording.fold(sent[0]!))
+  await settled(2)
+  assert.deepEqual(sent.slice(1).map((event) => event.type === 'session-finalized' && event.version), [2])
+  assert.equal(recording.state.status, 'complete-with-gaps')
+})
+
+test('a status that contradicts itself is parked with the reason, and no manifest exists', async () => {
+  const { store, sent, parked, tell, settled } = setUp()
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  const state = recording.finish('webcam')
+  const file = state.tracks.webcam!.files[0]!
+  await tell({ ...state, tracks: { webcam: { files: [{ ...file, parts: [{ ...file.parts[0]!, chunks: 4 }] }] } } })
+  await settled(1)
+  assert.match(parked.join(), /^0 mismatch: part .* has 4 chunks, its stored ranges 5$/)
   assert.deepEqual(sent, [])
   assert.equal(await store.readAll(BLOBS.manifest('s1', 1)), null)
 })

@@ -32,6 +32,16 @@ export class Recording {
     return this.#commit(track, this.#blocks.get(track) ?? [], Buffer.from(`${track} ${JSON.stringify(stored)}`), stored, fields)
   }
 
+  /** Commits a file of real media as it is, block by block, and folds in an event that states of it what `fields` say. */
+  async commitFile(track: string, blocks: readonly Uint8Array[], durationMs: number, fields: Partial<PartState>): Promise<void> {
+    const ids: string[] = []
+    for (const bytes of blocks.slice(0, -1)) {
+      ids.push(this.#newBlockId(bytes))
+      await this.#store.stageBlock(BLOBS.file(this.session, track, 0), ids.at(-1)!, bytes)
+    }
+    this.fold({ ...(await this.#commit(track, ids, Buffer.from(blocks.at(-1)!), [[0, 4]], { closed: { chunks: 5, clean: true }, ...fields })), durationMs })
+  }
+
   async #commit(track: string, kept: readonly string[], bytes: Buffer | null, stored: PartState['stored'], fields: Partial<PartState>): Promise<EventOf<'blocks-committed'>> {
     const blob = BLOBS.file(this.session, track, 0)
     const ids = [...kept]

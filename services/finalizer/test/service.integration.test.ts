@@ -8,6 +8,7 @@ import { createLogger, Health } from '@longtake/service'
 import { Conditions, testAzurite, testKafka } from '@longtake/testkit'
 import { readConfig } from '../src/config.ts'
 import { start, type Wiring } from '../src/service.ts'
+import { mediaFile } from './media-file.ts'
 import { Recording } from './recording.ts'
 
 const PARTITIONS = 3
@@ -111,20 +112,26 @@ test('two at once, and one that reads everything again, come to one manifest', a
   assert.equal((await system.store.properties(file!.blob, { snapshot: file!.snapshot }))!.bytes, file!.bytes)
 })
 
-test('a status that storage contradicts is parked, and other sessions go on', async () => {
+test('files that are not what their status says are reported, by block list and by content, and other sessions go on', async () => {
   await using system = await setUp()
   await using _service = await system.startService()
-  const wrong = new Recording(system.store, 'wrong')
-  await wrong.commitWhole('webcam', 5)
-  const state = wrong.finish('webcam')
+  const changed = new Recording(system.store, 'changed')
+  await changed.commitWhole('webcam', 5)
+  const state = changed.finish('webcam')
   await system.tell({ ...state, tracks: { webcam: { files: [{ ...state.tracks.webcam!.files[0]!, blocks: { count: 1, sha256: '00'.repeat(32) } }] } } })
-  const right = new Recording(system.store, 'right')
-  await right.commitWhole('webcam', 5)
-  await system.tell(right.finish('webcam'))
-  await system.until('the good one', () => system.events.length === 1)
-  await system.until('the bad one', () => system.parked.length === 1)
-  assert.deepEqual([system.events[0]!.session, system.parked], ['right', ['mismatch']])
-  assert.equal(await system.store.readAll('wrong/manifests/1.json'), null)
+  const [short, whole] = [mediaFile({ keeps: ({ timeMs }) => timeMs < 9_000 }), mediaFile()]
+  const recordings = [['short', short], ['whole', whole]] as const
+  for (const [session, { blocks, durationMs, stated }] of recordings) {
+    const recording = new Recording(system.store, session)
+    await recording.commitFile('webcam', blocks, durationMs, stated)
+    await system.tell(recording.finish('webcam'))
+  }
+  await system.until('a report of each', () => system.events.length === 3)
+  const reports = new Map<string, string[]>(system.events.map((event) => [event.session, event.type === 'file-verified' ? event.faults.map(({ cause }) => cause) : [event.type]]))
+  assert.deepEqual(reports.get('changed'), ['file-changed'])
+  assert.ok(reports.get('short')!.includes('wrong-span'))
+  assert.deepEqual(reports.get('whole'), ['session-finalized'])
+  assert.deepEqual([system.parked, await system.store.readAll('short/manifests/1.json')], [[], null])
 })
 
 test('a file of which nothing is playable has an empty blob, which is verified and not sealed', async () => {

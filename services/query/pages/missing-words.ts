@@ -25,6 +25,12 @@ const CAUSES: Readonly<Record<string, string>> = {
   'other-recording': 'another recording with other tracks begins there',
   'no-media': 'there is neither picture nor sound in it',
   truncated: 'the recording breaks off there',
+  'file-missing': 'the stored file is gone',
+  'file-changed': 'the stored file is not the one that was written',
+  unreadable: 'the stored file cannot be read there',
+  'wrong-span': 'the stored file does not last as long as what was written',
+  'wrong-frames': 'the stored file does not have all frames that were written',
+  'wrong-index': 'seeking in the stored file does not work there',
   'between-parts': 'the recorder began anew',
 }
 

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryBlobStore } from '@longtake/blob'
+import type { FileFault, FileState } from '@longtake/contracts'
+import { finalize, type FoundInFile } from '../src/finalize.ts'
+import { chooseBlocks } from '../src/read-content.ts'
+import { mediaFile, type MediaFile } from './media-file.ts'
+import { NOW, Recording } from './recording.ts'
+
+const never = new AbortController().signal
+
+async function recorded({ blocks, durationMs, stated }: MediaFile) {
+  const store = new MemoryBlobStore()
+  const recording = new Recording(store, 's1')
+  await recording.commitFile('webcam', blocks, durationMs, stated)
+  recording.finish('webcam')
+  return { store, recording }
+}
+
+/** What is found in this file; nothing where it is finalized. */
+async function found(file: MediaFile): Promise<FileFault[]> {
+  const { store, recording } = await recorded(file)
+  const result = await finalize(store, recording.state, NOW, never)
+  if (result.outcome === 'finalized') return []
+  return result.outcome === 'differs' ? result.found.flatMap(({ faults }) => faults) : assert.fail(result.outcome)
+}
+const causes = (faults: readonly FileFault[]): string[] => [...new Set(faults.map(({ cause }) => cause))]
+
+test('given a file that is what its status says, then nothing is found in it', async () => {
+  assert.deepEqual(await found(mediaFile()), [])
+})
+
+test('given frames that are stated and are not in the file, then they are found to be missing, of whichever kind', async () => {
+  const without = (track: number): Promise<FileFault[]> =>
+    found(mediaFile({ keeps: (frame) => frame.track !== track || frame.timeMs < 5_000 || frame.timeMs > 6_000 || (track === 1 && frame.key) }))
+  const [video, audio] = [await without(1), await without(2)]
+  assert.deepEqual([causes(video), causes(audio)], [['wrong-frames'], ['wrong-frames']])
+  assert.match(video[0]!.detail, /28\d video frames in the file, 300 in the status/)
+  assert.match(audio[0]!.detail, /23\d audio frames in the file, 250 in the status/)
+})
+
+test('given a file that ends earlier than stated, then the time that is missing is named', async () => {
+  const faults = await found(mediaFile({ keeps: ({ timeMs }) => timeMs < 9_000 }))
+  assert.ok(causes(faults).includes('wrong-span'))
+  const { startMs, endMs } = faults.find(({ cause }) => cause === 'wrong-span')!
+  assert.ok(startMs! > 8_000 && startMs! < 9_000 && endMs! > 14_900, `${startMs}–${endMs}`)
+})
+
+test('given a header with another duration, then its span is wrong', async () => {
+  assert.deepEqual(causes(await found(mediaFile({ durationMs: 60_000 }))), ['wrong-span'])
+})
+
+test('given an index that points beside its frames, then it is wrong from where that begins', async () => {
+  const faults = await found(mediaFile({ cues: (cue) => (cue.timeMs < 5_000 ? cue : { ...cue, clusterOffset: cue.clusterOffset + 7 }) }))
+  assert.deepEqual(causes(faults), ['wrong-index'])
+  assert.ok(faults[0]!.startMs! >= 5_000)
+  assert.deepEqual(causes(await found(mediaFile({ cues: (cue) => ({ ...cue, timeMs: cue.timeMs + 1 }) }))), ['wrong-index'])
+})
+
+test('given a block of other bytes, then it is unreadable, with the time that it stands for', async () => {
+  const [fault] = await found(mediaFile({ clusters: (bytes, i) => (i === 3 ? new Uint8Array(bytes.length).fill(7) : bytes) }))
+  assert.equal(fault!.cause, 'unreadable')
+  assert.ok(fault!.startMs! >= 3_000 && fault!.endMs! <= 10_000 && fault!.startMs! < fault!.endMs!, `${fault!.startMs}–${fault!.endMs}`)
+})
+
+test('given a first block that is no header, then all of the file is unreadable', async () => {
+  const file = mediaFile()
+  assert.deepEqual(await found({ ...file, blocks: [new Uint8Array(file.blocks[0]!.length), ...file.blocks.slice(1)] }), [{ startMs: null, endMs: null, cause: 'unreadable', detail: 'its first block is no header' }])
+})
+
+test('given a status of a version that did not count frames, then its file is finalized as it is', async () => {
+  const { media: _media, ...stated } = mediaFile().stated
+  assert.deepEqual(await found({ ...mediaFile({ durationMs: 60_000 }), stated }), [])
+  const uncounted = { video: { frames: null, lastMs: null }, audio: { frames: null, lastMs: null } }
+  assert.deepEqual(await found({ ...mediaFile({ keeps: ({ key }) => key }), stated: { ...mediaFile().stated, media: uncounted } }), [])
+})
+
+test('what was found makes the next version, which is finalized with it and not looked at again', async () => {
+  const { store, recording } = await recorded(mediaFile({ durationMs: 60_000 }))
+  assert.equal(recording.state.status, 'complete')
+  const first = await finalize(store, recording.state, NOW, never)
+  assert.ok(first.outcome === 'differs')
+  const tell = (found: readonly FoundInFile[]): void => found.forEach((one) => void recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one }))
+  tell(first.found)
+  assert.deepEqual([recording.state.status, recording.state.version], ['complete-with-gaps', 2])
+  assert.deepEqual(recording.state.gaps.map(({ from, to, kind, state, cause }) => [from, to, kind, state, cause]), [[0, 4, 'undecodable', 'confirmed', 'wrong-span']])
+  const second = await finalize(store, recording.state, NOW, never)
+  assert.equal(second.outcome, 'finalized')
+  const manifest = JSON.parse((await store.readAll('s1/manifests/2.json'))!.bytes.toString())
+  assert.deepEqual([manifest.status, manifest.gaps.length, manifest.tracks.webcam.files.length], ['complete-with-gaps', 1, 1])
+  // Said once more, it changes nothing.
+  const before = recording.state.tracks
+  tell(first.found)
+  assert.equal(recording.state.tracks, before)
+})
+
+test('a later commit without the fault takes the gap back, and one that has it still makes no other version', async () => {
+  const bad = mediaFile({ durationMs: 60_000 })
+  const { store, recording } = await recorded(bad)
+  const round = async (): Promise<string> => {
+    const result = await finalize(store, recording.state, NOW, never)
+    if (result.outcome === 'differs') for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })
+    return result.outcome
+  }
+  assert.deepEqual([await round(), await round(), recording.state.version], ['differs', 'finalized', 2])
+  await recording.commitFile('webcam', bad.blocks, bad.durationMs, bad.stated)
+  assert.deepEqual([await round(), await round(), recording.state.version], ['differs', 'finalized', 2])
+  await recording.commitFile('webcam', mediaFile().blocks, bad.durationMs, bad.stated)
+  assert.deepEqual([await round(), recording.state.gaps, recording.state.status, recording.state.version], ['differs', [], 'complete', 3])
+  assert.equal(await round(), 'finalized')
+})
+
+test('a blob that is gone or was changed is reported as such, and left out of the manifest', async () => {
+  for (const [cause, harm] of [
+    ['file-missing', (store: MemoryBlobStore, { blob }: FileState) => store.delete(blob)],
+    ['file-changed', (store: MemoryBlobStore, { blob }: FileState) => store.put(blob, Buffer.from('other'), { contentType: 'video/webm', metadata: { number: '1', commitid: 'webcam-commit-1' } })],
+  ] as const) {
+    const { store, recording } = await recorded(mediaFile())
+    await harm(store, recording.state.tracks.webcam!.files[0]!)
+    const result = await finalize(store, recording.state, NOW, never)
+    assert.ok(result.outcome === 'differs')
+    for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })
+    assert.deepEqual(recording.state.gaps.map(({ from, to, kind, cause: why }) => [from, to, kind, why]), [[0, 4, 'undecodable', cause]])
+    assert.equal((await finalize(store, recording.state, NOW, never)).outcome, 'finalized')
+    const manifest = JSON.parse((await store.readAll('s1/manifests/2.json'))!.bytes.toString())
+    assert.deepEqual([manifest.status, manifest.tracks.webcam.files, manifest.gaps.length], ['complete-with-gaps', [], 1])
+  }
+})
+
+test('of a long file a bounded share is read: its ends, and blocks spread over it', () => {
+  const mib = 1024 * 1024
+  assert.deepEqual(chooseBlocks([3, 5, 1]), [0, 1, 2])
+  const lengths = Array.from({ length: 180 }, (_, i) => (2 + (i % 3)) * mib)
+  const chosen = chooseBlocks(lengths)
+  assert.deepEqual([chosen[0], chosen.at(-1)], [0, 179])
+  assert.ok(chosen.length >= 4 && chosen.reduce((sum, i) => sum + lengths[i]!, 0) <= 16 * mib, String(chosen))
+  assert.ok(chosen.every((at, i) => i === 0 || at - chosen[i - 1]! < 90), `spread: ${chosen.join(' ')}`)
+  assert.deepEqual(chooseBlocks([10 * mib, mib, 10 * mib]), [0, 2])
+  assert.deepEqual(chooseBlocks([]), [])
+})
