@@ -2,15 +2,19 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createProducer, ensureTopics, readPartitionToEnd, readTable, type KafkaConfig } from '@longtake/kafka'
+import { GROUPS } from '@longtake/contracts'
+import { createProducer, ensureTopics, groupProgress, logExtents, readPartitionToEnd, readTable, type KafkaConfig } from '@longtake/kafka'
 import { createLogger, kafkaConnection, kafkaSettings, readEnv, type Env } from '@longtake/service'
 import { Conditions } from '@longtake/testkit'
 import { startKafka } from '../local/kafka.ts'
 import { freePort } from '../local/ports.ts'
+
+const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs')
 
 const SESSION_MS = 3000
 const SESSIONS = 3
@@ -78,6 +82,9 @@ test('by SCRAM and by OAuth, over TLS with certificates of both sides, sessions 
       // Without the listener's prefix Kafka ignores it for SASL_SSL (KIP-684).
       'listener.name.secure.ssl.client.auth': 'required',
       'connections.max.reauth.ms': SESSION_MS,
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:ANONYMOUS',
+      'allow.everyone.if.no.acl.found': true,
     },
   })
   t.after(() => kafka.stop())
@@ -134,6 +141,20 @@ test('by SCRAM and by OAuth, over TLS with certificates of both sides, sessions 
     await readPartitionToEnd({ kafka: scram, topic: TOPIC, partition, onRecord: ({ value }) => void values.push(value.toString()) })
     assert.equal(values.length, sent[partition]?.length, 'a record is in the log twice, or missing')
   }
+
+  await t.test('who may write to a topic may ask what it holds, also without the right to describe the group that reads it', async () => {
+    const admin = new kafkajs.Kafka({ brokers: [kafka.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+    await admin.connect()
+    const { AclPermissionTypes, AclOperationTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs
+    const acl = { host: '*', principal: 'User:alice', resourcePatternType: ResourcePatternTypes.LITERAL }
+    const write = { ...acl, resourceType: AclResourceTypes.TOPIC, resourceName: TOPIC, operation: AclOperationTypes.WRITE, permissionType: AclPermissionTypes.ALLOW }
+    const deny = { ...acl, resourceType: AclResourceTypes.GROUP, resourceName: GROUPS.blockWriter, operation: AclOperationTypes.ALL, permissionType: AclPermissionTypes.DENY }
+    await admin.createAcls({ acl: [write, deny] })
+    await admin.disconnect()
+    await assert.rejects(groupProgress(scram, GROUPS.blockWriter, [TOPIC]), /[Gg]roup/)
+    const extents = await logExtents(scram, TOPIC)
+    assert.equal(extents.reduce((records, { start, end }) => records + Number(end - start), 0) >= sent.flat().length, true)
+  })
 
   await t.test('a certificate that was replaced is used by the next connections', async () => {
     const files = ['client.pem', 'client.key'].map((name) => join(folder, name))
