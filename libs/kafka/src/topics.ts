@@ -76,7 +76,8 @@ export async function ensureTopics(
 
 /**
  * Brings topics that an earlier version created to the retention and segments of this one, where no record can be lost
- * by that: retention only ever grows, and the size of segments deletes nothing. Resolves with a line for each change.
+ * by that: retention only ever grows, except where `mayShorten` and `mayLimit` say so, and the size of segments deletes
+ * nothing. Resolves with a line for each change.
  */
 export async function adjustTopics(
   kafka: KafkaConfig,
