@@ -6,6 +6,7 @@ export const SPANS = {
   commitBlocks: 'blob commit blocks',
   finalize: 'finalizer finalize',
   render: 'remuxer render',
+  decode: 'remuxer decode',
 } as const
 
 export const ATTRIBUTES = {
@@ -45,4 +46,6 @@ export const METRICS = {
   finalizations: 'longtake.finalizer.finalizations',
   renditions: 'longtake.remuxer.renditions',
   renditionDuration: 'longtake.remuxer.rendition.duration',
+  decodings: 'longtake.remuxer.decodings',
+  decodingDuration: 'longtake.remuxer.decoding.duration',
 } as const

@@ -31,6 +31,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   'wrong-span': 'the stored file does not last as long as what was written',
   'wrong-frames': 'the stored file does not have all frames that were written',
   'wrong-index': 'seeking in the stored file does not work there',
+  'decoder-errors': 'what was recorded there cannot be decoded',
   'between-parts': 'the recorder began anew',
 }
 

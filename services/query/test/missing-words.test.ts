@@ -5,6 +5,7 @@ import { causeWords, uncertainWords } from '../pages/missing-words.ts'
 
 test('causes are told in words, and one that is not known as it came', () => {
   assert.equal(causeWords('page-closed'), 'the page was closed or reloaded')
+  assert.equal(causeWords('decoder-errors'), 'what was recorded there cannot be decoded')
   assert.equal(causeWords('struck-by-lightning'), 'struck-by-lightning')
   // An answer to a resend, which never becomes the cause of a confirmed gap.
   for (const cause of LOST_CAUSES.filter((one) => one !== 'already-acknowledged')) assert.match(causeWords(cause), / /)

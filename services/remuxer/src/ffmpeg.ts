@@ -20,8 +20,11 @@ export interface Run {
   signal: AbortSignal
 }
 
-/** `reason`: ffmpeg's last words. What it is about is the input, not this machine: a repetition would end alike. */
-export type RunOutcome = { outcome: 'done' } | { outcome: 'failed'; reason: string }
+export type RunOutcome =
+  /** `messages`: the end of what it wrote to stderr. */
+  | { outcome: 'done'; messages: string }
+  /** `reason`: ffmpeg's last words. What it is about is the input, not this machine: a repetition would end alike. */
+  | { outcome: 'failed'; reason: string; isOverTime: boolean }
 
 const require = createRequire(import.meta.url)
 
@@ -97,9 +100,9 @@ export function runFfmpeg(path: string, { args, cwd, timeLimitMs, signal }: Run)
   child.once('close', (code, killedBy) => {
     settle()
     if (signal.aborted) return reject(signal.reason as Error)
-    if (code === 0) return resolve({ outcome: 'done' })
+    if (code === 0) return resolve({ outcome: 'done', messages: said })
     const how = overTime ? `ended after ${timeLimitMs / 1000} s, its time limit` : killedBy === null ? `exit code ${code}` : `killed by ${killedBy}`
-    resolve({ outcome: 'failed', reason: lastWords(said, how) })
+    resolve({ outcome: 'failed', reason: lastWords(said, how), isOverTime: overTime })
   })
   return promise
 }

@@ -1,18 +1,26 @@
 import { type BlobStore, deletePermitted } from '@longtake/blob'
-import { BLOBS, decodeJson, decodeStatus, encodeEvent, isRecordFault, type Manifest, ManifestShape, type RecordingEvent } from '@longtake/contracts'
+import {
+  BLOBS, decodeJson, decodeStatus, encodeEvent, isRecordFault, type Manifest, ManifestShape, type RecordingEvent, type SessionState,
+} from '@longtake/contracts'
 import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
-import { fileOf, missingRenditions, type PlannedRendition } from './plan.ts'
+import { type Decoder, decodeFile } from './decode.ts'
+import { type DecodeJob, DecodeQueue } from './decode-queue.ts'
+import { fileOf, mayLackDecoding, missingDecodings, missingRenditions } from './plan.ts'
+import type { PlannedDecoding, PlannedRendition } from './plan.ts'
 import { render, type Renderer, type RenderOutcome } from './render.ts'
-import { inRenderSpan, instruments } from './telemetry.ts'
+import { inDecodeSpan, inRenderSpan, instruments } from './telemetry.ts'
 
 const DELETED = 'the session was deleted before its renditions were made'
 /** Renditions that were made, or could not be, are remembered until their status has surely come. */
 const MAX_SETTLED = 1_000
+/** While storage or Kafka cannot be reached. */
+const RETRY_DELAYS = { firstMs: 500, maxMs: 30_000 }
 
 export interface PartitionOptions {
   assigned: Pick<AssignedPartition, 'signal' | 'done'>
   renderer: Renderer
+  decoder: Decoder
   producer: Pick<Producer, 'send'>
   parker: Parker
   eventsTopic: string
@@ -24,7 +32,8 @@ export interface PartitionOptions {
 
 /**
  * One partition of statuses, one after the other. A record is done when nothing is lacking of its version; what ffmpeg
- * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again.
+ * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again. Once the
+ * renditions are made, the files are decoded beside those of the next records.
  */
 export class RemuxerPartition implements PartitionHandler {
   readonly #options: PartitionOptions
@@ -32,55 +41,107 @@ export class RemuxerPartition implements PartitionHandler {
   readonly #signal: AbortSignal
   readonly #closing = new AbortController()
   readonly #settled = new Set<string>()
-  /** Why it does not go on now; undefined while all is well. */
-  fault: string | undefined
+  readonly #decodings: DecodeQueue
+  #renderFault: string | undefined
 
   constructor(options: PartitionOptions) {
     this.#options = options
     this.#store = options.renderer.store
     this.#signal = AbortSignal.any([options.assigned.signal, options.stopping, this.#closing.signal])
+    this.#decodings = new DecodeQueue({
+      decode: (record, planned) => this.#decode(record, planned),
+      done: (record) => options.assigned.done(record),
+      signal: this.#signal,
+      logger: options.logger,
+      delays: RETRY_DELAYS,
+    })
+  }
+
+  /** Why it does not go on now; undefined while all is well. */
+  get fault(): string | undefined {
+    return this.#renderFault ?? this.#decodings.fault
   }
 
   async handle(record: KafkaRecord): Promise<void> {
+    let job: DecodeJob
     try {
-      await this.#handle(record)
-      this.fault = undefined
+      job = { record, planned: await this.#handle(record) }
+      this.#renderFault = undefined
     } catch (error) {
       // Neither done nor to be handed out again here.
       if (this.#signal.aborted) return
-      this.fault = `remuxing fails: ${error instanceof Error ? error.message : String(error)}`
+      this.#renderFault = `remuxing fails: ${error instanceof Error ? error.message : String(error)}`
       throw error
     }
-    this.#options.assigned.done(record)
+    await this.#decodings.set(job)
   }
 
-  close(): void {
-    this.#closing.abort(new Error('the partition is given up'))
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the partition is revoked'))
+    await this.#decodings.close()
   }
 
-  async #handle(record: KafkaRecord): Promise<void> {
-    if (record.tombstone) return
+  /** Makes the renditions; resolves with the files that are to be decoded. */
+  async #handle(record: KafkaRecord): Promise<PlannedDecoding[]> {
+    if (record.tombstone) return []
     const { parker, logger } = this.#options
     const state = decodeStatus({ key: record.key, value: record.value, headers: { ...record.headers } })
-    if (isRecordFault(state)) return parker.park(record, { reason: state.fault, details: state.details })
+    if (isRecordFault(state)) {
+      await parker.park(record, { reason: state.fault, details: state.details })
+      return []
+    }
     const { session } = state
     if (state.status === 'deleted') {
       // The status may come again after its id was used anew: whose these are, the tombstone says.
-      if (!(await this.#isDeleted(session))) return
+      if (!(await this.#isDeleted(session))) return []
       // Block-writer erases the session; a rendition may have been written while it did. What is held, it retries.
       const { deleted } = await deletePermitted(this.#store, BLOBS.renditionPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'renditions of a deleted session are deleted')
-      return
+      return []
     }
     const missing = missingRenditions(state).filter((planned) => !this.#settled.has(keyOf(planned)))
-    if (missing.length === 0 || state.manifest === null) return
-    const manifest = await this.#readManifest(state.manifest.blob)
-    if (manifest === 'none') {
-      if (await this.#isDeleted(session)) return logger.debug({ session }, DELETED)
-      return logger.warn({ session, manifest: state.manifest.blob }, 'a finalized session has no manifest')
-    }
-    if (manifest === 'unreadable') return parker.park(record, { reason: 'manifest', details: `${state.manifest.blob} is no manifest` })
+    const decodes = this.#options.decoder.coverage !== 'none' && mayLackDecoding(state)
+    if ((missing.length === 0 && !decodes) || state.manifest === null) return []
+    const manifest = await this.#findManifest(record, state, state.manifest.blob)
+    if (manifest === undefined) return []
     for (const planned of missing) await this.#make(record, planned, manifest)
+    return decodes ? missingDecodings(state, manifest).filter((planned) => !this.#settled.has(decodingKeyOf(planned))) : []
+  }
+
+  /** The manifest of a finalized version; undefined where there is none that can be used, which is then reported. */
+  async #findManifest(record: KafkaRecord, { session }: SessionState, blob: string): Promise<Manifest | undefined> {
+    const { parker, logger } = this.#options
+    const manifest = await this.#readManifest(blob)
+    if (manifest === 'none') {
+      if (await this.#isDeleted(session)) logger.debug({ session }, DELETED)
+      else logger.warn({ session, manifest: blob }, 'a finalized session has no manifest')
+      return undefined
+    }
+    if (manifest !== 'unreadable') return manifest
+    await parker.park(record, { reason: 'manifest', details: `${blob} is no manifest` })
+    return undefined
+  }
+
+  async #decode(record: KafkaRecord, planned: PlannedDecoding): Promise<void> {
+    // Another status of the same version was queued before the event of the first one came.
+    if (this.#settled.has(decodingKeyOf(planned))) return
+    const { decoder, producer, eventsTopic, logger, now } = this.#options
+    const { session, version, track, source, sealed } = planned
+    const began = performance.now()
+    const found = await decoder.atOnce(() => inDecodeSpan(planned, () => decodeFile(decoder, source, sealed, this.#signal)))
+    if (found.coverage === 'none' && (await this.#isDeleted(session))) return logger.debug({ session }, DELETED)
+    const at = new Date(now()).toISOString()
+    const event: RecordingEvent = { type: 'file-decoded', session, at, version, track, file: source.file, commit: sealed.commit, ...found }
+    await producer.send({ topic: eventsTopic, partition: record.partition, ...encodeEvent(event) })
+    this.#remember(decodingKeyOf(planned))
+    const ms = performance.now() - began
+    const { coverage, undecodable, reason } = found
+    instruments.decodings.add(1, { coverage, outcome: undecodable.length > 0 ? 'undecodable' : 'shown' })
+    instruments.decodingDuration.record(ms / 1000, { coverage })
+    const about = { session, version, track, file: source.file, coverage, ms: Math.round(ms), ...(reason === undefined ? {} : { reason }) }
+    if (undecodable.length > 0) logger.warn({ ...about, undecodable }, 'media found that a decoder does not show')
+    else if (coverage === 'none') logger.warn(about, 'file not decoded: damage in it would stay unnoticed')
+    else logger.info(about, 'file decoded')
   }
 
   async #make(record: KafkaRecord, planned: PlannedRendition, manifest: Manifest): Promise<void> {
@@ -134,5 +195,8 @@ export class RemuxerPartition implements PartitionHandler {
     if (this.#settled.size > MAX_SETTLED && oldest !== undefined) this.#settled.delete(oldest)
   }
 }
+
+const decodingKeyOf = ({ session, track, source, sealed }: PlannedDecoding): string =>
+  `${session} decoded ${track} ${source.file} ${sealed.commit.id}`
 
 const keyOf = ({ session, version, track, kind, source }: Pick<PlannedRendition, 'session' | 'version' | 'track' | 'kind' | 'source'>): string => `${session} ${version} ${track} ${kind} ${source.file}`

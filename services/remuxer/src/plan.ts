@@ -1,4 +1,7 @@
-import { BLOBS, type FileState, type SessionState } from '@longtake/contracts'
+import { BLOBS, type FileState, type Manifest, type SessionState } from '@longtake/contracts'
+import { filesOf } from '@longtake/domain'
+
+export type SealedFile = Manifest['tracks'][string]['files'][number]
 
 /** One thing to be made of one sealed file. */
 export interface PlannedRendition {
@@ -33,6 +36,37 @@ function renditionsOf({ session, version, tracks }: SessionState, track: string)
   const mp4s = files.filter(wantsMp4).map((source): PlannedRendition => ({ session, version, track, kind: 'mp4', source, blob: BLOBS.rendition(session, version, track, `${source.file}.mp4`), mimeType: 'video/mp4' }))
   return [...poster, ...mp4s]
 }
+
+/** One sealed file of which it is not known what a decoder shows. */
+export interface PlannedDecoding {
+  session: string
+  version: number
+  track: string
+  source: FileState
+  sealed: SealedFile
+}
+
+/** Whether the manifest may name a commit of a file that was not decoded; the manifest itself tells which one was sealed. */
+export function mayLackDecoding({ status, version, manifest, tracks, decoded = [] }: SessionState): boolean {
+  if (status === 'deleted' || manifest?.version !== version) return false
+  return Object.entries(tracks).some(([track, { files }]) =>
+    files.some(({ bytes, file, commit }) => bytes > 0 && decodedCommit(decoded, track, file) < commit.number),
+  )
+}
+
+export function missingDecodings(state: SessionState, manifest: Manifest): PlannedDecoding[] {
+  const { session, version, decoded = [] } = state
+  return Object.entries(manifest.tracks).flatMap(([track, { files }]) =>
+    files.flatMap((sealed) => {
+      const source = filesOf(state, track).find(({ blob }) => blob === sealed.blob)
+      if (source === undefined || decodedCommit(decoded, track, source.file) >= sealed.commit.number) return []
+      return [{ session, version, track, source, sealed }]
+    }),
+  )
+}
+
+const decodedCommit = (decoded: NonNullable<SessionState['decoded']>, track: string, file: number): number =>
+  decoded.find((one) => one.track === track && one.file === file)?.commit ?? -1
 
 const isMp4 = ({ mimeType }: FileState): boolean => /^(video|audio)\/mp4\b/i.test(mimeType)
 

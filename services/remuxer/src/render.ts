@@ -3,10 +3,9 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BlobStore } from '@longtake/blob'
-import type { Manifest } from '@longtake/contracts'
 import type { LimitFunction } from 'p-limit'
 import { runFfmpeg, type RunOutcome } from './ffmpeg.ts'
-import { containerOf, type PlannedRendition } from './plan.ts'
+import { containerOf, type PlannedRendition, type SealedFile } from './plan.ts'
 import { upload } from './upload.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -28,8 +27,6 @@ export interface Renderer {
   /** What one run may put there. */
   runBytes: number
 }
-
-type SealedFile = Manifest['tracks'][string]['files'][number]
 
 /** A poster is looked for within so much of the recording's beginning. */
 const POSTER_BYTES = 64 * 1024 ** 2
@@ -68,12 +65,12 @@ async function renderPoster(renderer: Renderer, planned: PlannedRendition, seale
     const args = [...seek, ...inputOf(planned), '-map', '0:v:0', '-frames:v', '1', '-vf', `scale='min(${POSTER_WIDTH},iw)':-2`, '-pix_fmt', 'yuvj420p', '-q:v', '4']
     const run = await runFfmpeg(renderer.ffmpeg, { args: [...args, '-fs', String(MAX_POSTER_BYTES), '-f', 'mjpeg', 'file:output'], cwd: workspace.path, timeLimitMs: renderer.timeLimitMs, signal })
     if (run.outcome === 'failed') return run
-    return (await sizeOf(output)) > 0 ? run : { outcome: 'failed', reason: 'ffmpeg found no picture' }
+    return (await sizeOf(output)) > 0 ? run : { outcome: 'failed', reason: 'ffmpeg found no picture', isOverTime: false }
   }
   let run = atMs > 0 ? await picture(['-ss', (atMs / 1000).toFixed(3)]) : await picture([])
   // A broken place there, or an end that comes before: then the first that can be decoded.
   if (run.outcome === 'failed' && atMs > 0) run = await picture([])
-  if (run.outcome === 'failed') return /matches no streams/.test(run.reason) ? { outcome: 'pointless' } : run
+  if (run.outcome === 'failed') return /matches no streams/.test(run.reason) ? { outcome: 'pointless' } : { outcome: 'failed', reason: run.reason }
   return { outcome: 'ready', bytes: await upload(renderer.store, output, planned, signal) }
 }
 
@@ -85,14 +82,14 @@ async function renderMp4(renderer: Renderer, planned: PlannedRendition, sealed: 
   }
   await using workspace = await openWorkspace(renderer.tempDir, sealed.bytes + outputBytes)
   if (!(await download(renderer, sealed, sealed.bytes, join(workspace.path, 'input'), signal))) return { outcome: 'failed', reason: GONE }
-  let run: RunOutcome = { outcome: 'failed', reason: 'nothing was tried' }
+  let run: RunOutcome = { outcome: 'failed', reason: 'nothing was tried', isOverTime: false }
   for (const codecs of MP4_CODECS) {
     // Opus in MP4 was experimental until ffmpeg 4.3, hence `-strict -2`. `-fs`: sample tables that name the same bytes again and again could fill the disk.
     const args = [...inputOf(planned), '-map', '0:v?', '-map', '0:a?', ...codecs, '-strict', '-2', '-movflags', '+faststart', '-fs', String(outputBytes), '-f', 'mp4', 'file:output']
     run = await runFfmpeg(ffmpeg, { args, cwd: workspace.path, timeLimitMs, signal })
     if (run.outcome === 'done' || !NO_PLACE_IN_MP4.test(run.reason)) break
   }
-  if (run.outcome === 'failed') return run
+  if (run.outcome === 'failed') return { outcome: 'failed', reason: run.reason }
   const output = join(workspace.path, 'output')
   const made = await sizeOf(output)
   if (made === 0) return { outcome: 'failed', reason: 'ffmpeg wrote nothing' }
@@ -109,19 +106,20 @@ const MP4_CODECS = [
 /** How ffmpeg refuses a codec that the container cannot hold. */
 const NO_PLACE_IN_MP4 = /could not find tag for codec|codec not currently supported in container/i
 
-const GONE = 'the sealed recording is not in storage'
+export const GONE = 'the sealed recording is not in storage'
 
-const inputOf = ({ source }: PlannedRendition): string[] => ['-f', containerOf(source), '-i', 'file:input']
+export const inputOf = ({ source }: Pick<PlannedRendition, 'source'>): string[] => ['-f', containerOf(source), '-i', 'file:input']
 
 /** The first `count` bytes of the sealed version; false if there is none. */
-async function download({ store }: Renderer, { blob, snapshot }: SealedFile, count: number, path: string, signal: AbortSignal): Promise<boolean> {
+export async function download({ store }: Pick<Renderer, 'store'>, { blob, snapshot }: SealedFile, count: number, path: string, signal: AbortSignal): Promise<boolean> {
   const read = await store.readRange(blob, { offset: 0, count, snapshot, signal })
   if (read.outcome !== 'read') return false
   await pipeline(read.body, createWriteStream(path), { signal })
   return true
 }
 
-async function sizeOf(path: string): Promise<number> {
+/** Of a file, in bytes; 0 where there is none. */
+export async function sizeOf(path: string): Promise<number> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error

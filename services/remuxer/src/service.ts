@@ -14,13 +14,15 @@ const NAMES = { status: TOPICS.status.name as string, events: TOPICS.events.name
 
 export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, names = NAMES): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
-  const { atOnce, timeLimitMs, tempDir, tempBytes } = config
+  const { atOnce, timeLimitMs, tempDir, tempBytes, decode, decodeAtOnce } = config
   const ffmpeg = findFfmpeg(config)
   await mkdir(tempDir, { recursive: true })
   const leftovers = await removeLeftovers(tempDir)
   logger.info({ ffmpeg, tempDir, leftovers }, 'ffmpeg found')
   const store = await openBlobStore(config)
-  const renderer = { store, ffmpeg, atOnce: pLimit(atOnce), timeLimitMs, tempDir, runBytes: Math.floor(tempBytes / atOnce) }
+  const run = { store, ffmpeg, timeLimitMs, tempDir, runBytes: Math.floor(tempBytes / (atOnce + decodeAtOnce)) }
+  const renderer = { ...run, atOnce: pLimit(atOnce) }
+  const decoder = { ...run, atOnce: pLimit(decodeAtOnce), coverage: decode }
   const kafka = kafkaConnection(config, 'remuxer', logger)
   const producer = createProducer({ kafka })
   const parker = createParker({ producer, group: names.group })
@@ -34,13 +36,13 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     onFatal: fail,
     assign(assigned): PartitionHandler {
       const log = logger.child({ partition: assigned.partition })
-      const partition = new RemuxerPartition({ assigned, renderer, producer, parker, eventsTopic: names.events, logger: log, stopping, now: Date.now })
+      const partition = new RemuxerPartition({ assigned, renderer, decoder, producer, parker, eventsTopic: names.events, logger: log, stopping, now: Date.now })
       held.add(partition)
       return {
         handle: (record) => partition.handle(record),
-        close() {
+        async close() {
           held.delete(partition)
-          partition.close()
+          await partition.close()
         },
       }
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
@@ -11,7 +11,7 @@ import { findFfmpeg, type RecordingName } from '@longtake/testkit'
 import { lastWords } from '../src/ffmpeg.ts'
 import { openWorkspace, removeLeftovers } from '../src/workspace.ts'
 import { chromeH264 } from './h264.ts'
-import { finalizedState, probe, recordingFile, session, setUp, store, type StoredFile } from './support.ts'
+import { finalizedState, probe, program, recordingFile, session, setUp, store, type StoredFile } from './support.ts'
 
 /** A storage that holds the files, and what became of their session's status. */
 async function seen(system: ReturnType<typeof setUp>, files: readonly StoredFile[]): Promise<RecordingEvent[]> {
@@ -25,16 +25,6 @@ async function contentOf({ blobs }: ReturnType<typeof setUp>, blob: string): Pro
   const read = await blobs.readAll(blob)
   assert.ok(read, `${blob} is there`)
   return read.bytes
-}
-
-/** Stands in for an ffmpeg that misbehaves. */
-function program(system: { tempDir: string }, script: string): string {
-  const folder = join(system.tempDir, 'bin')
-  mkdirSync(folder)
-  const path = join(folder, 'ffmpeg')
-  writeFileSync(path, `#!/bin/sh\n${script}\n`)
-  chmodSync(path, 0o755)
-  return path
 }
 
 /** A recording that ffmpeg makes out of its own test sources. */

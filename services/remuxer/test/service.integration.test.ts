@@ -75,10 +75,10 @@ test('finalized sessions get their renditions in storage and an event each; a br
     await using _service = await system.startService()
     await system.publish({ ...states[1]!, finalizedVersion: 0, manifest: null })
     for (const state of states) await system.publish(state)
-    await system.until(5)
+    await system.until(8)
   }
-  const told = system.events.map((event) => `${event.session} ${event.type} ${'kind' in event ? event.kind : ''}`).sort()
-  assert.deepEqual(told, ['a rendition-failed mp4', 'a rendition-failed poster', 'b rendition-ready poster', 'c rendition-ready mp4', 'c rendition-ready poster'])
+  const told = system.events.map((event) => `${event.session} ${event.type} ${'kind' in event ? event.kind : event.type === 'file-decoded' ? event.undecodable.length : ''}`).sort()
+  assert.deepEqual(told, ['a file-decoded 1', 'a rendition-failed mp4', 'a rendition-failed poster', 'b file-decoded 0', 'b rendition-ready poster', 'c file-decoded 0', 'c rendition-ready mp4', 'c rendition-ready poster'])
   for (const event of system.events) {
     if (event.type !== 'rendition-ready') continue
     const read = await system.blobs.readAll(event.blob)
@@ -91,7 +91,7 @@ test('finalized sessions get their renditions in storage and an event each; a br
   // A group that begins anew tells the same again, without changing what is stored.
   const before = await system.blobs.properties('c/renditions/1/phone/0.mp4')
   await using _again = await system.startService(`${system.names.group}-again`)
-  await system.until(10)
+  await system.until(16)
   assert.deepEqual(await system.blobs.properties('c/renditions/1/phone/0.mp4'), before)
-  assert.equal(new Set(system.events.map((event) => JSON.stringify({ ...event, at: '' }))).size, 5)
+  assert.equal(new Set(system.events.map((event) => JSON.stringify({ ...event, at: '' }))).size, 8)
 })

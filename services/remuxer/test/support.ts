@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BlobStore, MemoryBlobStore } from '@longtake/blob'
 import { BLOBS, decodeEvent, encodeStatus, type FileState, isRecordFault, type Manifest, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger, type Logger } from '@longtake/service'
-import { concat, findFfmpeg, findFfprobe, loadRecording, type RecordingName } from '@longtake/testkit'
+import { concat, Conditions, findFfmpeg, findFfprobe, loadRecording, type RecordingName } from '@longtake/testkit'
 import pLimit from 'p-limit'
+import type { Decoder } from '../src/decode.ts'
 import { RemuxerPartition } from '../src/partition.ts'
 import type { Renderer } from '../src/render.ts'
 
@@ -67,18 +68,26 @@ export async function store(into: BlobStore, state: SessionState, files: readonl
 }
 
 /** One partition on a storage in memory, and all that comes out of it. */
-export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
+export function setUp(options: Partial<Pick<Decoder, 'ffmpeg' | 'timeLimitMs' | 'runBytes' | 'coverage'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
   const blobs = options.blobs ?? new MemoryBlobStore()
   const tempDir = mkdtempSync(join(tmpdir(), 'remuxer-test-'))
   const events: RecordingEvent[] = []
   const parked: string[] = []
-  let done = 0
+  let [seen, done] = [0, 0]
+  const progress = new Conditions()
   const stopping = new AbortController()
   const renderer: Renderer = {
     store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 60_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
   }
   const partition = new RemuxerPartition({
-    assigned: { signal: none, done: () => void (done += 1) },
+    decoder: { ...renderer, atOnce: pLimit(1), coverage: options.coverage ?? 'none' },
+    assigned: {
+      signal: none,
+      done: () => {
+        done += 1
+        progress.changed()
+      },
+    },
     renderer,
     producer: {
       send: async ({ key, value, headers }: OutgoingRecord) => {
@@ -94,6 +103,10 @@ export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' |
     stopping: stopping.signal,
     now: () => Date.parse(at),
   })
+  const see = (value: Uint8Array): Promise<void> => {
+    seen += 1
+    return partition.handle(recordOf(value))
+  }
   return {
     blobs,
     tempDir,
@@ -104,12 +117,24 @@ export function setUp(options: Partial<Pick<Renderer, 'ffmpeg' | 'timeLimitMs' |
     get done() {
       return done
     },
-    see: (state: SessionState) => partition.handle(recordOf(encodeStatus(state).value)),
-    seeBytes: (value: Uint8Array) => partition.handle(recordOf(value)),
+    see: (state: SessionState) => see(encodeStatus(state).value),
+    seeBytes: see,
+    /** Once every status is done. */
+    idle: () => progress.until('all statuses are done', () => done === seen, 60_000, () => `${done} of ${seen}`),
     /** What is in the folder for recordings under work. */
     leftovers: () => readdirSync(tempDir),
     [Symbol.dispose]: () => rmSync(tempDir, { recursive: true, force: true }),
   }
+}
+
+/** Stands in for an ffmpeg that misbehaves. */
+export function program(system: { tempDir: string }, script: string): string {
+  const folder = join(system.tempDir, 'bin')
+  mkdirSync(folder)
+  const path = join(folder, 'ffmpeg')
+  writeFileSync(path, `#!/bin/sh\n${script}\n`)
+  chmodSync(path, 0o755)
+  return path
 }
 
 const recordOf = (value: Uint8Array): KafkaRecord => ({ topic: 'status', partition: 0, offset: 0n, key: session, value: Buffer.from(value), tombstone: false, headers: { kind: 'session-state' }, timestamp: 0 })
