@@ -1,5 +1,6 @@
 import { RestError } from '@azure/storage-blob'
 import { type ErrorCode, LongtakeError } from '@longtake/contracts'
+import { type Concern, concernOf } from './azure-error-codes.ts'
 
 /** One try took longer than it may. */
 export class TryTimeout extends Error {
@@ -9,13 +10,8 @@ export class TryTimeout extends Error {
 /** Whether another try may help, and, for a change, whether it may have happened although it failed. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TryTimeout) return true
-  if (!(error instanceof RestError)) return false
-  if (error.statusCode === undefined || error.statusCode === 408 || error.statusCode === 429 || error.statusCode >= 500 || error.code === 'PARSE_ERROR') return true
-  return PASSING.has(azureCode(error) ?? '')
+  return error instanceof RestError && (error.code === 'PARSE_ERROR' || concern(error) === 'passing')
 }
-
-/** Conflicts of account or container that end by themselves. */
-const PASSING: ReadonlySet<string> = new Set(['AccountBeingCreated', 'ContainerBeingDeleted'])
 
 /** Azure's own error code, as `ConditionNotMet`; answers to HEAD have it in a header only. */
 export function azureCode(error: unknown): string | undefined {
@@ -27,39 +23,14 @@ export function statusOf(error: unknown): number | undefined {
   return error instanceof RestError ? error.statusCode : undefined
 }
 
-/**
- * Errors of one blob while all others can be written: another blob will do. The codes are Azure's,
- * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
- */
-const BLOB_REFUSALS: ReadonlySet<string> = new Set([
-  'BlobArchived',
-  'BlobBeingRehydrated',
-  'BlobCustomerSpecifiedEncryptionMismatch',
-  'BlobDoesNotUseCustomerSpecifiedEncryption',
-  'BlobUsesCustomerSpecifiedEncryption',
-  'BlockCountExceedsLimit',
-  'InvalidBlobType',
-  'PendingCopyOperation',
-])
-
-const LEASE_REFUSALS: ReadonlySet<string> = new Set([
-  'LeaseAlreadyPresent',
-  'LeaseIdMismatchWithBlobOperation',
-  'LeaseIdMissing',
-  'LeaseLost',
-  'LeaseNotPresentWithBlobOperation',
-])
-
 /** Somebody holds a lease on the blob; some of these come as 412, like a condition that does not hold. */
-export function isLeased(error: unknown): boolean {
-  return LEASE_REFUSALS.has(azureCode(error) ?? '')
-}
+export const isLeased = (error: unknown): boolean => concern(error) === 'lease'
 
-/** The blob itself refuses the operation: hold or immutability policy (all their codes name it), archive tier, type, lease. */
-export function isHeld(error: unknown): boolean {
-  const code = azureCode(error) ?? ''
-  return BLOB_REFUSALS.has(code) || isLeased(error) || (statusOf(error) === 409 && /Immutab|LegalHold/i.test(code))
-}
+/** The blob itself refuses the operation: hold or immutability policy, archive tier, type, lease. */
+export const isHeld = (error: unknown): boolean => concern(error) === 'blob' || isLeased(error)
+
+/** Undefined for what is no answer of the storage. */
+const concern = (error: unknown): Concern | undefined => (error instanceof RestError ? concernOf(error.statusCode, azureCode(error)) : undefined)
 
 /** Anything thrown by the SDK as one of our errors. The SDK's own carries whole requests: only its essence is kept. */
 export function toBlobError(error: unknown, operation: string, blob: string): LongtakeError {
@@ -81,10 +52,11 @@ function codeOf(error: unknown): ErrorCode {
   if (code === 'ContainerBeingDeleted') return 'BLOB_CONTAINER_MISSING'
   if (isTransient(error)) return 'BLOB_UNAVAILABLE'
   const status = statusOf(error)
-  if (status === 401 || status === 403) return 'BLOB_FORBIDDEN'
+  if ((status === 401 || status === 403) && concern(error) === 'account') return 'BLOB_FORBIDDEN'
   // What @azure/identity throws when there is nothing to sign in with.
   if (error instanceof Error && /Credential|Authentication/.test(error.name)) return 'BLOB_FORBIDDEN'
   if (code === 'ContainerNotFound') return 'BLOB_CONTAINER_MISSING'
   if (code === 'SnapshotsPresent') return 'BLOB_HAS_SNAPSHOTS'
+  if (concern(error) === 'content') return 'BLOB_CONTENT_REFUSED'
   return isHeld(error) ? 'BLOB_HELD' : 'BLOB_REFUSED'
 }

@@ -118,7 +118,7 @@ test('what concerns one blob has its own code, whatever the operation; what conc
   assert.equal(await refused(isDelete, 412, 'LeaseIdMissing', () => it.store.delete('b')), 'BLOB_HELD')
   assert.equal(await refused(isDelete, 409, 'BlobImmutableDueToPolicy', () => it.store.delete('b')), 'BLOB_HELD')
   assert.equal(await refused(isStage, 404, 'ContainerNotFound', () => stageText(it.store, 'media')), 'BLOB_CONTAINER_MISSING')
-  assert.equal(await refused(isStage, 413, 'RequestBodyTooLarge', () => stageText(it.store, 'media')), 'BLOB_REFUSED')
+  assert.equal(await refused(isStage, 413, 'RequestBodyTooLarge', () => stageText(it.store, 'media')), 'BLOB_CONTENT_REFUSED')
   assert.equal(await refused(isStage, 403, 'AccountIsDisabled', () => stageText(it.store, 'media')), 'BLOB_FORBIDDEN')
 })
 

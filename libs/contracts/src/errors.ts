@@ -70,6 +70,7 @@ export const ERROR_CODES = {
   BLOB_CONTAINER_MISSING: { retryable: false, means: 'the storage account has no container of that name: create it' },
   BLOB_HELD: { retryable: false, means: 'the blob itself refuses the operation: a legal hold, an immutability policy, the archive tier, a lease or another type' },
   BLOB_HAS_SNAPSHOTS: { retryable: false, means: 'a blob with snapshots can only be deleted together with them' },
+  BLOB_CONTENT_REFUSED: { retryable: false, means: 'the storage, or a proxy before it, refuses what was sent, as too large: smaller requests go through' },
   BLOB_REFUSED: { retryable: false, means: 'the storage refuses the call as wrong; the message has its own code' },
 } as const satisfies Record<string, { retryable: boolean; close?: number; means: string }>
 

@@ -28,7 +28,8 @@ export class SideBlobs {
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
     // Names are unique to their commit, so a blob that is there is this one: its first answer was lost.
-    await this.#store.put(name, bytes, { ifNoneMatch: '*', contentType: 'application/octet-stream', metadata: { [DIGEST]: digestOf(bytes) } })
+    const { outcome } = await this.#store.put(name, bytes, { ifNoneMatch: '*', contentType: 'application/octet-stream', metadata: { [DIGEST]: digestOf(bytes) } })
+    if (outcome === 'held') throw new LongtakeError('BLOB_HELD', `${name} may not be written`)
   }
 
   /**

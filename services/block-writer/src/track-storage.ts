@@ -18,6 +18,7 @@ import {
   type NewBlock,
   type TrackLimits,
 } from './core/index.ts'
+import { FileRefused, isRefused, Refusals } from './refusals.ts'
 import { digestOf, isHeld, SideBlobs } from './side-blobs.ts'
 import { takeOver } from './gone-files.ts'
 import { fallBack, filesWithCheckpoints, ownCheckpoints, restoreGone, StoredCheckpoints, type Fallback } from './stored-checkpoints.ts'
@@ -48,16 +49,6 @@ const SIDE = /^(pending|checkpoints)\//
 /** Somebody else wrote the blob: what is in memory is not what follows from it. */
 export class Superseded extends Error {}
 
-/** Storage takes no change of this file's blob, while it takes others: by a hold, a policy, an archive tier, or because it is gone. */
-export class FileRefused extends Error {
-  readonly why: 'held' | 'leased' | 'gone'
-
-  constructor(why: FileRefused['why'], message: string) {
-    super(message)
-    this.why = why
-  }
-}
-
 /** A side blob as listed; when it was written, ms since the epoch. */
 interface SideName {
   readonly name: string
@@ -87,6 +78,7 @@ export class TrackStorage {
   readonly #store: BlobStore
   readonly #side: SideBlobs
   readonly #checkpoints: StoredCheckpoints
+  readonly #refusals: Refusals
   readonly #newBlockId: (bytes: Uint8Array) => string
   readonly #session: string
   readonly #name: string
@@ -95,6 +87,7 @@ export class TrackStorage {
     this.#store = store
     this.#side = new SideBlobs(store)
     this.#checkpoints = new StoredCheckpoints(store, this.#side, session, name)
+    this.#refusals = new Refusals(store, newBlockId)
     this.#newBlockId = newBlockId
     this.#session = session
     this.#name = name
@@ -210,20 +203,8 @@ export class TrackStorage {
     try {
       return await this.#commit(plan, etag, endOffset)
     } catch (error) {
-      if (!isHeld(error) || etag === null) throw error
-      // A block was refused, which may have other reasons: what is asked of the blob itself decides.
-      const why = await this.#refusalOf(plan.blob, etag)
-      throw why === null ? error : new FileRefused(why, `${plan.blob} takes no blocks`)
+      throw isRefused(error) ? await this.#refusals.explain(error, plan.blob, etag, `${BLOBS.pendingPrefix(this.#session, this.#name)}probe`) : error
     }
-  }
-
-  /** Why a blob takes no commit; null if it does. Commits what it is already. */
-  async #refusalOf(blob: string, etag: string): Promise<'held' | 'leased' | null> {
-    const [properties, lists] = [await this.#store.properties(blob), await this.#store.blockList(blob)]
-    if (properties === null || lists === null) return null
-    const { contentType, metadata } = properties
-    const { outcome } = await this.#store.commitBlockList(blob, lists.committed.map(({ id }) => id), { ifMatch: etag, contentType, metadata })
-    return outcome === 'held' || outcome === 'leased' ? outcome : null
   }
 
   async #commit(plan: CommitPlan, etag: string | null, endOffset: bigint): Promise<CommitResult> {
