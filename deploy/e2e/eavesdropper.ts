@@ -1,8 +1,10 @@
 import { decodeChunkFrame, isWireFault, parseClientMessage, parseServerMessage } from '@longtake/contracts'
 import { newLedger, type PartLedger } from '@longtake/testkit'
 import type { Page, WebSocket } from 'playwright-core'
+import { PolledFrames, type FrameListener } from './polled-frames.ts'
+import type { WebSocketBlocker } from './web-socket-blocker.ts'
 
-/** Listens to the sockets of a page and keeps, part by part, what its recorder sent and what was acknowledged. */
+/** Listens to the sockets of a page, and to its requests where there are none, and keeps, part by part, what its recorder sent and what was acknowledged. */
 export class Eavesdropper {
   readonly #ledgers: Map<string, PartLedger>
 
@@ -16,23 +18,39 @@ export class Eavesdropper {
     return [...this.#ledgers.values()]
   }
 
+  /** Listens to what the page sends by way of this proxy without a socket. */
+  listenTo(proxy: WebSocketBlocker): void {
+    const polled = new PolledFrames(() => this.#connection())
+    proxy.onRequest = (request) => polled.requested(request)
+    proxy.onAnswer = (request, answer) => polled.answered(request, answer)
+  }
+
   #listen(socket: WebSocket): void {
-    const handles = new Map<number, PartLedger>()
-    socket.on('framesent', ({ payload }) => {
-      if (typeof payload === 'string') this.#declared(payload, handles)
-      else this.#sent(payload, handles)
-    })
+    const connection = this.#connection()
+    socket.on('framesent', ({ payload }) => (typeof payload === 'string' ? connection.clientText(payload) : connection.clientBinary(payload)))
     socket.on('framereceived', ({ payload }) => {
-      if (typeof payload !== 'string') return
-      const message = parseServerMessage(payload)
-      if (isWireFault(message) || message.type !== 'ack') return
-      const ledger = handles.get(message.handle)
-      for (let seq = message.from; seq <= message.to; seq++) {
-        const bytes = ledger?.made.get(seq)
-        if (bytes === undefined) throw new Error(`an ack of chunk ${seq}, which was not sent on this connection`)
-        ledger?.acknowledged.set(seq, bytes)
-      }
+      if (typeof payload === 'string') connection.serverText(payload)
     })
+  }
+
+  #connection(): FrameListener {
+    const handles = new Map<number, PartLedger>()
+    return {
+      clientText: (text) => this.#declared(text, handles),
+      clientBinary: (bytes) => this.#sent(bytes, handles),
+      serverText: (text) => this.#answered(text, handles),
+    }
+  }
+
+  #answered(text: string, handles: Map<number, PartLedger>): void {
+    const message = parseServerMessage(text)
+    if (isWireFault(message) || message.type !== 'ack') return
+    const ledger = handles.get(message.handle)
+    for (let seq = message.from; seq <= message.to; seq++) {
+      const bytes = ledger?.made.get(seq)
+      if (bytes === undefined) throw new Error(`an ack of chunk ${seq}, which was not sent on this connection`)
+      ledger?.acknowledged.set(seq, bytes)
+    }
   }
 
   #declared(text: string, handles: Map<number, PartLedger>): void {

@@ -173,8 +173,11 @@ function install(): void {
   // What a recorder finds in its page.
   const nothing = (): void => undefined
   const document = { visibilityState: 'visible', addEventListener: nothing, removeEventListener: nothing }
+  // Where WebSockets fail a recorder tries HTTP polling, which this network does not carry.
+  const fetch = (): Promise<never> => Promise.reject(new TypeError('Failed to fetch'))
   Object.assign(globalThis, {
     WebSocket: SimWebSocket,
+    fetch,
     document,
     addEventListener: nothing,
     removeEventListener: nothing,

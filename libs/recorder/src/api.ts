@@ -38,9 +38,14 @@ export type ConnectionState = 'connecting' | 'connected' | 'offline'
 /** `ended`: nothing of it is recorded any more, until `addTrack` or `replaceStream` gives it a stream. */
 export type TrackState = 'recording' | 'paused' | 'ended'
 
+/** `polling`: ordinary HTTPS requests, where the network blocks WebSockets. */
+export type TransportKind = 'websocket' | 'polling'
+
 export interface RecorderState {
   phase: RecorderPhase
   connection: ConnectionState
+  /** Null while not connected. */
+  transport: TransportKind | null
 }
 
 export interface Amount {
@@ -131,7 +136,7 @@ export interface PlannedTrack {
 export type PreflightVerdict = 'ok' | 'warn' | 'fail'
 
 export interface PreflightPoint {
-  point: 'browser' | 'format' | 'devices' | 'permissions' | 'storage' | 'screen' | 'uplink' | 'clock'
+  point: 'browser' | 'format' | 'devices' | 'permissions' | 'storage' | 'screen' | 'uplink' | 'transport' | 'clock'
   verdict: PreflightVerdict
   /** A sentence for people, without a full stop. */
   words: string
@@ -161,8 +166,19 @@ export interface PreflightFacts {
   bitsPerSecond: number
   /** Of tracks whose stream is a shared screen: `monitor`, `window` or `browser` (a tab). */
   surfaces: Record<string, string>
-  /** `clockDifferenceMs`: how far the server's clock is ahead. `bitsPerSecond` is null where the line is too slow to tell. */
-  uplink: { roundTripMs: number; bitsPerSecond: number | null; clockDifferenceMs: number } | { failed: string } | null
+  /**
+   * `clockDifferenceMs`: how far the server's clock is ahead. `bitsPerSecond` is null where the line is too slow to tell, and
+   * measured by the transport that works: `webSocketFailed` is why it is not a WebSocket. `failed`: neither works.
+   */
+  uplink: UplinkFacts | { failed: string } | null
+}
+
+export interface UplinkFacts {
+  roundTripMs: number
+  bitsPerSecond: number | null
+  clockDifferenceMs: number
+  transport: TransportKind
+  webSocketFailed?: string
 }
 
 export interface RecorderEvents {

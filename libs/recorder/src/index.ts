@@ -32,5 +32,7 @@ export {
   type TrackOptions,
   type TrackProgress,
   type TrackState,
+  type TransportKind,
+  type UplinkFacts,
 } from './api.ts'
 export type { OnOptions, TypedEventTarget, TypedListener } from './typed-events.ts'

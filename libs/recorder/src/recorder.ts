@@ -1,5 +1,5 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions, type TrackState } from './api.ts'
+import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions, type TrackState, type TransportKind } from './api.ts'
 import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
@@ -48,6 +48,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   #saidQuota = false
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
+  #transport: TransportKind | null = null
   #progressDue = false
   #stopped: Promise<void> | null = null
 
@@ -61,7 +62,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     this.#uplink = new Uplink(
       { url, token, session: this.#upload, spool, timers: this.#timers },
       {
-        connection: (connection) => this.#setState({ connection }),
+        connection: (connection, transport) => this.#setState({ connection, transport }),
         progressed: () => this.#progressSoon(),
         error: (error) => this.#error(error),
         settled: () => this.#settled.resolve(),
@@ -107,7 +108,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   get state(): RecorderState {
-    return { phase: this.#phase, connection: this.#connection }
+    return { phase: this.#phase, connection: this.#connection, transport: this.#transport }
   }
 
   get situation(): Situation {
@@ -198,7 +199,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     this.#close()
     await this.#clearSpool()
     this.emit('progress', this.progress)
-    this.#setState({ phase: 'stopped', connection: 'offline' })
+    this.#setState({ phase: 'stopped', connection: 'offline', transport: null })
   }
 
   #trackHost(): TrackHost {
@@ -276,7 +277,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     const error = new RecorderError('deleted', 'the session was deleted')
     this.#settled.reject(error)
     this.#close()
-    this.#setState({ phase: 'failed', connection: 'offline' })
+    this.#setState({ phase: 'failed', connection: 'offline', transport: null })
     this.#error(error)
     void this.#tracks.end().then(() => this.#clearSpool())
   }
@@ -305,7 +306,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     const before = this.state
     this.#phase = change.phase ?? this.#phase
     this.#connection = change.connection ?? this.#connection
-    if (before.phase === this.#phase && before.connection === this.#connection) return
+    this.#transport = change.transport === undefined ? this.#transport : change.transport
+    if (before.phase === this.#phase && before.connection === this.#connection && before.transport === this.#transport) return
     this.emit('state', this.state)
     this.#tellSituation()
   }

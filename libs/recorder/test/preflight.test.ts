@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { PreflightFacts, PreflightPoint } from '../src/api.ts'
+import type { PreflightFacts, PreflightPoint, UplinkFacts } from '../src/api.ts'
 import { judgePreflight } from '../src/preflight/preflight-judgement.ts'
 import { bitsPerSecondOf, roundTripOf } from '../src/upload/uplink-rate.ts'
 
+const LINE: UplinkFacts = { roundTripMs: 20, bitsPerSecond: 20_000_000, clockDifferenceMs: 300, transport: 'websocket' }
 const FINE: PreflightFacts = {
   secureContext: true,
   mediaRecorder: true,
@@ -15,7 +16,7 @@ const FINE: PreflightFacts = {
   availableBytes: 3_600_000_000,
   bitsPerSecond: 2_000_000,
   surfaces: { screen: 'monitor' },
-  uplink: { roundTripMs: 20, bitsPerSecond: 20_000_000, clockDifferenceMs: 300 },
+  uplink: LINE,
 }
 
 const said = (facts: Partial<PreflightFacts>, point: PreflightPoint['point']): string => {
@@ -56,11 +57,13 @@ describe('before the start', () => {
     ['a shared window', { surfaces: { screen: 'window' } }, 'screen', 'warn: One window is shared, not the whole screen'],
     ['no screen', { surfaces: {} }, 'screen', 'nothing'],
     ['no server', { uplink: { failed: 'the connection was closed with 1006' } }, 'uplink', 'fail: The server cannot be reached (the connection was closed with 1006)'],
-    ['a thin line', { uplink: { roundTripMs: 1, bitsPerSecond: 2_100_000, clockDifferenceMs: 0 } }, 'uplink', 'warn: The line carries 2.1 Mbit/s; the recording takes 2.0: part of it will be sent late, or in lower quality'],
-    ['hardly a line', { uplink: { roundTripMs: 1, bitsPerSecond: 300_000, clockDifferenceMs: 0 } }, 'uplink', 'fail: The line carries 0.3 Mbit/s; the recording takes 2.0: find a better one'],
-    ['a line that gave no answer', { uplink: { roundTripMs: 1, bitsPerSecond: null, clockDifferenceMs: 0 } }, 'uplink', 'fail: The line is so slow that it could not be measured: find a better one'],
+    ['a thin line', { uplink: { roundTripMs: 1, bitsPerSecond: 2_100_000, clockDifferenceMs: 0, transport: 'websocket' } }, 'uplink', 'warn: The line carries 2.1 Mbit/s; the recording takes 2.0: part of it will be sent late, or in lower quality'],
+    ['hardly a line', { uplink: { roundTripMs: 1, bitsPerSecond: 300_000, clockDifferenceMs: 0, transport: 'websocket' } }, 'uplink', 'fail: The line carries 0.3 Mbit/s; the recording takes 2.0: find a better one'],
+    ['a line that gave no answer', { uplink: { roundTripMs: 1, bitsPerSecond: null, clockDifferenceMs: 0, transport: 'websocket' } }, 'uplink', 'fail: The line is so slow that it could not be measured: find a better one'],
+    ['blocked WebSockets', { uplink: { ...LINE, transport: 'polling', webSocketFailed: 'the connection was closed with 1006' } }, 'transport', 'warn: This network blocks WebSockets (the connection was closed with 1006): the recording is sent by HTTPS requests instead'],
+    ['WebSockets that work', { uplink: LINE }, 'transport', 'nothing'],
     ['not asked about the line', { uplink: null }, 'uplink', 'nothing'],
-    ['a wrong clock', { uplink: { roundTripMs: 1, bitsPerSecond: 20_000_000, clockDifferenceMs: -600_000 } }, 'clock', "warn: This computer's clock is 10 min fast; the recording gets the server's time"],
+    ['a wrong clock', { uplink: { roundTripMs: 1, bitsPerSecond: 20_000_000, clockDifferenceMs: -600_000, transport: 'websocket' } }, 'clock', "warn: This computer's clock is 10 min fast; the recording gets the server's time"],
   ]
   for (const [name, facts, point, words] of cases) it(`${name}: ${words}`, () => assert.equal(said(facts, point), words))
 

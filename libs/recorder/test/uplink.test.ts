@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import type { ConnectionState } from '../src/api.ts'
+import type { ConnectionState, TransportKind } from '../src/api.ts'
 import type { Spool } from '../src/spool/spool.ts'
 import { LONGEST_DELAY_MS, READS } from '../src/upload/delayed-chunks.ts'
 import { LONGEST_FAULT_MS } from '../src/upload/read-faults.ts'
@@ -9,6 +9,7 @@ import { CONNECT_TIMEOUT_MS } from '../src/upload/link.ts'
 import { UploadSession } from '../src/upload/upload-session.ts'
 import { FakeSocket } from './fake-socket.ts'
 import { FakeTimers, settled } from './media-fakes.ts'
+import { PollingGateway } from './polling-gateway.ts'
 
 let timers: FakeTimers
 let page: EventTarget & { visibilityState: string }
@@ -27,15 +28,16 @@ afterEach(() => {
 
 function running(token: string | (() => string | Promise<string>) = 't', readChunk: Spool['readChunk'] = () => assert.fail('nothing is to be read')) {
   const states: ConnectionState[] = []
+  const transports: (TransportKind | null)[] = []
   const errors: string[] = []
   const session = new UploadSession({ ownsClient: true })
   const spool = { readChunk, noteOpened: () => Promise.resolve(), forgetChunks: () => Promise.resolve() } as unknown as Spool
   const uplink = new Uplink(
     { url: 'ws://g/v1/ingest/s?client=c', token, session, spool, timers: timers.worker },
-    { connection: (state) => states.push(state), progressed: () => undefined, error: ({ code }) => errors.push(code), settled: () => undefined, ended: () => undefined },
+    { connection: (state, transport) => void (states.push(state), transports.push(transport)), progressed: () => undefined, error: ({ code }) => errors.push(code), settled: () => undefined, ended: () => undefined },
   )
   uplink.start()
-  return { uplink, session, states, errors }
+  return { uplink, session, states, transports, errors }
 }
 const sockets = (): number => FakeSocket.all.length
 const last = (): FakeSocket => FakeSocket.all.at(-1)!
@@ -226,4 +228,79 @@ test('a recorder that is said to be taken over goes on as another client, whatev
   assert.equal(new Set(clients).size, 2)
   assert.deepEqual(sentChunks(), [0, 1, 2, 0, 1, 2])
   uplink.stop()
+})
+
+const WELCOME = { type: 'welcome', session: 's', serverTime: '2026-03-01T12:00:00Z', maxChunkBytes: 1000, windowBytes: 1000, heartbeatMs: 10_000 }
+
+/** Time passes in steps of 500 ms. @returns how many milliseconds it took */
+async function passUntil(holds: () => boolean): Promise<number> {
+  for (let ms = 0; ms < 120_000; ms += 500) {
+    if (holds()) return ms
+    await timers.pass(500)
+  }
+  assert.fail(`never: ${String(holds)}`)
+}
+
+function untilNextSocket(): Promise<number> {
+  const before = sockets()
+  return passUntil(() => sockets() > before)
+}
+
+/** As long as WebSockets are blocked. */
+async function connectedByPolling() {
+  const gateway = new PollingGateway()
+  gateway.says(WELCOME)
+  const recording = running()
+  for (let i = 0; i < 2; i++) {
+    await passUntil(() => last()?.readyState === 1)
+    last().breaks(1006)
+    last().close()
+  }
+  await passUntil(() => recording.transports.at(-1) === 'polling')
+  return { ...recording, gateway }
+}
+
+test('where WebSockets are blocked it polls, and says so', async () => {
+  const { uplink, gateway, session, states, transports } = await connectedByPolling()
+  assert.deepEqual([states.at(-1), transports.at(-1)], ['connected', 'polling'])
+  assert.equal(sockets(), 2)
+  uplink.perform(session.openPart({ track: 'webcam', part: 'p', mimeType: 'video/webm', startedAt: 0 }))
+  await settled()
+  assert.match(String(gateway.frames.at(-1)), /"type":"open"/)
+  uplink.stop()
+  gateway.restore()
+})
+
+test('while it polls a WebSocket is tried as another client, and used as soon as it works', async () => {
+  const { uplink, gateway, transports } = await connectedByPolling()
+  const firstMs = await untilNextSocket()
+  assert.notEqual(new URL(last().url).searchParams.get('client'), 'c')
+  last().breaks(1006)
+  assert.ok((await untilNextSocket()) > firstMs, 'it waits longer each time')
+  assert.equal(transports.at(-1), 'polling')
+  last().welcomes()
+  assert.equal(last().sent.at(-1)?.type, 'ping')
+  last().says({ type: 'pong', t: 0 })
+  await untilNextSocket()
+  assert.equal(new URL(last().url).searchParams.get('client'), 'c')
+  last().welcomes()
+  assert.equal(transports.at(-1), 'websocket')
+  assert.equal(gateway.frames.at(-1), 'close')
+  uplink.stop()
+  gateway.restore()
+})
+
+test('a WebSocket that is welcomed and breaks at once does not take the place of polling for long', async () => {
+  const { uplink, gateway, transports } = await connectedByPolling()
+  await untilNextSocket()
+  last().welcomes()
+  last().says({ type: 'pong', t: 0 })
+  for (let i = 0; i < 2; i++) {
+    await untilNextSocket()
+    last().welcomes()
+    last().breaks(1006)
+  }
+  await passUntil(() => transports.at(-1) === 'polling')
+  uplink.stop()
+  gateway.restore()
 })

@@ -138,11 +138,11 @@ test('a close frame of the client ends the connection with its code', async () =
 
 test('a silent client is disconnected, a slow upload is not', async () => {
   const { connection, heard, text } = await scene()
-  connection.heard(NOW + 50_000)
-  connection.receiveBytes(0, text('slow').subarray(0, 3), NOW + 100_000)
-  connection.tick(NOW + 100_000 + LIMITS.silenceMs - 1)
+  connection.heard(NOW + 40_000)
+  connection.receiveBytes(0, text('slow').subarray(0, 3), NOW + 80_000)
+  connection.tick(NOW + 80_000 + LIMITS.pollSilenceMs - 1)
   assert.deepEqual(heard, [])
-  connection.tick(NOW + 100_000 + LIMITS.silenceMs)
+  connection.tick(NOW + 80_000 + LIMITS.pollSilenceMs)
   assert.deepEqual(heard, [['gone', 1006, 'inactivity']])
 })
 

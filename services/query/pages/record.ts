@@ -191,8 +191,9 @@ async function recordAgain(recorder: Recorder, streams: Record<string, MediaStre
   }
 }
 
-function showRecorder({ state: { phase, connection }, situation: { kind, words } }: Recorder): void {
+function showRecorder({ state: { phase, connection, transport }, situation: { kind, words } }: Recorder): void {
   state.dataset['connection'] = connection
+  state.dataset['transport'] = transport ?? ''
   state.dataset['situation'] = kind
   show(phase, words, MOODS[kind])
 }

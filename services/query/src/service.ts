@@ -58,13 +58,19 @@ export async function start(config: Config, { logger, health, fail, stopping }: 
     spoolKey: (session) => spoolKeyOf(config.spoolSecret ?? config.tokenSecret, session),
     addresses: publicAddresses(config),
     deletionPolicy: { deletedRetentionMs: config.deletedRetentionMs, keptAtMostMs: await keptOrUnknown(kafka, logger) },
-    browserPolicy: { corsOrigins: config.corsOrigins, frameAncestors: config.frameAncestors, connectOrigins: [new URL(config.gatewayPublicUrl).origin] },
+    browserPolicy: { corsOrigins: config.corsOrigins, frameAncestors: config.frameAncestors, connectOrigins: gatewayOrigins(config.gatewayPublicUrl) },
     now: () => new Date(),
   })
   stack.defer(() => app.close())
   await app.register(pageRoutes)
   await app.listen({ host: config.host, port: config.port })
   return stack.move()
+}
+
+/** Recorders connect by WebSocket, and by HTTP polling where WebSockets are blocked. @param url with `ws:` or `wss:` */
+function gatewayOrigins(url: string): string[] {
+  const { origin } = new URL(url)
+  return [origin, origin.replace('ws', 'http')]
 }
 
 /** Reading topic settings may be forbidden to this service: then receipts name no dates for topics. */

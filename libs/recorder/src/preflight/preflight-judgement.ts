@@ -19,6 +19,7 @@ export function judgePreflight(facts: PreflightFacts): PreflightResult {
     ['storage', judgeStorage(facts)],
     ['screen', judgeScreen(facts)],
     ['uplink', judgeUplink(facts)],
+    ['transport', judgeTransport(facts)],
     ['clock', judgeClock(facts)],
   ]
   const points = judged.flatMap(([point, judgement]) => (judgement === null ? [] : [{ point, ...judgement }]))
@@ -79,6 +80,12 @@ function judgeUplink({ uplink, bitsPerSecond }: PreflightFacts): Judgement | nul
   const words = uplink.bitsPerSecond === null ? 'The line is so slow that it could not be measured' : `The line carries ${mbit(uplink.bitsPerSecond)} Mbit/s; the recording takes ${mbit(bitsPerSecond)}`
   if (share < HOPELESS_SHARE) return fail(`${words}: find a better one`)
   return share < COMFORTABLE_SHARE ? warn(`${words}: part of it will be sent late, or in lower quality`) : ok(words)
+}
+
+/** Worth a word only where something is blocked. */
+function judgeTransport({ uplink }: PreflightFacts): Judgement | null {
+  if (uplink === null || 'failed' in uplink || uplink.webSocketFailed === undefined) return null
+  return warn(`This network blocks WebSockets (${uplink.webSocketFailed}): the recording is sent by HTTPS requests instead`)
 }
 
 function judgeClock({ uplink }: PreflightFacts): Judgement | null {

@@ -1,4 +1,4 @@
-import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult } from '../api.ts'
+import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult, TransportKind, UplinkFacts } from '../api.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
@@ -103,9 +103,19 @@ async function askSpace(): Promise<number | null> {
 async function measure({ url, token }: NonNullable<PreflightOptions['ingest']>, signal?: AbortSignal): Promise<PreflightFacts['uplink']> {
   // A client of its own: it takes nothing over from one that records.
   const address = ingestUrlOf(url, crypto.randomUUID()).url
+  const measureBy = async (transport: TransportKind): Promise<Omit<UplinkFacts, 'webSocketFailed'>> =>
+    ({ ...(await UplinkProbe.measure(transport, address, typeof token === 'function' ? await token() : token, signal)), transport })
   try {
-    return await UplinkProbe.measure(address, typeof token === 'function' ? await token() : token, signal)
+    return await measureBy('websocket')
   } catch (error) {
-    return { failed: error instanceof Error ? error.message : String(error) }
+    const webSocketFailed = messageOf(error)
+    try {
+      return { ...(await measureBy('polling')), webSocketFailed }
+    } catch (pollingError) {
+      const alike = messageOf(pollingError) === webSocketFailed
+      return { failed: alike ? webSocketFailed : `WebSocket: ${webSocketFailed}; HTTPS: ${messageOf(pollingError)}` }
+    }
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,4 +1,5 @@
-import { Transport } from '../upload/transport.ts'
+import type { TransportKind } from '../api.ts'
+import { openTransport, type Timers, type Transport } from '../upload/transport.ts'
 import { deferred } from '../deferred.ts'
 import { parseServerMessage } from '../upload/server-message.ts'
 import { bitsPerSecondOf, roundTripOf, type Pong } from '../upload/uplink-rate.ts'
@@ -21,6 +22,13 @@ const LARGEST_PADDING = 256 * 1024
 /** Two are under way at once, so that the line never waits for an answer. */
 const UNDER_WAY = 2
 
+const PAGE_TIMERS: Timers = {
+  after(ms, task) {
+    const timer = setTimeout(task, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
 /** Measures the line to the gateway by pings, small ones and padded ones: nothing is recorded by that. */
 export class UplinkProbe {
   readonly #transport: Transport
@@ -36,14 +44,15 @@ export class UplinkProbe {
   #paddedBytes = 0
   #largest = LARGEST_PADDING
 
-  private constructor(url: string, token: string) {
-    this.#transport = new Transport(url, token, { text: (frame) => this.#receive(frame), closed: (code) => this.#fail(`the connection was closed with ${code}`) })
+  private constructor(kind: TransportKind, url: string, token: string) {
+    const events = { text: (frame: string) => this.#receive(frame), closed: (code: number) => this.#fail(`the connection was closed with ${code}`) }
+    this.#transport = openTransport(kind, url, token, events, PAGE_TIMERS)
     this.#deadline = setTimeout(() => (this.#small.length === 0 ? this.#fail('the server did not answer in time') : this.#finish()), WELCOME_WITHIN_MS)
   }
 
-  /** @param url with session and client */
-  static measure(url: string, token: string, signal?: AbortSignal): Promise<UplinkMeasure> {
-    const probe = new UplinkProbe(url, token)
+  /** @param url of the WebSocket, with session and client */
+  static measure(kind: TransportKind, url: string, token: string, signal?: AbortSignal): Promise<UplinkMeasure> {
+    const probe = new UplinkProbe(kind, url, token)
     signal?.addEventListener('abort', () => probe.#fail('it was aborted'), { once: true })
     if (signal?.aborted === true) probe.#fail('it was aborted')
     return probe.#done.promise

@@ -1,3 +1,4 @@
+import type { PollingOperation } from '@longtake/contracts/polling'
 import { ingestPath } from '@longtake/contracts/protocol'
 import { RecorderError } from '../api.ts'
 
@@ -26,3 +27,7 @@ function parseUrl(url: string): URL | null {
 export function withClient(url: string, client: string): string {
   return ingestUrlOf(url, client).url
 }
+
+/** Where the operations of HTTP polling are. @param url as `ingestUrlOf` made it */
+export const pollingUrlOf = (url: string, operation: PollingOperation): string =>
+  url.replace('ws', 'http').replace('?', `/http/${operation}?`)

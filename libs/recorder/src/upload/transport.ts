@@ -1,46 +1,29 @@
-import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@longtake/contracts/protocol'
+import type { TransportKind } from '../api.ts'
+import type { Cancel } from '../worker-timers.ts'
+import { PollingTransport } from './polling-transport.ts'
+import { WebSocketTransport } from './web-socket-transport.ts'
 
 export interface TransportEvents {
+  /** A text frame of the server. */
   text(frame: string): void
-  /** Called once, also when the connection never came about; never after `Transport.close`. */
+  /** Called once, also when the connection never came about; never after `Transport.close`. A close code of the protocol, or 1006. */
   closed(code: number): void
 }
 
-/** One WebSocket to the gateway. */
-export class Transport {
-  readonly #socket: WebSocket
-  #closed = false
+/** One connection to the gateway. */
+export interface Transport {
+  /** Bytes that have not yet been handed to the network, or are in a request without an answer. */
+  readonly bufferedBytes: number
+  /** Does nothing on a connection that is no longer open: `closed` reports that. */
+  send(frame: string | Uint8Array<ArrayBuffer>): void
+  close(): void
+}
 
-  /** @param url with session and client; the token goes as a subprotocol, since browsers cannot set headers here */
-  constructor(url: string, token: string, events: TransportEvents) {
-    this.#socket = new WebSocket(url, [SUBPROTOCOL, `${BEARER_SUBPROTOCOL_PREFIX}${token}`])
-    this.#socket.binaryType = 'arraybuffer'
-    this.#socket.addEventListener('message', ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      if (!this.#closed && typeof data === 'string') events.text(data)
-    })
-    this.#socket.addEventListener('close', ({ code }) => {
-      if (this.#closed) return
-      this.#closed = true
-      events.closed(code)
-    })
-  }
+export interface Timers {
+  after(ms: number, task: () => void): Cancel
+}
 
-  /** Bytes that have not yet been handed to the network. */
-  get bufferedBytes(): number {
-    return this.#socket.bufferedAmount
-  }
-
-  get isOpen(): boolean {
-    return !this.#closed && this.#socket.readyState === WebSocket.OPEN
-  }
-
-  /** On a socket that is no longer open it does nothing: `closed` tells about that. */
-  send(frame: string | Uint8Array<ArrayBuffer>): void {
-    if (this.isOpen) this.#socket.send(frame)
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#socket.close(1000)
-  }
+/** @param url of the WebSocket, with session and client */
+export function openTransport(kind: TransportKind, url: string, token: string, events: TransportEvents, timers: Timers): Transport {
+  return kind === 'websocket' ? new WebSocketTransport(url, token, events) : new PollingTransport(url, token, events, timers)
 }

@@ -1,13 +1,15 @@
 import type { ServerMessageOf } from '@longtake/contracts'
 import { encodeChunkFrame } from '@longtake/contracts/frame'
-import { RecorderError, type ConnectionState, type RecorderOptions } from '../api.ts'
+import { RecorderError, type ConnectionState, type RecorderOptions, type TransportKind } from '../api.ts'
 import { bothClocks, haveParted } from '../clocks.ts'
 import { withClient } from './ingest-url.ts'
 import { ReadFaults } from './read-faults.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
 import type { Spool } from '../spool/spool.ts'
-import { Transport } from './transport.ts'
+import { openTransport, type Transport } from './transport.ts'
+import { TransportChoice } from './transport-choice.ts'
+import { webSocketWorks } from './web-socket-probe.ts'
 import type { Action } from './action.ts'
 import type { UploadSession } from './upload-session.ts'
 import type { Cancel, WorkerTimers } from '../worker-timers.ts'
@@ -25,7 +27,8 @@ export interface UplinkOptions {
 }
 
 export interface UplinkEvents {
-  connection(state: ConnectionState): void
+  /** @param transport while connected */
+  connection(state: ConnectionState, transport: TransportKind | null): void
   /** Something was sent, acknowledged or lost. */
   progressed(): void
   error(error: RecorderError): void
@@ -43,6 +46,8 @@ export class Uplink {
   /** Of the current connection, or of the attempt at one; what belongs to an older one is void. */
   #connection = 0
   #transport: Transport | null = null
+  readonly #choice = new TransportChoice()
+  #isProbing = false
   /** When the server's time was last learned. */
   #learned = bothClocks()
   #cancelRetry: Cancel | null = null
@@ -53,6 +58,7 @@ export class Uplink {
   /** By `performance.now()`. */
   #saidAwayAt = -Infinity
   readonly #onOnline = (): void => {
+    this.#choice.networkChanged(performance.now())
     // An attempt that began without a network would be given up late.
     if (this.#cancelRetry !== null || this.#options.session.isConnecting) this.#connectNow()
     else this.perform(this.#options.session.doubt(Date.now(), this.#transport?.bufferedBytes ?? 0))
@@ -92,6 +98,24 @@ export class Uplink {
   #tick(): void {
     this.checkClock()
     this.perform(this.#options.session.tick(Date.now(), this.#transport?.bufferedBytes ?? 0))
+    if (!this.#isProbing && this.#choice.isProbeDue(performance.now())) void this.#probe()
+  }
+
+  /** While polling: as soon as a WebSocket works the next connection uses one. */
+  async #probe(): Promise<void> {
+    this.#isProbing = true
+    const { token, timers, session } = this.#options
+    try {
+      const url = withClient(this.#url, crypto.randomUUID())
+      const works = await webSocketWorks(url, typeof token === 'function' ? await token() : token, timers)
+      this.#choice.probed(works, performance.now())
+      if (works && this.#transport !== null) this.perform(session.reconnect())
+    } catch {
+      // Without a token nothing is learned; a connection that needs one reports it.
+      this.#choice.probed(false, performance.now())
+    } finally {
+      this.#isProbing = false
+    }
   }
 
   perform(actions: Action[]): void {
@@ -116,8 +140,9 @@ export class Uplink {
         this.#url = withClient(this.#url, crypto.randomUUID())
         return
       case 'reconnect':
+        this.#choice.ended(action.code, action.fruitless === 0, performance.now())
         this.#dropConnection()
-        this.#events.connection('offline')
+        this.#events.connection('offline', null)
         this.#cancelRetry = this.#options.timers.after(retryDelay(action, Math.random()), () => void this.#connect())
         return
       case 'refusal':
@@ -137,14 +162,16 @@ export class Uplink {
     const connection = this.#connection
     const { token, session } = this.#options
     session.connecting(Date.now())
-    this.#events.connection('connecting')
+    this.#events.connection('connecting', null)
     try {
       const current = typeof token === 'function' ? await token() : token
       if (connection !== this.#connection) return
-      this.#transport = new Transport(this.#url, current, {
-        text: (frame) => this.#receive(frame),
-        closed: (code) => this.perform(session.disconnected(code)),
-      })
+      const events = {
+        text: (frame: string) => this.#receive(frame),
+        closed: (code: number) => this.perform(session.disconnected(code)),
+      }
+      this.#choice.connecting(performance.now())
+      this.#transport = openTransport(this.#choice.kind, this.#url, current, events, this.#options.timers)
     } catch (cause) {
       if (connection !== this.#connection) return
       this.#events.error(new RecorderError('token-failed', 'there is no token to connect with', { cause }))
@@ -164,7 +191,9 @@ export class Uplink {
     const now = bothClocks()
     if (message.type === 'welcome') this.#learned = now
     this.perform(session.message(message, now.wall))
-    if (message.type === 'welcome') this.#events.connection('connected')
+    if (message.type !== 'welcome') return
+    this.#choice.welcomed(now.steady)
+    this.#events.connection('connected', this.#choice.kind)
   }
 
   /** One chunk at a time, so that memory holds what the socket buffers and one more. */

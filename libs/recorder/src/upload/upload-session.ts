@@ -194,6 +194,11 @@ export class UploadSession {
 
   /** What `welcome` told of this device's clock holds no longer: another connection tells it anew. */
   clockMoved(): Action[] {
+    return this.reconnect()
+  }
+
+  /** Another connection is to take the place of the one that is up. */
+  reconnect(): Action[] {
     return this.isUp ? this.#abandon() : []
   }
 
