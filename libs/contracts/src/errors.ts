@@ -56,6 +56,10 @@ export const ERROR_CODES = {
   TRACK_NOT_FOUND: { retryable: false, means: 'the session has no such track, or nothing of it is playable yet' },
   MANIFEST_NOT_FOUND: { retryable: false, means: 'the session is not finalized yet' },
   RENDITION_NOT_FOUND: { retryable: false, means: 'not made yet, or it could not be made; the status says which' },
+  RENDITION_PENDING: {
+    retryable: true,
+    means: 'the rendition is made on request, once the session is finalized; it was requested now or before: ask again',
+  },
   PRECONDITION_FAILED: { retryable: false, means: 'If-Match or If-Unmodified-Since does not hold: the recording has changed' },
   RANGE_NOT_SATISFIABLE: { retryable: false, means: 'the range starts behind the end of what is recorded so far' },
   NOT_FOUND: { retryable: false, means: 'no such address' },

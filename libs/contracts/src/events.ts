@@ -219,6 +219,15 @@ export const Events = {
     file: RenditionFile,
     reason: Type.String({ maxLength: 4000, description: "ffmpeg's own last words" }),
   }),
+  /** A viewer asked for a rendition that does not exist: it is made of this version, once it is finalized, and of later ones. */
+  'rendition-requested': Type.Object({
+    type: Type.Literal('rendition-requested'),
+    session: SessionId,
+    at: Instant,
+    track: TrackName,
+    kind: Type.Literal('mp4'),
+    file: RenditionFile,
+  }),
   /**
    * A sealed file was decoded as a player would. The first event of a commit stands, and the highest commit of a file counts: a
    * repeated or late one changes nothing.

@@ -92,7 +92,12 @@ export const PublicSession = Type.Object({
         }),
       ),
       renditions: Type.Array(
-        Type.Object({ kind: Type.String(), version: Count, url: Type.Union([Type.String(), Type.Null()]), reason: Type.Union([Type.String(), Type.Null()]) }),
+        Type.Object({
+          kind: Type.String(),
+          version: Count,
+          url: Type.Union([Type.String(), Type.Null()], { description: 'null while it is pending, or where it could not be made' }),
+          reason: Type.Union([Type.String(), Type.Null()], { description: 'why it could not be made; null while it is pending' }),
+        }),
       ),
     }),
   ),

@@ -84,6 +84,10 @@ export const SessionState = Type.Object({
   gaps: Type.Array(GapState),
   /** Chunks that block-writer has set aside as `unwritable`, also those that came back since. */
   parked: Type.Optional(Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq }))),
+  /** Renditions that viewers asked for. */
+  requested: Type.Optional(
+    Type.Array(Type.Object({ track: TrackName, kind: Events['rendition-requested'].properties.kind, file })),
+  ),
   /** What decoding a sealed file found; of each file what its latest sealed commit has. */
   decoded: Type.Optional(Type.Array(Type.Object({ track: TrackName, file, commit: Count, coverage: Events['file-decoded'].properties.coverage, undecodable: Events['file-decoded'].properties.undecodable }))),
   resends: Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq, askedAt: Instant, times: Count })),

@@ -74,6 +74,7 @@ export const events: RecordingEvent[] = [
   { type: 'file-verified', session, at, track, file: 0, commit: { number: 3, id: 'c0ffee' }, faults: [{ startMs: 1200, endMs: 4000, cause: 'wrong-index', detail: 'no frame of track 1 at 1200 ms where the index points to' }] },
   { type: 'rendition-ready', session, at, version: 1, track, kind: 'poster', blob: `${session}/renditions/1/webcam/poster.jpg`, mimeType: 'image/jpeg', bytes: 9000 },
   { type: 'rendition-failed', session, at, version: 1, track, kind: 'mp4', file: 1, reason: 'moov atom not found' },
+  { type: 'rendition-requested', session, at, track, kind: 'mp4', file: 1 },
   { type: 'file-decoded', session, at, version: 1, track, file: 0, commit: { number: 3, id: 'c0ffee' }, coverage: 'all', undecodable: [{ media: 'video', startMs: 1000, endMs: 2000.5 }] },
 ]
 
@@ -98,6 +99,7 @@ export const state: SessionState = {
   tracks: { webcam: { files: [fileState] } },
   gaps: [{ track, part, from: 2, to: 3, startMs: 2000, endMs: 4000, kind: 'lost', state: 'open', cause: null, since: at }],
   parked: [{ track, part, from: 3, to: 3 }],
+  requested: [{ track, kind: 'mp4', file: 0 }],
   decoded: [{ track, file: 0, commit: 3, coverage: 'keyframes', undecodable: [{ media: 'audio', startMs: 40, endMs: 100 }] }],
   resends: [{ track, part, from: 2, to: 3, askedAt: at, times: 1 }],
   reports: [{ client, event: 'muted', track, detail: null, at }],

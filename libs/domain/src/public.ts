@@ -1,5 +1,6 @@
 import { withDefaultGraces, type FileState, type GapState, type PublicSession, type SessionState } from '@longtake/contracts'
 import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
+import { pendingRenditions } from './renditions.ts'
 import { filesOf } from './session.ts'
 import { epochMs } from './time.ts'
 
@@ -38,10 +39,23 @@ function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls):
     startOffsetMs: files[0]?.startOffsetMs ?? 0,
     timeline: timelineOf(state, parts, playable),
     parts: publicParts(state, track, parts),
-    renditions: state.renditions
-      .filter((rendition) => rendition.track === track)
-      .map(({ kind, file = 0, version, blob, reason }) => ({ kind, version, url: blob === null ? null : urls.rendition(state.session, track, kind, file), reason })),
+    renditions: publicRenditions(state, track, urls),
   }
+}
+
+function publicRenditions(state: SessionState, track: string, urls: RecordingUrls): PublicTrack['renditions'] {
+  const made = state.renditions
+    .filter((rendition) => rendition.track === track)
+    .map(({ kind, file = 0, version, blob, reason }) => ({
+      kind,
+      version,
+      url: blob === null ? null : urls.rendition(state.session, track, kind, file),
+      reason,
+    }))
+  const pending = pendingRenditions(state)
+    .filter((rendition) => rendition.track === track)
+    .map(({ kind }) => ({ kind, version: state.version, url: null, reason: null }))
+  return [...made, ...pending]
 }
 
 /** When media time 0 of the file was, in milliseconds since the session's start. */

@@ -5,7 +5,7 @@ import { areSameSpans, fileDecoded } from './decoded.ts'
 import { isEqual, sharing } from './equal.ts'
 import { fileVerified } from './file-faults.ts'
 import { chunksParked } from './parked.ts'
-import { renditionMade } from './renditions.ts'
+import { renditionMade, renditionRequested } from './renditions.ts'
 import { reported } from './reports.ts'
 import { remembered } from './remembered.ts'
 import { earlier, epochMs, isHigherOffset, later } from './time.ts'
@@ -93,6 +93,10 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'rendition-failed': {
       const { track, kind, version, reason, file } = event
       return { ...state, renditions: renditionMade(state.renditions, { track, kind, version, blob: null, mimeType: null, bytes: 0, reason, ...(file === undefined ? {} : { file }) }) }
+    }
+    case 'rendition-requested': {
+      const requested = renditionRequested(state.requested, event)
+      return requested === state.requested ? state : { ...state, requested }
     }
     case 'file-decoded': {
       const decoded = fileDecoded(state.decoded, event)

@@ -34,6 +34,7 @@ const anyFact: fc.Arbitrary<RecordingEvent> = fc.oneof(
     session, at: at(500), version, track: 'webcam', kind: 'mp4', ...file,
     ...(works ? { type: 'rendition-ready', blob: `p${version}`, mimeType: 'image/jpeg', bytes: 3 } : { type: 'rendition-failed', reason: `no ${version}` }),
   })),
+  fc.constantFrom({}, { file: 1 }).map((file): RecordingEvent => ({ type: 'rendition-requested', session, at: at(400), track: 'webcam', kind: 'mp4', ...file })),
   fc.record({ number: fc.integer({ min: 0, max: 30 }), track: fc.constantFrom('webcam', 'constructor'), spans: fc.array(fc.tuple(fc.nat(9000), fc.nat(3000)), { maxLength: 2 }) }).map(({ number, track, spans }) =>
     decoded(number, spans.map(([startMs, lengthMs]) => [startMs, startMs + lengthMs]), { track })),
 )

@@ -11,6 +11,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   TRACK_NOT_FOUND: 404,
   MANIFEST_NOT_FOUND: 404,
   RENDITION_NOT_FOUND: 404,
+  RENDITION_PENDING: 404,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   SESSION_DELETED: 410,
@@ -39,6 +40,7 @@ export function sendProblem(error: Failure, request: FastifyRequest, reply: Fast
   if (status >= 500) request.log.error({ error }, 'request failed')
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   if (status === 503) reply.header('retry-after', '2')
+  if (code === 'RENDITION_PENDING') reply.header('retry-after', '10')
   void reply.code(status).type(PROBLEM_JSON).send(JSON.stringify(problemOf(status, code, detail)))
 }
 

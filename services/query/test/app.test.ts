@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { connect, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { LongtakeError } from '@longtake/contracts'
 import { KafkaError } from '@longtake/kafka'
-import { sessionState, testApp, webcamFile } from './fakes.ts'
+import { NOW, sessionState, testApp, webcamFile } from './fakes.ts'
 
 const body = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251))
 const recordings = {
@@ -255,6 +256,42 @@ test('what is not there is said, by one documented code each', async () => {
     const response = await app.inject({ url, headers: admin })
     assert.deepEqual([response.statusCode, response.json().code], [status, code], url)
   }
+})
+
+test('an MP4 that was not made is requested once, and pending until it is there or failed', async () => {
+  const { app, put, admin, announced } = await testApp()
+  const file = { tracks: { webcam: { files: [webcamFile] } } }
+  put(sessionState('s1', file))
+  const ask = (query = '') => app.inject({ url: `/v1/sessions/s1/tracks/webcam/mp4${query}`, headers: admin })
+  for (const _ of [1, 2]) {
+    const { statusCode, headers, ...answer } = await ask()
+    assert.deepEqual([statusCode, answer.json().code, headers['retry-after']], [404, 'RENDITION_PENDING', '10'])
+  }
+  assert.deepEqual(announced, [{ type: 'rendition-requested', session: 's1', at: new Date(NOW).toISOString(), track: 'webcam', kind: 'mp4' }])
+  assert.equal((await ask('?file=7')).json().code, 'TRACK_NOT_FOUND')
+  // Another instance, once the request is in the status.
+  const other = await testApp()
+  other.put(sessionState('s1', { ...file, requested: [{ track: 'webcam', kind: 'mp4', file: 0 }] }))
+  assert.equal((await other.app.inject({ url: '/v1/sessions/s1/tracks/webcam/mp4', headers: other.admin })).json().code, 'RENDITION_PENDING')
+  const failed = { track: 'webcam', kind: 'mp4' as const, version: 1, blob: null, mimeType: null, bytes: 0, reason: 'no decoder' }
+  put(sessionState('s1', { ...file, eventsOffset: '2', renditions: [failed] }))
+  const refused = (await ask()).json()
+  assert.deepEqual([refused.code, refused.detail.includes('no decoder')], ['RENDITION_NOT_FOUND', true])
+  assert.deepEqual([announced.length, other.announced.length], [1, 0])
+})
+
+test('a request for an MP4 that Kafka did not take is repeated', async () => {
+  let failures = 1
+  const { app, put, admin, announced } = await testApp({
+    fold: () => {
+      if (failures-- > 0) throw new LongtakeError('UNAVAILABLE', 'no broker')
+      return undefined
+    },
+  })
+  put(sessionState('s1', { tracks: { webcam: { files: [webcamFile] } } }))
+  const codes = []
+  for (const _ of [1, 2, 3]) codes.push((await app.inject({ url: '/v1/sessions/s1/tracks/webcam/mp4', headers: admin })).json().code)
+  assert.deepEqual([codes, announced.length], [['UNAVAILABLE', 'RENDITION_PENDING', 'RENDITION_PENDING'], 2])
 })
 
 test('finish and delete are declared in the chunk stream, deletion first there', async () => {

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { DECODED_COVERAGE } from '@longtake/contracts'
 import { azureSettings, bytes, type ConfigOf, duration, type Env, integer, kafkaSettings, oneOf, readEnv, serviceSettings, text } from '@longtake/service'
+import { MP4_POLICIES } from './plan.ts'
 
 const settings = {
   ...serviceSettings('remuxer', { healthPort: 9105 }),
@@ -10,6 +11,10 @@ const settings = {
   searchPath: text('PATH', { help: 'where `ffmpeg` is looked for', default: '' }),
   atOnce: integer('LONGTAKE_REMUXER_AT_ONCE', { help: 'how many ffmpegs may run at the same time', default: 2, min: 1, max: 64 }),
   timeLimitMs: duration('LONGTAKE_REMUXER_TIME_LIMIT', { help: 'how long one run of ffmpeg may take', default: 30 * 60_000, min: 1_000 }),
+  mp4: oneOf('LONGTAKE_REMUXER_MP4', MP4_POLICIES, {
+    help: 'which files get an MP4 beside those whose container needs one',
+    default: 'on-request',
+  }),
   decode: oneOf('LONGTAKE_REMUXER_DECODE', DECODED_COVERAGE, {
     help: 'how much of each sealed file is decoded to find what players do not show',
     default: 'all',

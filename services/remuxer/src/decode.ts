@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { EventOf, FileState, UndecodableSpan } from '@longtake/contracts'
 import type { LimitFunction } from 'p-limit'
-import { runFfmpeg, type RunOutcome } from './ffmpeg.ts'
+import { type RunOutcome, runWithFrameTimes } from './ffmpeg.ts'
 import { listedFrames, type ListedStream, matroskaPackets, type PacketStream } from './frame-times.ts'
 import { containerOf, type SealedFile } from './plan.ts'
 import { download, GONE, inputOf, type Renderer, sizeOf } from './render.ts'
@@ -76,22 +76,12 @@ const whole = ({ codecs, mimeType }: FileState, durationMs: number): Undecodable
   return [{ media: hasVideo ? 'video' : 'audio', startMs: 0, endMs: durationMs }]
 }
 
-/** Options that not every ffmpeg has, in the order of preference; each with how it is refused. */
-const FRAME_SYNC = {
-  options: [
-    ['-fps_mode', 'passthrough'],
-    ['-vsync', 'passthrough'],
-  ],
-  refused: /Unrecognized option 'fps_mode'/,
-}
 /**
  * Chrome's own decoder finds twice as much damage in the middle of frames as ffmpeg's, which is left for builds without
  * it, for profiles that it lacks, and because it cannot skip frames.
  */
-const VP9_DECODER = {
-  options: [['-c:v', 'libvpx-vp9'], []],
-  refused: /Unknown decoder 'libvpx-vp9'|Bitstream not supported by this decoder/,
-}
+const VP9_DECODER = ['-c:v', 'libvpx-vp9']
+const VP9_REFUSED = /Unknown decoder 'libvpx-vp9'|Bitstream not supported by this decoder/
 
 interface DecodingRun {
   source: FileState
@@ -102,14 +92,13 @@ interface DecodingRun {
 }
 
 async function decode({ ffmpeg, timeLimitMs }: Decoder, of: DecodingRun, signal: AbortSignal): Promise<RunOutcome> {
-  let [sync, vp9] = [0, of.source.codecs.includes('V_VP9') && of.coverage === 'all' ? 0 : 1]
-  for (;;) {
-    const args = decodingArgs(of, FRAME_SYNC.options[sync]!, VP9_DECODER.options[vp9]!)
-    const run = await runFfmpeg(ffmpeg, { args, cwd: of.cwd, timeLimitMs, signal })
-    if (run.outcome === 'failed' && sync === 0 && FRAME_SYNC.refused.test(run.reason)) sync = 1
-    else if (run.outcome === 'failed' && vp9 === 0 && VP9_DECODER.refused.test(run.reason)) vp9 = 1
-    else return run
-  }
+  const run = (decoder: readonly string[]): Promise<RunOutcome> =>
+    runWithFrameTimes(ffmpeg, 'passthrough', { cwd: of.cwd, timeLimitMs, signal }, (frameTimes) =>
+      decodingArgs(of, frameTimes, decoder),
+    )
+  if (!of.source.codecs.includes('V_VP9') || of.coverage !== 'all') return run([])
+  const outcome = await run(VP9_DECODER)
+  return outcome.outcome === 'failed' && VP9_REFUSED.test(outcome.reason) ? run([]) : outcome
 }
 
 /** What is written beside the input: packets as the container has them (of MP4 only), and frames. */
@@ -126,13 +115,13 @@ const FRAMES = '-c:v wrapped_avframe -enc_time_base:v 1:1000 -c:a pcm_s16le'
 
 function decodingArgs(
   { source, coverage, listBytes }: DecodingRun,
-  frameSync: readonly string[],
+  frameTimes: readonly string[],
   vp9Decoder: readonly string[],
 ): string[] {
   const pictures = coverage === 'keyframes' ? ['-discard:v', 'nokey', '-skip_frame', 'nokey'] : []
   const list = (name: string): string[] => ['-f', 'framecrc', '-fs', String(listBytes), `file:${name}`]
   const packets = containerOf(source) === 'mp4' ? [...STREAMS, '-c', 'copy', ...list('packets')] : []
-  const frames = [...STREAMS, ...FRAMES.split(' '), ...frameSync, ...list('frames')]
+  const frames = [...STREAMS, ...FRAMES.split(' '), ...frameTimes, ...list('frames')]
   return [...DECODE.split(' '), ...pictures, ...vp9Decoder, ...inputOf({ source }), ...packets, ...frames]
 }
 

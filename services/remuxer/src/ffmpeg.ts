@@ -28,7 +28,10 @@ export type RunOutcome =
 
 const require = createRequire(import.meta.url)
 
-/** `FFMPEG_PATH`, else the one of ffmpeg-static, on PATH, of @ffmpeg-installer (of 2018: VP8, VP9, H.264 and Opus are in it). */
+/**
+ * `FFMPEG_PATH`, else the one of ffmpeg-static, on PATH, of @ffmpeg-installer (of 2018: VP8, VP9, H.264 and Opus are in
+ * it).
+ */
 export function findFfmpeg({ ffmpegPath, searchPath }: { ffmpegPath: string | undefined; searchPath: string }): string {
   if (ffmpegPath !== undefined) {
     if (isExecutable(ffmpegPath)) return ffmpegPath
@@ -105,6 +108,22 @@ export function runFfmpeg(path: string, { args, cwd, timeLimitMs, signal }: Run)
     resolve({ outcome: 'failed', reason: lastWords(said, how), isOverTime: overTime })
   })
   return promise
+}
+
+/**
+ * Runs ffmpeg with frames that keep their times. Without it an old one repeats them up to 1,000 times a second, since
+ * browsers write no frame rate. The option was renamed in 5.1, and its old name removed later.
+ * @param argsFor given the option, which belongs to an output
+ */
+export async function runWithFrameTimes(
+  path: string,
+  mode: 'passthrough' | 'vfr',
+  run: Omit<Run, 'args'>,
+  argsFor: (frameTimes: readonly string[]) => readonly string[],
+): Promise<RunOutcome> {
+  const outcome = await runFfmpeg(path, { ...run, args: argsFor(['-fps_mode', mode]) })
+  if (outcome.outcome === 'done' || !/Unrecognized option 'fps_mode'/.test(outcome.reason)) return outcome
+  return runFfmpeg(path, { ...run, args: argsFor(['-vsync', mode]) })
 }
 
 /** Recording goes before remuxing, where both share a machine. */

@@ -99,13 +99,14 @@ export class RemuxerPartition implements PartitionHandler {
       if (deleted > 0) logger.info({ session, deleted }, 'renditions of a deleted session are deleted')
       return []
     }
-    const missing = missingRenditions(state).filter((planned) => !this.#settled.has(keyOf(planned)))
+    const planned = missingRenditions(state, this.#options.renderer.mp4Policy)
+    const missing = planned.filter((one) => !this.#settled.has(keyOf(one)))
     const decodes = this.#options.decoder.coverage !== 'none' && mayLackDecoding(state)
     if ((missing.length === 0 && !decodes) || state.manifest === null) return []
     const manifest = await this.#findManifest(record, state, state.manifest.blob)
     if (manifest === undefined) return []
-    for (const planned of missing) await this.#make(record, planned, manifest)
-    return decodes ? missingDecodings(state, manifest).filter((planned) => !this.#settled.has(decodingKeyOf(planned))) : []
+    for (const one of missing) await this.#make(record, one, manifest)
+    return decodes ? missingDecodings(state, manifest).filter((one) => !this.#settled.has(decodingKeyOf(one))) : []
   }
 
   /** The manifest of a finalized version; undefined where there is none that can be used, which is then reported. */

@@ -1,5 +1,5 @@
 import { BLOBS, type FileState, type Manifest, type SessionState } from '@longtake/contracts'
-import { filesOf } from '@longtake/domain'
+import { filesOf, isRequested } from '@longtake/domain'
 
 export type SealedFile = Manifest['tracks'][string]['files'][number]
 
@@ -12,29 +12,64 @@ export interface PlannedRendition {
   source: FileState
   blob: string
   mimeType: 'image/jpeg' | 'video/mp4'
+  /** Of an MP4: as it was recorded where MP4 has a place for it; as every browser plays it; or not at all. */
+  codecs?: 'recorded' | 'encoded' | 'refused'
 }
+
+/**
+ * Which files get an MP4 beside those whose container needs one. Encoding costs 7 to 10 times as much as decoding, and
+ * only viewers on older Safari, and those that want to seek on any Safari, need it: hence on request.
+ */
+export const MP4_POLICIES = ['needed', 'on-request', 'always'] as const
+export type Mp4Policy = (typeof MP4_POLICIES)[number]
 
 /**
  * What a finalized session still lacks, in the order in which it is to be made. Nothing while a newer version is on its
  * way to be finalized: that one gets its own.
  */
-export function missingRenditions(state: SessionState): PlannedRendition[] {
+export function missingRenditions(state: SessionState, policy: Mp4Policy = 'needed'): PlannedRendition[] {
   const { status, version, manifest } = state
   if (status === 'deleted' || manifest?.version !== version) return []
-  const planned = Object.keys(state.tracks).sort().flatMap((track) => renditionsOf(state, track))
+  const planned = Object.keys(state.tracks).sort().flatMap((track) => renditionsOf(state, track, policy))
   return planned.filter(({ track, kind, source }) => !state.renditions.some((made) => made.track === track && made.kind === kind && (made.file ?? 0) === fileOf(kind, source) && made.version >= version))
 }
 
 /** The number an event names: a poster is of the whole track. */
 export const fileOf = (kind: PlannedRendition['kind'], source: FileState): number => (kind === 'poster' ? 0 : source.file)
 
-function renditionsOf({ session, version, tracks }: SessionState, track: string): PlannedRendition[] {
+function renditionsOf(state: SessionState, track: string, policy: Mp4Policy): PlannedRendition[] {
+  const { session, version, tracks } = state
   const files = (tracks[track]?.files ?? []).filter(({ bytes }) => bytes > 0).sort((a, b) => a.file - b.file)
+  const of = { session, version, track }
+  const blobOf = (name: string): string => BLOBS.rendition(session, version, track, name)
   const pictured = files.find(hasVideo)
   const poster: PlannedRendition[] =
-    pictured === undefined ? [] : [{ session, version, track, kind: 'poster', source: pictured, blob: BLOBS.rendition(session, version, track, 'poster.jpg'), mimeType: 'image/jpeg' }]
-  const mp4s = files.filter(wantsMp4).map((source): PlannedRendition => ({ session, version, track, kind: 'mp4', source, blob: BLOBS.rendition(session, version, track, `${source.file}.mp4`), mimeType: 'video/mp4' }))
+    pictured === undefined ? [] : [{ ...of, kind: 'poster', source: pictured, blob: blobOf('poster.jpg'), mimeType: 'image/jpeg' }]
+  const mp4s = files.flatMap((source): PlannedRendition[] => {
+    const codecs = mp4CodecsOf(source, policy, isRequested(state, track, 'mp4', source.file))
+    if (codecs === undefined) return []
+    return [{ ...of, kind: 'mp4', source, blob: blobOf(`${source.file}.mp4`), mimeType: 'video/mp4', codecs }]
+  })
   return [...poster, ...mp4s]
+}
+
+/** What its MP4 is to hold; undefined where there is to be none. */
+function mp4CodecsOf(file: FileState, policy: Mp4Policy, isWanted: boolean): PlannedRendition['codecs'] {
+  if (needsMp4(file)) return 'recorded'
+  switch (policy) {
+    case 'needed':
+      return isWanted ? 'refused' : undefined
+    case 'on-request':
+      return isWanted ? 'encoded' : undefined
+    case 'always':
+      return 'encoded'
+    default:
+      return unknownPolicy(policy)
+  }
+}
+
+function unknownPolicy(policy: never): never {
+  throw new TypeError(`no rule for the policy ${String(policy)}`)
 }
 
 /** One sealed file of which it is not known what a decoder shows. */
@@ -46,7 +81,10 @@ export interface PlannedDecoding {
   sealed: SealedFile
 }
 
-/** Whether the manifest may name a commit of a file that was not decoded; the manifest itself tells which one was sealed. */
+/**
+ * Whether the manifest may name a commit of a file that was not decoded; the manifest itself tells which one was
+ * sealed.
+ */
 export function mayLackDecoding({ status, version, manifest, tracks, decoded = [] }: SessionState): boolean {
   if (status === 'deleted' || manifest?.version !== version) return false
   return Object.entries(tracks).some(([track, { files }]) =>
@@ -77,7 +115,7 @@ const hasVideo = ({ codecs, mimeType }: FileState): boolean => (codecs.length > 
 const WEBM_CODECS: ReadonlySet<string> = new Set(['V_VP8', 'V_VP9', 'V_AV1', 'A_OPUS', 'A_VORBIS'])
 
 /** Fragmented MP4 is not seekable everywhere, and of H.264, PCM and the like in Matroska only Chrome plays some. */
-const wantsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
+const needsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
 
 /** What ffmpeg is told that the file is, so that content cannot choose its own reader. */
 export const containerOf = (file: FileState): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')

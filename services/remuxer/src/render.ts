@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BlobStore } from '@longtake/blob'
 import type { LimitFunction } from 'p-limit'
-import { runFfmpeg, type RunOutcome } from './ffmpeg.ts'
-import { containerOf, type PlannedRendition, type SealedFile } from './plan.ts'
+import { runFfmpeg, type RunOutcome, runWithFrameTimes } from './ffmpeg.ts'
+import { containerOf, type Mp4Policy, type PlannedRendition, type SealedFile } from './plan.ts'
 import { upload } from './upload.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -26,6 +26,7 @@ export interface Renderer {
   tempDir: string
   /** What one run may put there. */
   runBytes: number
+  mp4Policy: Mp4Policy
 }
 
 /** A poster is looked for within so much of the recording's beginning. */
@@ -41,6 +42,7 @@ const POSTER_WIDTH = 1280
  * when storage, the disk or ffmpeg cannot be reached: that says nothing about the recording, and is to be repeated.
  */
 export async function render(renderer: Renderer, planned: PlannedRendition, sealed: SealedFile, signal: AbortSignal): Promise<RenderOutcome> {
+  if (planned.codecs === 'refused') return { outcome: 'failed', reason: NOT_ON_REQUEST }
   const existing = await renderer.store.properties(planned.blob, { signal })
   if (existing !== null) return { outcome: 'ready', bytes: existing.bytes }
   return renderer.atOnce(async () => {
@@ -75,18 +77,23 @@ async function renderPoster(renderer: Renderer, planned: PlannedRendition, seale
 }
 
 async function renderMp4(renderer: Renderer, planned: PlannedRendition, sealed: SealedFile, signal: AbortSignal): Promise<RenderOutcome> {
-  const { runBytes, timeLimitMs, ffmpeg, store } = renderer
-  const outputBytes = Math.ceil(sealed.bytes * 1.1) + 1024 ** 2
+  const { runBytes, ffmpeg, store } = renderer
+  const isEncoded = planned.codecs === 'encoded'
+  const outputBytes = Math.ceil(sealed.bytes * (isEncoded ? ENCODED_GROWTH : 1.1)) + 1024 ** 2
+  // Copying takes as long as reading; an encoding may take as long as the recording.
+  const timeLimitMs = isEncoded ? Math.max(renderer.timeLimitMs, sealed.durationMs) : renderer.timeLimitMs
   if (sealed.bytes + outputBytes > runBytes) {
     return { outcome: 'failed', reason: `a recording of ${sealed.bytes} bytes needs ${sealed.bytes + outputBytes} bytes of temporary space, and a run may take ${runBytes} (LONGTAKE_REMUXER_TEMP_BYTES)` }
   }
   await using workspace = await openWorkspace(renderer.tempDir, sealed.bytes + outputBytes)
   if (!(await download(renderer, sealed, sealed.bytes, join(workspace.path, 'input'), signal))) return { outcome: 'failed', reason: GONE }
   let run: RunOutcome = { outcome: 'failed', reason: 'nothing was tried', isOverTime: false }
-  for (const codecs of MP4_CODECS) {
+  for (const codecs of isEncoded ? ENCODED_CODECS : MP4_CODECS) {
     // Opus in MP4 was experimental until ffmpeg 4.3, hence `-strict -2`. `-fs`: sample tables that name the same bytes again and again could fill the disk.
-    const args = [...inputOf(planned), '-map', '0:v?', '-map', '0:a?', ...codecs, '-strict', '-2', '-movflags', '+faststart', '-fs', String(outputBytes), '-f', 'mp4', 'file:output']
-    run = await runFfmpeg(ffmpeg, { args, cwd: workspace.path, timeLimitMs, signal })
+    const output = ['-strict', '-2', '-movflags', '+faststart', '-fs', String(outputBytes), '-f', 'mp4', 'file:output']
+    run = await runWithFrameTimes(ffmpeg, 'vfr', { cwd: workspace.path, timeLimitMs, signal }, (frameTimes) => [
+      ...inputOf(planned), '-map', '0:v?', '-map', '0:a?', ...frameTimes, ...codecs, ...output,
+    ])
     if (run.outcome === 'done' || !NO_PLACE_IN_MP4.test(run.reason)) break
   }
   if (run.outcome === 'failed') return { outcome: 'failed', reason: run.reason }
@@ -97,12 +104,18 @@ async function renderMp4(renderer: Renderer, planned: PlannedRendition, sealed: 
   return { outcome: 'ready', bytes: await upload(store, output, planned, signal) }
 }
 
+const AAC = ['-c:a', 'aac', '-b:a', '128k']
+/** Colours of yuv420p are of 2×2 pixels; a captured window may have any size. */
+const EVEN_SIZE = 'scale=trunc(iw/2)*2:trunc(ih/2)*2'
+const EVERY_2_S = 'expr:gte(t,n_forced*2)'
+/** H.264 in yuv420p and AAC are what every browser plays. Keyframes every 2 s make seeking quick. */
+const H264 = `-c:v libx264 -preset veryfast -crf 23 -pix_fmt yuv420p -vf ${EVEN_SIZE} -force_key_frames ${EVERY_2_S}`.split(' ')
+const ENCODED_CODECS = [[...H264, ...AAC]]
+/** A screen in H.264 may take several times the bytes that it has in VP9. */
+const ENCODED_GROWTH = 4
 /** As it is where MP4 has a place for it, else sound encoded (PCM), else pictures, too (VP8). */
-const MP4_CODECS = [
-  ['-c', 'copy'],
-  ['-c:v', 'copy', '-c:a', 'aac', '-b:a', '128k'],
-  ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-b:a', '128k'],
-]
+const MP4_CODECS = [['-c', 'copy'], ['-c:v', 'copy', ...AAC], ...ENCODED_CODECS]
+const NOT_ON_REQUEST = 'MP4 is not made on request here (LONGTAKE_REMUXER_MP4)'
 /** How ffmpeg refuses a codec that the container cannot hold. */
 const NO_PLACE_IN_MP4 = /could not find tag for codec|codec not currently supported in container/i
 

@@ -113,6 +113,44 @@ test('H.264 as Chrome puts it into Matroska becomes an MP4 that others play', as
   assert.ok(Math.abs(durationS - 4) < 0.1, `${durationS} s`)
 })
 
+const requested = [{ track: 'webcam', kind: 'mp4' as const, file: 0 }]
+
+for (const [name, codecs] of [['chrome-webcam-vp9-opus', ['V_VP9', 'A_OPUS']], ['firefox-webcam-vp8', ['V_VP8', 'A_OPUS']]] as const) {
+  test(`${name}: a viewer who asked gets H.264 and AAC with all frames`, async () => {
+    using system = setUp()
+    const file = recordingFile(name, [...codecs], 20_000)
+    const state = finalizedState([file], { requested })
+    await store(system.blobs, state, [file])
+    await system.see(state)
+    assert.deepEqual(system.events.map((event) => [event.type, 'kind' in event && event.kind]), [['rendition-ready', 'poster'], ['rendition-ready', 'mp4']])
+    const made = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4'))
+    const recorded = probe(file.bytes)
+    assert.deepEqual(made.streams.map(({ codec_name }) => codec_name), ['h264', 'aac'])
+    const frames = ({ streams }: typeof made): number => Number(streams.find(({ codec_type }) => codec_type === 'video')?.nb_read_packets)
+    assert.equal(frames(made), frames(recorded))
+  })
+}
+
+test('a picture of odd size is encoded, too', async () => {
+  using system = setUp()
+  const source = ['-f', 'lavfi', '-i', 'testsrc=duration=1:size=321x241:rate=20']
+  const file = madeFile(['V_VP8'], [...source, '-c:v', 'libvpx'])
+  const state = finalizedState([file], { requested })
+  await store(system.blobs, state, [file])
+  await system.see(state)
+  const [stream] = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4')).streams
+  assert.deepEqual([stream?.codec_name, stream?.width, stream?.height], ['h264', 320, 240])
+})
+
+test('where MP4 is not made on request, a viewer who asks learns that', async () => {
+  using system = setUp({ mp4Policy: 'needed' })
+  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
+  const state = finalizedState([file], { requested })
+  await store(system.blobs, state, [file])
+  await system.see(state)
+  assert.match(JSON.stringify(system.events.at(-1)), /rendition-failed.*not made on request/)
+})
+
 test('what ffmpeg cannot read is told once with its own words, and holds nothing up', async () => {
   using system = setUp()
   const files: StoredFile[] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SessionState } from '@longtake/contracts'
-import { missingRenditions } from '../src/plan.ts'
+import { missingRenditions, MP4_POLICIES, type Mp4Policy } from '../src/plan.ts'
 import { finalizedState, type StoredFile } from './support.ts'
 
 const bytes = new Uint8Array(10)
@@ -44,4 +44,15 @@ test('what exists of this version or could not be made is not made again, what i
   assert.deepEqual(planned(finalizedState([webm], { ...second, renditions: [{ ...poster, version: 1 }] })), ['exam-17/renditions/2/webcam/poster.jpg'])
   const mp4Made = { ...poster, version: 1, kind: 'mp4' as const, file: 1 }
   assert.deepEqual(planned(finalizedState([mp4, { ...mp4, file: 1 }], { renditions: [{ ...poster, version: 1 }, mp4Made] })), ['exam-17/renditions/1/webcam/0.mp4'])
+})
+
+test('an MP4 of VP8, VP9 and AV1 is made where a viewer asked for it, always, or never, as the operator decides', () => {
+  const requested = [{ track: 'webcam', kind: 'mp4' as const, file: 0 }]
+  const codecs = (policy: Mp4Policy, state: SessionState): unknown => missingRenditions(state, policy).filter(({ kind }) => kind === 'mp4').map((planned) => planned.codecs)
+  const [asked, unasked] = [finalizedState([webm], { requested }), finalizedState([webm])]
+  assert.deepEqual([codecs('on-request', asked), codecs('on-request', unasked)], [['encoded'], []])
+  assert.deepEqual([codecs('always', asked), codecs('always', unasked)], [['encoded'], ['encoded']])
+  assert.deepEqual([codecs('needed', asked), codecs('needed', unasked)], [['refused'], []])
+  // Their container needs one in any case, and what is asked for is not made twice.
+  for (const policy of MP4_POLICIES) assert.deepEqual(codecs(policy, finalizedState([mp4], { requested })), ['recorded'])
 })

@@ -68,7 +68,7 @@ export async function store(into: BlobStore, state: SessionState, files: readonl
 }
 
 /** One partition on a storage in memory, and all that comes out of it. */
-export function setUp(options: Partial<Pick<Decoder, 'ffmpeg' | 'timeLimitMs' | 'runBytes' | 'coverage'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
+export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes' | 'coverage' | 'mp4Policy'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
   const blobs = options.blobs ?? new MemoryBlobStore()
   const tempDir = mkdtempSync(join(tmpdir(), 'remuxer-test-'))
   const events: RecordingEvent[] = []
@@ -78,6 +78,7 @@ export function setUp(options: Partial<Pick<Decoder, 'ffmpeg' | 'timeLimitMs' | 
   const stopping = new AbortController()
   const renderer: Renderer = {
     store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 60_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
+    mp4Policy: options.mp4Policy ?? 'on-request',
   }
   const partition = new RemuxerPartition({
     decoder: { ...renderer, atOnce: pLimit(1), coverage: options.coverage ?? 'none' },

@@ -6,6 +6,7 @@ import { Type } from 'typebox'
 import type { AppDeps } from '../deps.ts'
 import { presentSession } from '../existing.ts'
 import { problems } from '../problem.ts'
+import { RenditionRequests } from '../rendition-requests.ts'
 import { sendRecording, trackEtag } from '../send-recording.ts'
 
 const Params = Type.Object({ id: SessionId, track: TrackName })
@@ -27,7 +28,9 @@ const recorded = (content: Record<string, typeof binary>) => ({
 })
 const watch = [{ watchToken: [] }, { watchTokenInQuery: [] }, { apiKey: [] }]
 
-export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, recordings }) => {
+export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { authority, sessions, recordings, announcer, now }) => {
+  const requests = new RenditionRequests(announcer, now)
+
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/sessions/:id/tracks/:track',
@@ -60,11 +63,29 @@ export const trackRoutes: FastifyPluginAsyncTypebox<AppDeps> = async (app, { aut
 
   app.get(
     '/v1/sessions/:id/tracks/:track/mp4',
-    { schema: { summary: 'The track as fast-start MP4, where one was made', security: watch, params: Params, querystring: FileQuery, response: recorded({ 'video/mp4': binary }) } },
+    {
+      schema: {
+        summary: 'The track as fast-start MP4, made on request',
+        description:
+          'Where there is none yet, the answer is 404 with `RENDITION_PENDING`: the first request has it made, once the session is ' +
+          'finalized, and again of each later version. Until then the status lists it without `url` and `reason`.',
+        security: watch,
+        params: Params,
+        querystring: FileQuery,
+        response: recorded({ 'video/mp4': binary }),
+      },
+    },
     async (request, reply) => {
       const { id, track } = request.params
+      const { file = 0 } = request.query
       await authority.requireWatch(request, id)
-      return sendRendition(request, reply, await presentSession(sessions, id), track, 'mp4', request.query.file ?? 0)
+      const state = await presentSession(sessions, id)
+      playable(state, track, file)
+      if (newest(state, track, 'mp4', file) === undefined) {
+        await requests.request(state, track, file)
+        throw new LongtakeError('RENDITION_PENDING', `the MP4 of ${track} is made once the session is finalized`)
+      }
+      return sendRendition(request, reply, state, track, 'mp4', file)
     },
   )
 
@@ -86,10 +107,19 @@ function playable(state: SessionState, track: string, number: number): { blob: s
   return file
 }
 
+type Rendition = SessionState['renditions'][number]
+
+function newest({ renditions }: SessionState, track: string, kind: 'poster' | 'mp4', file: number): Rendition | undefined {
+  const all = renditions.filter((one) => one.track === track && one.kind === kind && (one.file ?? 0) === file)
+  return all.toSorted((a, b) => a.version - b.version).at(-1)
+}
+
 function newestRendition(state: SessionState, track: string, kind: 'poster' | 'mp4', file: number): { blob: string; mimeType: string; version: number } {
-  const all = state.renditions.filter((rendition) => rendition.track === track && rendition.kind === kind && (rendition.file ?? 0) === file)
-  const newest = all.reduce<(typeof all)[number] | undefined>((best, next) => (best === undefined || next.version > best.version ? next : best), undefined)
-  if (newest === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', `no ${kind} of ${track} was made yet`)
-  if (newest.blob === null || newest.mimeType === null) throw new LongtakeError('RENDITION_NOT_FOUND', `the ${kind} of ${track} could not be made: ${newest.reason ?? 'unknown'}`)
-  return { blob: newest.blob, mimeType: newest.mimeType, version: newest.version }
+  const found = newest(state, track, kind, file)
+  if (found === undefined) throw new LongtakeError('RENDITION_NOT_FOUND', `no ${kind} of ${track} was made yet`)
+  const { blob, mimeType, version, reason } = found
+  if (blob === null || mimeType === null) {
+    throw new LongtakeError('RENDITION_NOT_FOUND', `the ${kind} of ${track} could not be made: ${reason ?? 'unknown'}`)
+  }
+  return { blob, mimeType, version }
 }
