@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { TOPICS } from '@longtake/contracts'
-import { deleteBefore, existingTopics, PARKED_TOPICS, readPartitionToEnd, readTable, toReplayed, toReplayedMark, type KafkaConfig, type Producer } from '@longtake/kafka'
+import { deleteBefore, existingTopics, PARKED_TOPICS, readPartitionToEnd, readTable, toReplayed, toReplayedMark, type KafkaConfig, type Producer, type TableReader } from '@longtake/kafka'
 import { Backlog, positionOf, type ParkedRecord } from './backlog.ts'
 
 /**
@@ -9,9 +10,22 @@ export async function readBacklog(kafka: KafkaConfig, topics: readonly string[] 
   const backlog = new Backlog()
   for (const topic of await existingTopics(kafka, topics)) {
     await using reader = readTable({ kafka, topic, stopAtEnd: true, onRecord: (record) => backlog.add(record), onFatal: () => {} })
-    await reader.caughtUp
+    await untilRead(reader, topic)
   }
   return backlog
+}
+
+/** A broker that does not answer for so long, or refuses to be read for want of a right, is reported instead of waited for. */
+const UNREADABLE_MS = 12_000
+
+async function untilRead(reader: TableReader, topic: string): Promise<void> {
+  const begunAt = performance.now()
+  const read = reader.caughtUp.then(() => true)
+  while (!(await Promise.race([read, delay(500, false, { ref: false })]))) {
+    const health = reader.check()
+    if (health.ready || performance.now() - begunAt < UNREADABLE_MS) continue
+    throw new Error(`${topic} cannot be read: ${health.reason}`)
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import { createLogger, kafkaConnection, kafkaSettings, readEnv, type Env } from 
 import { Conditions } from '@longtake/testkit'
 import { startKafka } from '../local/kafka.ts'
 import { freePort } from '../local/ports.ts'
+import { readBacklog } from '../parked/replay.ts'
 
 const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs')
 
@@ -154,6 +155,10 @@ test('by SCRAM and by OAuth, over TLS with certificates of both sides, sessions 
     await assert.rejects(groupProgress(scram, GROUPS.blockWriter, [TOPIC]), /[Gg]roup/)
     const extents = await logExtents(scram, TOPIC)
     assert.equal(extents.reduce((records, { start, end }) => records + Number(end - start), 0) >= sent.flat().length, true)
+  })
+
+  await t.test('parked records that may not be read are reported within half a minute', async () => {
+    await assert.rejects(readBacklog(scram, [TOPIC]), /recordings\.events cannot be read: .*[Aa]uthoriz/)
   })
 
   await t.test('a certificate that was replaced is used by the next connections', async () => {
