@@ -51,6 +51,8 @@ export class FetchState {
   #outOfRange = 0
   failures = 0
   retryAt = 0
+  /** The leader that it had when the loops were looked after last; undefined while none is known. */
+  leader: number | undefined
   /** The error that it has met at every try since. */
   failing: { since: number; error: unknown } | null = null
 

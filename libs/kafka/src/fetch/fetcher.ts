@@ -87,9 +87,7 @@ export class Fetcher {
   /** To be called when a target wants again. */
   wake(): void {
     this.#ensureLoops()
-    const wakers = this.#wakers
-    this.#wakers = []
-    for (const waker of wakers) waker()
+    this.#wakeLoops()
   }
 
   async close(): Promise<void> {
@@ -107,8 +105,22 @@ export class Fetcher {
     return this.#cluster.leaderEpoch?.(target.topic, target.partition) ?? NO_EPOCH
   }
 
+  /** Each partition's leader has a loop, which is awake if the partition came to it since the last call. */
   #ensureLoops(): void {
-    for (const state of this.#states) this.#ensureLoop(this.#leader(state))
+    let haveMoved = false
+    for (const state of this.#states) {
+      const leader = this.#leader(state)
+      haveMoved ||= leader !== state.leader
+      state.leader = leader
+      this.#ensureLoop(leader)
+    }
+    if (haveMoved) this.#wakeLoops()
+  }
+
+  #wakeLoops(): void {
+    const wakers = this.#wakers
+    this.#wakers = []
+    for (const waker of wakers) waker()
   }
 
   #ensureLoop(nodeId: number | undefined): void {
