@@ -26,6 +26,18 @@ const MediaKind = Type.Object({
   lastMs: Type.Union([Ms, Type.Null()], { description: 'time of its last frame; null while there is none, and where that is not known' }),
 })
 
+const Unrecorded = {
+  evidence: Type.Union([Type.Literal('clock'), Type.Literal('sound')], {
+    description: 'clock: less media came than time passed, by when its chunks were captured; sound: it pauses, as sound that is recorded never does',
+  }),
+  missingMs: Type.Number({ description: 'media that is missing' }),
+  startedAt: Instant,
+  endedAt: Instant,
+}
+/** When less was recorded than time passed, although all chunks came, by the recorder's clock (corrected). */
+export const UnrecordedTime = Type.Object(Unrecorded)
+export type UnrecordedTime = Static<typeof UnrecordedTime>
+
 /** All that block-writer knows of one part; cumulative, so the latest one replaces all before. */
 export const PartState = Type.Object({
   part: PartId,
@@ -42,6 +54,8 @@ export const PartState = Type.Object({
   bytes: Count,
   /** What its file holds of it, by kind; absent for MP4, while it has no place, and in states of versions that did not count. */
   media: Type.Optional(Type.Object({ video: Type.Optional(MediaKind), audio: Type.Optional(MediaKind) })),
+  /** Within the part; absent where there is none. Media times are those between which it is missing. */
+  unrecorded: Type.Optional(Type.Array(Type.Object({ from: Seq, to: Seq, startMs: Ms, endMs: Ms, ...Unrecorded }))),
   /** Stored chunks that are not (wholly) playable because of a hole beside them or broken content. */
   undecodable: Type.Array(TimedRange),
   /** Chunks below the highest stored seq, or below the declared length, that are not stored. */

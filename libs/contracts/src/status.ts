@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Events, FileFault, PartState } from './events.ts'
+import { Events, FileFault, PartState, UnrecordedTime } from './events.ts'
 import { Graces } from './graces.ts'
 import { ClientId, Instant, Offset, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
@@ -36,6 +36,8 @@ export const GapState = Type.Object({
   kind: Type.Enum(GAP_KINDS),
   state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
   cause: Type.Union([Type.String(), Type.Null()]),
+  /** Of time within a part in which less was recorded than passed. */
+  unrecorded: Type.Optional(UnrecordedTime),
   since: Instant,
 })
 export type GapState = Static<typeof GapState>

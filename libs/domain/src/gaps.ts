@@ -126,8 +126,11 @@ function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): strin
     .sort()[0]
 }
 
-/** Gaps of a decoder lie between the others, or in the same chunks: lists of spans are looked through as sorted ones. */
-const kindAndPart = ({ kind, track, part, cause }: Gap): string => `${kind} ${track} ${part}${cause === DECODER_ERRORS ? ` ${cause}` : ''}`
+/**
+ * Gaps of a decoder lie between the others, or in the same chunks, and so do times in which less was recorded than passed: lists of
+ * spans are looked through as sorted ones.
+ */
+const kindAndPart = ({ kind, track, part, cause, unrecorded }: Gap): string => `${kind} ${track} ${part} ${unrecorded?.evidence ?? ''}${cause === DECODER_ERRORS ? ` ${cause}` : ''}`
 /** The gaps that a state has, as `since` looks for them. */
 const byKindAndPart = remembered((gaps: readonly GapState[]) => grouped(gaps, kindAndPart))
 

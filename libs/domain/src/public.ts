@@ -96,6 +96,6 @@ function publicParts(state: SessionState, track: string, parts: readonly PlacedP
   return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: [] }))]
 }
 
-function toPublicGap({ from, to, startMs, endMs, kind, state, cause }: GapState): PublicPart['gaps'][number] {
-  return { from, to, startMs, endMs, kind, state, cause }
+function toPublicGap({ from, to, startMs, endMs, kind, state, cause, unrecorded }: GapState): PublicPart['gaps'][number] {
+  return { from, to, startMs, endMs, kind, state, cause, ...(unrecorded === undefined ? {} : { unrecorded }) }
 }

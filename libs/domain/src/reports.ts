@@ -3,10 +3,13 @@ import { isEqual } from './equal.ts'
 import { epochMs } from './time.ts'
 
 const REPORTS_KEPT = 50
+/** Pauses are kept beside the others: what was not recorded in one is no gap, however many there are. */
+const PAUSES_KEPT = 200
 type Report = SessionState['reports'][number]
 
 /** Reports that explain why a part ended and another began later. */
-const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed', 'page-closed']
+const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed', 'page-closed', 'stalled']
+const isPause = ({ event }: Report): boolean => event === 'paused' || event === 'resumed'
 export const explainsGap = ({ event }: Report): boolean => EXPLAINING.includes(event)
 
 /** Reports by the client's own time, oldest first; the same one twice counts once. Too many, the oldest that explain no gap go first. */
@@ -15,7 +18,10 @@ export function reported(reports: readonly Report[], { client, report, reportedA
   const entry: Report = { client, event, track, detail, at: reportedAt }
   if (reports.some((known) => isEqual(known, entry))) return reports
   const all = [...reports, entry].sort((a, b) => epochMs(a.at) - epochMs(b.at) || (key(a) < key(b) ? -1 : 1))
-  return all.length <= REPORTS_KEPT ? all : all.toSpliced(Math.max(0, all.findIndex((one) => !explainsGap(one))), 1)
+  const alike = all.filter((one) => isPause(one) === isPause(entry))
+  if (alike.length <= (isPause(entry) ? PAUSES_KEPT : REPORTS_KEPT)) return all
+  const dropped = (isPause(entry) ? undefined : alike.find((one) => !explainsGap(one))) ?? alike[0]
+  return all.filter((one) => one !== dropped)
 }
 
 const key = ({ client, event, track, detail }: Report): string => JSON.stringify([client, event, track, detail])

@@ -1,4 +1,5 @@
 import type { FileState, GapState, SessionState } from '@longtake/contracts'
+import { keyOf, missingMediaGaps } from './missing-media.ts'
 import { endOf } from './ranges.ts'
 import { knownChunks, partsByTrack, type KnownPart, type PartFacts, type PlacedPart } from './parts.ts'
 import { remembered } from './remembered.ts'
@@ -14,7 +15,7 @@ const WORTH_TELLING_MS = 1000
 const REPORT_TOLERANCE_MS = 2000
 
 /**
- * Time between two parts of a track in which nothing was recorded: told, but never a reason not to be complete. The
+ * Time in which nothing was recorded, between two parts of a track or within one: never a reason not to be complete. Between parts the
  * gap stands before the later part, as `from` = `to` = 0 of it, in the media time of that part's file: below 0 where
  * the part before is in another file. Its cause is kept once known, since reports are forgotten.
  */
@@ -31,15 +32,15 @@ export function unrecordedGaps(state: PartFacts & Pick<SessionState, 'reports' |
       // What a part goes on with in a later file may lie within what was recorded.
       if (before === undefined || next.endedAt > before.endedAt) before = next
     }
+    gaps.push(...missingMediaGaps(parts, state.reports, causes))
   }
   return gaps
 }
 
-/** Causes that are known, by track and part. */
+/** Causes that are known. */
 const causesOf = remembered((gaps: readonly GapState[]): ReadonlyMap<string, string | null> => {
-  return new Map(gaps.filter(({ kind }) => kind === 'not-recorded').map(({ track, part, cause }) => [keyOf(track, part), cause]))
+  return new Map(gaps.filter(({ kind }) => kind === 'not-recorded').map((gap) => [keyOf(gap), gap.cause]))
 })
-const keyOf = (track: string, part: string): string => `${track} ${part}`
 
 interface Placed {
   part: KnownPart
@@ -78,7 +79,7 @@ function between(state: Pick<SessionState, 'reports'>, causes: ReadonlyMap<strin
   const isLost = endOf(before.part.stored) < knownChunks(before.part) || next.part.stored[0]?.[0] !== 0
   if (isLost) return []
   const { part } = next.part
-  const cause = causes.get(keyOf(track, part)) ?? causeOf(state, track, before, next)
+  const cause = causes.get(keyOf({ track, part, from: 0 })) ?? causeOf(state, track, before, next)
   return [{ track, part, from: 0, to: 0, startMs: next.startMs - lengthMs, endMs: next.startMs, kind: 'not-recorded', state: 'confirmed', cause }]
 }
 

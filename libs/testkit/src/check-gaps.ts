@@ -50,7 +50,7 @@ export function checkGaps({ part, present, acknowledged, length, gaps = [] }: Pa
 
 /** That what came, but cannot be played because of a hole, is told of by chunk or by time. `shift`: see `shiftOf`. */
 export function checkUndecodable({ part, gaps = [], recorded, shift }: { part: string; gaps?: readonly ReportedGap[]; recorded: RecordedPart; shift: number | null }, findings: Findings): void {
-  const overTime = (timeMs: number): boolean => gaps.some(({ startMs, endMs }) => startMs !== null && endMs !== null && startMs <= timeMs && timeMs <= endMs)
+  const overTime = (timeMs: number): boolean => gaps.some(({ kind, startMs, endMs }) => kind !== 'not-recorded' && startMs !== null && endMs !== null && startMs <= timeMs && timeMs <= endMs)
   const untold = new Set<number>()
   for (const { from, to } of recorded.skipped) {
     const neighbourTold = gaps.some((gap) => gap.startMs !== null && gap.endMs !== null && touches(gap, from - 1, to + 1))

@@ -226,9 +226,10 @@ export class World {
     return this.declare({ type: 'part-opened', session: SESSION, track, part, client, mimeType, startedAt, at: this.at() })
   }
 
-  chunk({ track, part, client, startedAt }: TestPart, seq: number, payload: Uint8Array): bigint {
+  /** @param capturedMs when it was captured, ms since the part's start */
+  chunk({ track, part, client, startedAt }: TestPart, seq: number, payload: Uint8Array, capturedMs = (seq + 1) * 1_000): bigint {
     const sha256 = createHash('sha256').update(payload).digest('hex')
-    const capturedAt = Date.parse(startedAt) + (seq + 1) * 1_000
+    const capturedAt = Date.parse(startedAt) + capturedMs
     return this.append(encodeChunkRecord({ session: SESSION, track, part, client, seq, sha256, capturedAt, payload }))
   }
 

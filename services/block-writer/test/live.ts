@@ -97,9 +97,9 @@ export class Live implements AsyncDisposable {
     await this.declare({ type: 'part-opened', session, track, part, client, mimeType, startedAt, at: new Date().toISOString() })
   }
 
-  async chunk(session: string, { track, part, client, startedAt }: TestPart, seq: number, payload: Uint8Array): Promise<void> {
+  async chunk(session: string, { track, part, client, startedAt }: TestPart, seq: number, payload: Uint8Array, capturedMs = (seq + 1) * 250): Promise<void> {
     const sha256 = createHash('sha256').update(payload).digest('hex')
-    await this.send(session, encodeChunkRecord({ session, track, part, client, seq, sha256, capturedAt: Date.parse(startedAt) + (seq + 1) * 250, payload }))
+    await this.send(session, encodeChunkRecord({ session, track, part, client, seq, sha256, capturedAt: Date.parse(startedAt) + capturedMs, payload }))
   }
 
   async closePart(session: string, { track, part }: TestPart, chunks: number): Promise<void> {

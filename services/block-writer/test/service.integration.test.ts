@@ -22,6 +22,19 @@ test('what is in Kafka becomes seekable blobs, and an event says so', async () =
   )
 })
 
+test('a commit states the frames that it has, and the time that passed without being recorded', async () => {
+  await using live = await Live.begin()
+  await using _writer = await live.writer()
+  const { chunks, mimeType } = loadRecording('chrome-webcam-vp9-keyframe-2s')
+  const part = newPart({ mimeType, startedAt: new Date().toISOString() })
+  await live.open('froze', part)
+  for (const [seq, bytes] of chunks.entries()) await live.chunk('froze', part, seq, bytes, (seq + 1) * 1_000 + (seq < 8 ? 0 : 45_000))
+  await live.closePart('froze', part, chunks.length)
+  const [state] = (await live.whole('froze', part, chunks.length)).parts
+  assert.deepEqual([state!.media?.video?.frames, state!.media?.audio?.frames], [300, 250])
+  assert.deepEqual(state!.unrecorded?.map(({ evidence, from, to, missingMs }) => [evidence, from, to, Math.round(missingMs / 1_000)]), [['clock', 8, 8, 45]])
+})
+
 const isCommit = ({ method, path }: SeenRequest): boolean => method === 'PUT' && path.includes('comp=blocklist')
 const isStaging = ({ method, path }: SeenRequest): boolean => method === 'PUT' && path.includes('comp=block') && !isCommit({ method, path, headers: {} })
 const unavailable: HttpFault = { kind: 'answer', status: 503, forwarded: true }

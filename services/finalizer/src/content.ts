@@ -75,9 +75,12 @@ function spanFaults(file: FileState, blocks: readonly ObservedBlock[], header: F
   const faults: Omit<FileFault, 'cause'>[] = []
   const isOff = !(Math.abs(header.durationMs - file.durationMs) <= ROUNDING_MS)
   if (isOff) faults.push({ startMs: null, endMs: null, detail: `its header says ${header.durationMs} ms, the status ${file.durationMs} ms` })
-  const last = blocks.at(-1)?.frames ?? []
-  const first = blocks[0]?.frames ?? []
-  if (last.length === 0 || first.length === 0) return [{ cause: 'wrong-span', faults }]
+  const [first, last] = [blocks[0]?.frames, blocks.at(-1)?.frames]
+  // Blocks that cannot be read are reported already.
+  if (first === null || last === null) return [{ cause: 'wrong-span', faults }]
+  if (first === undefined || last === undefined || first.length === 0 || last.length === 0) {
+    return [{ cause: 'wrong-span', faults: [...faults, { startMs: null, endMs: null, detail: 'it begins or ends without a frame' }] }]
+  }
   const firstMs = earliestOf(first)
   const statedMs = file.parts.reduce((least, { startMs }) => Math.min(least, startMs ?? Infinity), Infinity)
   if (Math.abs(firstMs - statedMs) > START_MS) faults.push({ ...between(firstMs, statedMs), detail: `its first frame is at ${firstMs} ms, the status says ${statedMs} ms` })

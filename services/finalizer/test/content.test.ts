@@ -68,6 +68,14 @@ test('given a first block that is no header, then all of the file is unreadable'
   assert.deepEqual(await found({ ...file, blocks: [new Uint8Array(file.blocks[0]!.length), ...file.blocks.slice(1)] }), [{ startMs: null, endMs: null, cause: 'unreadable', detail: 'its first block is no header' }])
 })
 
+test('given a file without a frame, then all of it is wrong, also where its frames were not counted', async () => {
+  const uncounted = { video: { frames: null, lastMs: null }, audio: { frames: null, lastMs: null } }
+  const empty = mediaFile({ keeps: () => false })
+  for (const media of [empty.stated.media!, uncounted]) {
+    assert.ok(causes(await found({ ...empty, stated: { ...empty.stated, media } })).includes('wrong-span'))
+  }
+})
+
 test('given a status of a version that did not count frames, then its file is finalized as it is', async () => {
   const { media: _media, ...stated } = mediaFile().stated
   assert.deepEqual(await found({ ...mediaFile({ durationMs: 60_000 }), stated }), [])

@@ -17,6 +17,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   slept: 'the computer slept',
   frozen: 'the page stood still',
   muted: 'the source was muted',
+  stalled: 'the browser delivered nothing',
   'device-lost': 'the source was gone',
   'recorder-failed': 'the browser failed to record',
   'broken-content': 'the recording is damaged there',
@@ -33,10 +34,18 @@ const CAUSES: Readonly<Record<string, string>> = {
   'wrong-index': 'seeking in the stored file does not work there',
   'decoder-errors': 'what was recorded there cannot be decoded',
   'between-parts': 'the recorder began anew',
+  'media-missing': 'the recorder delivered less than the time that passed',
+  'sound-missing': 'the source delivered none',
 }
 
 /** A cause that a later recorder or server names stands as it came. */
 export const causeWords = (cause: string): string => CAUSES[cause] ?? cause
+
+/** Of a gap within a part: its media times state where something is missing, and not how much. */
+export function unrecordedWords({ evidence, missingMs, startedAt, endedAt }: NonNullable<Part['gaps'][number]['unrecorded']>): string {
+  const time = (at: string): string => new Date(at).toLocaleTimeString()
+  return `${evidence === 'sound' ? 'no sound' : 'nothing'} was recorded for ${Math.round(missingMs / 1000)} s between ${time(startedAt)} and ${time(endedAt)}`
+}
 
 /** What is no gap, since nobody knows whether it was: how far parts would have gone on whose recorder died. */
 export function uncertainWords(parts: readonly Pick<Part, 'closed' | 'clean' | 'gaps'>[], isLive: boolean): string[] {
@@ -45,6 +54,6 @@ export function uncertainWords(parts: readonly Pick<Part, 'closed' | 'clean' | '
     const next = parts[index + 1]
     if (next === undefined) return ['The end may be missing: the recorder went away without closing the recording']
     // Otherwise the gap in front of the next part says it.
-    return next.gaps.some(({ kind }) => kind === 'not-recorded') ? [] : ['A moment may be missing where the recorder began anew']
+    return next.gaps.some(({ kind, unrecorded }) => kind === 'not-recorded' && unrecorded === undefined) ? [] : ['A moment may be missing where the recorder began anew']
   })
 }

@@ -1,6 +1,6 @@
 import type { PublicSession } from '@longtake/contracts'
 import { clock } from './access.ts'
-import { causeWords } from './missing-words.ts'
+import { causeWords, unrecordedWords } from './missing-words.ts'
 
 type Gap = PublicSession['tracks'][string]['parts'][number]['gaps'][number]
 /** A gap on the file's own timeline. */
@@ -62,8 +62,9 @@ const KINDS: Record<Gap['kind'], string> = {
   'not-recorded': 'nothing was recorded',
 }
 
-export function gapWords({ from, to, startMs, endMs, kind, state, cause }: Gap): string {
+export function gapWords({ from, to, startMs, endMs, kind, state, cause, unrecorded }: Gap): string {
   const chunks = from === to ? `chunk ${from}` : `chunks ${from}–${to}`
   const when = startMs === null ? chunks : `${clock(startMs)}–${endMs === null ? '…' : clock(endMs)}`
-  return `${when}: ${KINDS[kind]}${cause === null ? '' : ` (${causeWords(cause)})`}${state === 'open' ? ', may still come' : ''}`
+  const what = unrecorded === undefined ? KINDS[kind] : unrecordedWords(unrecorded)
+  return `${when}: ${what}${cause === null ? '' : ` (${causeWords(cause)})`}${state === 'open' ? ', may still come' : ''}`
 }

@@ -7,6 +7,7 @@ import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { faultRanges, type ChunkFault } from './faults.ts'
 import type { LeadIn, LeftPlace } from './continuation.ts'
+import { packLevel, unpackLevel, type PackedLevel, type Silence } from './pace.ts'
 import { Part, type Container, type Place } from './part.ts'
 import type { FrameCounts } from './piece.ts'
 import { PieceList } from './piece-list.ts'
@@ -71,6 +72,9 @@ interface SavedRun {
   faults?: readonly ChunkFault[]
   kept?: SavedRaw[]
   wholeShiftMs?: number
+  /** Not in checkpoints of earlier versions. */
+  pace?: readonly PackedLevel[]
+  silences?: readonly Silence[]
   leadIn?: LeadIn
   decoder: { state: DecoderState | null; fragments?: SavedFragments; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
@@ -160,12 +164,12 @@ function loadPart(saved: SavedPart, binary: BinaryReader, format: SavedCheckpoin
 }
 
 function saveRun(run: Run, binary: BinaryWriter): SavedRun {
-  const { from, to, wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults } = run
+  const { from, to, wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, pace, silences } = run
   const saved = run.snapshot()
   const decoder = saved === null ? null : { state: saved.state, ...(saved.fragments === undefined ? {} : { fragments: saved.fragments }), tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.length === 0 ? {} : { pace: pace.map(packLevel) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
@@ -184,6 +188,8 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.faults = saved.faults ?? saved.damaged.map(([from, to]) => ({ from, to, cause: 'broken-content', startMs: null, endMs: null }))
   run.kept = (saved.kept ?? []).map(loadRaw)
   run.wholeShiftMs = saved.wholeShiftMs ?? 0
+  run.pace = (saved.pace ?? []).map(unpackLevel)
+  run.silences = saved.silences ?? []
   run.leadIn = saved.leadIn ?? null
   if (saved.decoder !== null) {
     const { state, fragments, tailLength, tailBlob } = saved.decoder

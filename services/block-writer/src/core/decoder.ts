@@ -14,6 +14,7 @@ import {
   type TrackInfo,
 } from '@longtake/webm'
 import type { Fault, FaultCause } from './faults.ts'
+import type { Sample } from './pace.ts'
 import { freshPiece, type FreshPiece } from './piece.ts'
 import { knownState } from './reader-state.ts'
 
@@ -70,8 +71,17 @@ export interface Decoded {
   readonly wholeFrom: number | null
   /** What of this push is not in the output although its bytes came; `endMs` is null while that goes on. */
   readonly faults: readonly Fault[]
+  /** How far the frames of this push reach; null where there is none in it. */
+  readonly reached: Pick<Sample, 'mediaMs' | 'hasSound'> | null
+  /** Times without sound, in a recording that has sound, although nothing of it is missing; ms of the part's own time. */
+  readonly silences: readonly { readonly startMs: number; readonly endMs: number }[]
 }
 
+/**
+ * Frames of sound follow one another without a pause, to 9 ms in what Chrome and Firefox record. An encoder that leaves out silence
+ * (Opus DTX) still sends a frame every 400 ms.
+ */
+const MIN_SILENCE_MS = 1_000
 /** How far the times of a track may go back: pictures that refer to later ones are stored after them. */
 const MAX_REORDER_MS = 1_000
 /** A longer pause between two recordings of one part is no pause but a wrong clock. */
@@ -83,6 +93,7 @@ export class WebmDecoder {
   readonly #reader: StreamReader
   readonly #writer: ClusterWriter
   readonly #place: Placement
+  readonly #sound: ReadonlySet<number>
   #gate: KeyframeGate
   #recording: Recording
   #fault: OpenFault | null
@@ -91,6 +102,7 @@ export class WebmDecoder {
   private constructor(reader: StreamReader, header: PartHeader | null, place: Placement, whole: boolean, state?: DecoderState) {
     this.#reader = reader
     this.#place = place
+    this.#sound = new Set(place.tracks.filter(({ type }) => type === 'audio').map(({ number }) => number))
     this.#whole = whole
     this.#gate = new KeyframeGate(header ?? NO_TRACKS, state?.gate)
     this.#writer = new ClusterWriter(place.tracks, {}, state?.writer)
@@ -138,6 +150,8 @@ export class WebmDecoder {
     const before: FreshPiece[] = []
     const after: FreshPiece[] = []
     const faults: Fault[] = []
+    const silences: { startMs: number; endMs: number }[] = []
+    let reached: Decoded['reached'] = null
     let wholeFrom: number | null = null
     const put = (cluster: FinishedCluster | null): void => {
       if (cluster !== null) (this.#whole ? after : before).push(freshPiece(cluster))
@@ -169,9 +183,12 @@ export class WebmDecoder {
             this.#whole = true
             wholeFrom = item.start
           }
+          const silence = this.#silenceBefore(track, item.timeMs + this.#recording.shiftMs!)
+          if (silence !== null) silences.push(silence)
           const closed = this.#playsAgain(track, item.timeMs + this.#recording.shiftMs!)
           if (closed !== null) faults.push(closed)
           put(this.#writer.add(item, { track, offsetMs: this.#place.offsetMs + this.#recording.shiftMs! }))
+          reached = this.#furthest(reached, track)
           break
         }
         default:
@@ -179,7 +196,7 @@ export class WebmDecoder {
       }
     }
     if (this.#fault !== null) faults.push({ cause: this.#fault.cause, startMs: this.#fault.startMs, endMs: null })
-    return { before, after, wholeFrom, faults }
+    return { before, after, wholeFrom, faults, reached, silences }
   }
 
   /** Ends the open cluster. */
@@ -254,6 +271,18 @@ export class WebmDecoder {
     if (fault.track === null ? this.#gate.state().waiting.length > 0 : fault.track !== track) return null
     this.#fault = null
     return { cause: fault.cause, startMs: fault.startMs, endMs: timeMs }
+  }
+
+  /** The time without sound that ends with this frame; null where what is missing is a fault already. */
+  #silenceBefore(track: number, timeMs: number): { startMs: number; endMs: number } | null {
+    if (!this.#sound.has(track) || !this.#whole || this.#fault !== null) return null
+    const startMs = (this.#writer.timesOf(track)?.endMs ?? Infinity) - this.#place.offsetMs
+    return timeMs - startMs >= MIN_SILENCE_MS ? { startMs, endMs: timeMs } : null
+  }
+
+  #furthest(reached: Decoded['reached'], track: number): Decoded['reached'] {
+    const mediaMs = this.#writer.timesOf(track)!.endMs - this.#place.offsetMs
+    return { mediaMs: Math.max(reached?.mediaMs ?? -Infinity, mediaMs), hasSound: (reached?.hasSound ?? false) || this.#sound.has(track) }
   }
 
   /** The part's own time at the end of a track's output; with null, of the track that ended first. */

@@ -2,6 +2,7 @@ import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
 import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './faults.ts'
 import type { FragmentState } from './mp4/fragment-reader.ts'
+import { joinedLevels, joinedSilences, missingBefore, shortfalls, type PaceLevel } from './pace.ts'
 import type { Part } from './part.ts'
 import { framesOf } from './piece.ts'
 
@@ -37,6 +38,7 @@ function stateOf(part: Part): PartState {
     chunks: countOf(part.stored),
     bytes: part.bytes,
     ...mediaOf(part, times),
+    ...unrecorded(part),
     undecodable: undecodable(part),
     missing: timed(part, missing),
     closed: part.closed,
@@ -56,6 +58,30 @@ function mediaOf({ container, header, place, runs, media }: Part, times: { reado
   const isHere = times !== null && lastMs.every((ms) => ms < times.endMs)
   return { media: Object.fromEntries(kinds.map((kind, i) => [kind, { frames: frames?.[kind] ?? null, lastMs: isHere && lastMs[i] !== -Infinity ? lastMs[i] : null }])) }
 }
+
+/** Times in which less was recorded than passed, and in which sound pauses; not set where there are none. */
+function unrecorded({ place, startedAt, closed, runs }: Part): Pick<PartState, 'unrecorded'> {
+  if (place === null || startedAt === null) return {}
+  const levels = runs.reduce<readonly PaceLevel[]>((all, { pace }) => joinedLevels(all, pace), [])
+  const silences = joinedSilences(runs.flatMap((run) => run.silences))
+  const zeroMs = Date.parse(startedAt)
+  const inFile = (ms: number): number => Math.max(0, ms + place.offsetMs)
+  const clock = (fromMs: number, toMs: number): { startedAt: string; endedAt: string } => ({ startedAt: instantOf(zeroMs + fromMs), endedAt: instantOf(zeroMs + toMs) })
+  const late = shortfalls(levels, closed !== null).map(({ before, behind, missingMs }) => ({
+    evidence: 'clock' as const, from: Math.min(before.seq + 1, behind.seq), to: behind.seq,
+    startMs: inFile(before.mediaMs), endMs: inFile(Math.max(before.mediaMs, behind.mediaMs)), missingMs, ...clock(before.capturedMs, behind.capturedMs),
+  }))
+  const silent = silences.map(({ from, to, startMs, endMs, missingMs }) => {
+    const lateMs = missingBefore(levels, from)
+    return { evidence: 'sound' as const, from, to, startMs: inFile(startMs), endMs: inFile(endMs), missingMs, ...clock(startMs + lateMs, endMs + lateMs) }
+  })
+  const all = [...late, ...silent].sort((a, b) => a.from - b.from || a.startMs - b.startMs)
+  return all.length === 0 ? {} : { unrecorded: all }
+}
+
+/** The last instant that RFC 3339 can write. */
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
+const instantOf = (ms: number): string => new Date(Math.min(LAST_MS, Math.max(0, ms))).toISOString()
 
 /** Where its media stands in its file; null while it has none. */
 export function timesOf(part: Part): { startMs: number; endMs: number } | null {

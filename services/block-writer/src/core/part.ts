@@ -292,7 +292,7 @@ export class Part {
   #decoders(fileHeader: PartHeader | null): Decoders {
     if (this.container === 'mp4') {
       const { offsetMs } = this.place!
-      return { atStart: () => VerbatimDecoder.atStart(offsetMs), behindHole: () => null, resume: ({ fragments }, tail) => VerbatimDecoder.resume(fragments, tail, offsetMs) }
+      return { startedAtMs: Date.parse(this.startedAt ?? ''), atStart: () => VerbatimDecoder.atStart(offsetMs), behindHole: () => null, resume: ({ fragments }, tail) => VerbatimDecoder.resume(fragments, tail, offsetMs) }
     }
     const header = this.header!
     const reference = fileHeader ?? header
@@ -305,6 +305,7 @@ export class Part {
       startedAtMs: Date.parse(this.startedAt ?? ''),
     })
     return {
+      startedAtMs: Date.parse(this.startedAt ?? ''),
       atStart: () => WebmDecoder.atStart(header, place()),
       behindHole: (run) => WebmDecoder.behindHole(header, place(run)),
       resume: (saved, tail, run) => WebmDecoder.resume(saved.state!, tail, header, place(run), run.wholeFrom !== null),

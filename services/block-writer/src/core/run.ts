@@ -2,6 +2,7 @@ import type { TrackInfo } from '@longtake/webm'
 import { isStored, leadInOf, leadInPieces, type LeadIn } from './continuation.ts'
 import type { Decoded, DecoderState, SavedRecording } from './decoder.ts'
 import { withFault, type ChunkFault } from './faults.ts'
+import { joinedLevels, joinedSilences, movedLevels, withSample, type PaceLevel, type Silence } from './pace.ts'
 import type { Piece } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
@@ -36,6 +37,8 @@ export interface Decoders {
   atStart(): Decoder
   /** Null where nothing can be decoded behind a hole (MP4). */
   behindHole(run: Run): Decoder | null
+  /** When the part began, ms since the epoch; NaN where that is not known. */
+  readonly startedAtMs: number
   resume(saved: SavedDecoder, tail: Uint8Array, run: Run): Decoder
 }
 
@@ -67,6 +70,10 @@ export class Run {
   /** What of its chunks is not in its output for good, and their bytes. */
   faults: readonly ChunkFault[] = []
   kept: RawPiece[] = []
+  /** How far its media is behind the clock. */
+  pace: readonly PaceLevel[] = []
+  /** Where sound pauses that should not, ms of the part's own time. */
+  silences: readonly Silence[] = []
   /** What was added to the times at `wholeFrom`. */
   wholeShiftMs = 0
   /** The first chunk that is not wholly used yet because its last element goes on behind `to`. */
@@ -116,7 +123,7 @@ export class Run {
       const piece = this.unfed[0]!
       const bytes = yield* bytesOf(piece)
       this.unfed.shift()
-      this.#feed(piece, bytes, Infinity)
+      this.#feed(piece, bytes, Infinity, decoders.startedAtMs)
     }
   }
 
@@ -139,7 +146,7 @@ export class Run {
       piece = next.raw[0]!
       const bytes = yield* bytesOf(piece)
       const used = Math.min(next.wholeFrom, bytes.length)
-      this.#feed(piece, bytes.subarray(0, used), used)
+      this.#feed(piece, bytes.subarray(0, used), used, decoders.startedAtMs)
       next.raw.shift()
       next.wholeFrom -= used
       if (used < bytes.length) break
@@ -164,6 +171,8 @@ export class Run {
     for (const piece of next.after) this.after.push(piece)
     this.faults = [...this.faults, ...next.faults]
     this.kept = [...this.kept, ...next.kept]
+    this.pace = joinedLevels(this.pace, next.pace)
+    this.silences = joinedSilences([...this.silences, ...next.silences])
     this.decoder = next.decoder
     this.saved = next.saved
     this.unfed = next.unfed
@@ -185,8 +194,8 @@ export class Run {
   /** Leaves its committed media where it is and goes on without it; returns what stays. */
   leave(tracks: readonly TrackInfo[], { file, offsetMs }: { readonly file: number; readonly offsetMs: number }): Run {
     const stays = new Run(this.from, this.to)
-    const { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults } = this
-    Object.assign(stays, { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, saved: this.snapshot() })
+    const { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, pace, silences } = this
+    Object.assign(stays, { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, pace, silences, saved: this.snapshot() })
     stays.before = this.before.filter(isStored)
     stays.after = this.after.filter(isStored)
     if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks, file, offsetMs)
@@ -246,6 +255,8 @@ export class Run {
     const own = this.snapshot()?.state?.recording
     const shifted = own === undefined ? here.state().state?.recording : { ...own, shiftMs: own.shiftMs === null ? null : own.shiftMs + deltaMs }
     this.move(deltaMs, shifted)
+    this.pace = movedLevels(this.pace, deltaMs)
+    this.silences = this.silences.map((silence) => ({ ...silence, startMs: silence.startMs + deltaMs, endMs: silence.endMs + deltaMs }))
     this.wholeShiftMs = shiftMs
   }
 
@@ -264,7 +275,7 @@ export class Run {
     this.saved = null
   }
 
-  #feed(piece: RawPiece, bytes: Uint8Array, limit: number): void {
+  #feed(piece: RawPiece, bytes: Uint8Array, limit: number, startedAtMs: number): void {
     const decoder = this.decoder!
     this.changed = true
     let left = limit
@@ -276,6 +287,8 @@ export class Run {
       const made = decoder.push(chunk.bytes, chunk.capturedAt)
       this.before.push(...made.before)
       this.after.push(...made.after)
+      if (made.reached !== null && chunk.capturedAt !== null) this.pace = withSample(this.pace, { seq: chunk.seq, capturedMs: chunk.capturedAt - startedAtMs, ...made.reached })
+      for (const { startMs, endMs } of made.silences) this.silences = joinedSilences([...this.silences, { from: chunk.seq, to: chunk.seq, startMs, endMs, missingMs: endMs - startMs }])
       for (const fault of made.faults) this.faults = withFault(this.faults, fault, Math.min(unusedFrom, chunk.seq), chunk.seq)
       if (made.faults.length > 0 && !decoder.isVerbatim) this.kept.push({ from: chunk.seq, lengths: [chunk.bytes.length], blob: null, bytes: chunk.bytes, capturedAt: [chunk.capturedAt] })
       if (decoder.tailLength === 0) this.tailFrom = chunk.seq + 1

@@ -40,9 +40,12 @@ export class VerbatimDecoder implements Decoder {
     this.#fed += bytes.length
     const before = this.#reader?.times?.endMs ?? null
     const faults = this.#reader?.push(bytes) ?? []
-    const times = this.#reader?.times ?? { startMs: 0, endMs: 0 }
+    const known = this.#reader?.times ?? null
+    const times = known ?? { startMs: 0, endMs: 0 }
     const piece = { kind: 'fresh', bytes, length: bytes.length, startMs: this.#offsetMs + (before ?? times.startMs), endMs: this.#offsetMs + times.endMs, frames: null, cues: [] } as const
-    return { before: [], after: [piece], wholeFrom: null, faults }
+    // Which of its tracks are sound is not read.
+    const reached = known !== null && known.endMs !== before ? { mediaMs: known.endMs, hasSound: false } : null
+    return { before: [], after: [piece], wholeFrom: null, faults, reached, silences: [] }
   }
 
   flush(): null {
