@@ -25,20 +25,14 @@ export async function deleteManifests(store: BlobStore, session: string, signal:
   return (await deletePermitted(store, BLOBS.manifestPrefix(session), { signal })).deleted
 }
 
-/**
- * Removes the tombstone, unless a blob of the session is left: then block-writer is to complete the deletion, which it does
- * once that is permitted, and publishes. False if so.
- */
-export async function removeTombstone(
-  store: BlobStore,
-  { session }: SessionState,
-  partition: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  for await (const _ of store.list(BLOBS.session(session), { snapshots: true, signal })) {
-    await store.put(BLOBS.heldErasure(partition, session), new Uint8Array(0), { contentType: 'text/plain', metadata: {}, signal })
-    return false
-  }
-  await store.delete(BLOBS.tombstone(session), { signal })
-  return true
+/** Whether storage has anything under the session's id, of the deleted one or of another that was created since. */
+export async function hasBlobs(store: BlobStore, session: string, signal: AbortSignal): Promise<boolean> {
+  for await (const _ of store.list(BLOBS.session(session), { snapshots: true, signal })) return true
+  return false
+}
+
+/** Leaves a deletion to block-writer, which completes it once that is permitted, and publishes. */
+export async function handOver(store: BlobStore, session: string, partition: number, signal: AbortSignal): Promise<void> {
+  const blob = BLOBS.heldErasure(partition, session)
+  await store.put(blob, new Uint8Array(0), { contentType: 'text/plain', metadata: {}, signal })
 }

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BlobStore } from '@longtake/blob'
-import { decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
-import { deleteManifests, findTombstone, removeTombstone } from './deletion.ts'
+import { deleteManifests, findTombstone, handOver, hasBlobs } from './deletion.ts'
 import { type Finalization, finalize } from './finalize.ts'
 import { inFinalizeSpan, instruments } from './telemetry.ts'
 
@@ -172,10 +172,12 @@ export class FinalizerPartition implements PartitionHandler {
     const deleted = tombstone === 'standing' ? await deleteManifests(store, session, this.#signal) : 0
     if (deleted > 0) logger.info({ session, deleted }, 'manifests of a deleted session are deleted')
     if (state.deletion?.expiredAt === undefined || deletedAt === null) return
-    // Before it is published: until the status is gone nobody can create the session anew.
-    if (tombstone === 'standing' && !(await removeTombstone(store, state, partition, this.#signal))) {
-      return logger.warn({ session, deletedAt }, 'blobs of a deleted session are left: its record stays until they are deleted')
+    if (await hasBlobs(store, session, this.#signal)) {
+      if (tombstone === 'standing') await handOver(store, session, partition, this.#signal)
+      return logger.warn({ session, deletedAt, tombstone }, 'blobs are left under the id of a deleted session: its record stays')
     }
+    // Before it is published: until the status is gone nobody can create the session anew.
+    if (tombstone === 'standing') await store.delete(BLOBS.tombstone(session), { signal: this.#signal })
     await this.#publish(partition, { type: 'session-forgotten', session, at: new Date(now()).toISOString(), deletedAt })
     logger.info({ session }, 'record of a deleted session removed')
   }

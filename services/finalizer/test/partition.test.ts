@@ -187,7 +187,11 @@ test('the status of an earlier deletion, delivered again, takes nothing from a s
   await settled(3)
   assert.notEqual(await store.readAll(BLOBS.manifest('s1', 1)), null)
   assert.notEqual(await store.properties(BLOBS.file('s1', 'webcam', 0)), null)
-  // What is published concerns that deletion alone.
+  assert.deepEqual(sent.slice(1), [])
+  await deletePrefix(store, BLOBS.session('s1'))
+  await tell({ ...recording.state, ...deleted, deletion: { erasedAt: at, expiredAt: at } })
+  await settled(4)
+  // As after a crash before it was published; it concerns that deletion alone.
   assert.deepEqual(sent.slice(1), [{ type: 'session-forgotten', session: 's1', at: new Date(NOW).toISOString(), deletedAt: at }])
 })
 
