@@ -3,7 +3,7 @@ import { concat, firstDifference } from './bytes.ts'
 import { chunkMapOf, isMp4, type CheckedPart } from './check-recording.ts'
 import { Findings } from './findings.ts'
 import { readFinishedFile } from './finished-file.ts'
-import { contiguousRuns, readRecordedPart } from './recorder-output.ts'
+import { contiguousRuns, readRecordedPart, type RecordedPart } from './recorder-output.ts'
 
 /**
  * Which parts each file holds: as the manifest of the track lists them, else where a part's frames (or, of MP4, first bytes) are. A part that
@@ -50,8 +50,10 @@ function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly
   const recorded = readRecordedPart(chunkMapOf(part.chunks)).frames
   const there = new Map(holders.map((index) => [index, framesThere(recorded, readFinishedFile(files[index]!, new Findings()).frames)]))
   const frames = new Map(holders.map((index) => [index, new Set<number>()]))
+  const excused = undecodableAlone(recorded, part, (i) => holders.some((index) => there.get(index)!.has(i)))
   let before = holders[0]!
   for (const i of recorded.keys()) {
+    if (excused.has(i)) continue
     const [first] = holders.filter((index) => there.get(index)!.has(i))
     before = first ?? before
     frames.get(before)!.add(i)
@@ -67,6 +69,22 @@ function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly
       return [index, { ...part, share: { frames: frames.get(index)!, bytes, isFirst: index === holders[0] } }]
     }),
   )
+}
+
+/**
+ * Pictures that are in no file, up to a keyframe, and are reported as undecodable: what they refer to is in a file that could not
+ * be read when the part went on in the next one.
+ */
+function undecodableAlone(recorded: RecordedPart['frames'], { gaps = [] }: CheckedPart, isThere: (index: number) => boolean): Set<number> {
+  const excused = new Set<number>()
+  let isBeforeKeyframe = true
+  for (const [i, { kind, key, chunks: [from, to] }] of [...recorded.entries()].toReversed()) {
+    if (kind !== 'video') continue
+    const isReported = gaps.some((gap) => gap.kind === 'undecodable' && gap.from <= to && gap.to >= from)
+    isBeforeKeyframe = key || (isBeforeKeyframe && isReported && !isThere(i))
+    if (isBeforeKeyframe && !key) excused.add(i)
+  }
+  return excused
 }
 
 /** Indexes of recorded frames that a file has at the time at which it has most of them. */

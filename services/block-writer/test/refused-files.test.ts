@@ -128,19 +128,6 @@ test('a lease is waited for; one that does not end closes the file', async () =>
   await assertWhole(world, [{ part, chunks }], [0, 1])
 })
 
-test('an archived file, which refuses blocks and reads too, is closed', async () => {
-  const { world, refuse } = refusingWorld()
-  world.own()
-  const part = newPart()
-  const chunks = made(5)
-  await recordTo(world, part, chunks, [7])
-  refuse([file(0)], ['commit blocks', 'stage block', 'read'])
-  world.chunk(part, 7, chunks[7]!)
-  await world.pass(61_000)
-  assert.equal(world.committedOffset, world.log.length)
-  assert.deepEqual(world.partState(part.part, 'webcam', 1).stored, [[0, 19]])
-})
-
 test('side blobs under a hold are left behind, and stop nothing', async () => {
   const { world, refuse } = refusingWorld()
   world.own()
@@ -178,7 +165,9 @@ test('a file that is gone, or was overwritten by somebody else, is not written a
     await world.pass(61_000)
     assert.equal(world.committedOffset, world.log.length)
     const bytes = [before, await world.file('webcam', 1)]
-    const parts = [{ ...part, chunks }, { ...other, chunks: made(8) }]
+    const gaps = world.partState(part.part, 'webcam', 1).undecodable.map((range) => ({ ...range, kind: 'undecodable' as const }))
+    assert.deepEqual(gaps.map(({ from, to, cause }) => [from, to, cause]), [[6, 9, 'no-keyframe']])
+    const parts = [{ ...part, chunks, gaps }, { ...other, chunks: made(8) }]
     for (const [number, group] of partsOfFiles(bytes, parts).entries()) {
       // What comes before the late chunk could not be read: its place is empty.
       assertContent(checkRecording({ file: bytes[number]!, parts: group }).findings.filter(({ code }) => code !== 'part-offset'), `file ${number}`)

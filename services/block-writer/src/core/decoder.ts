@@ -41,6 +41,8 @@ export interface DecoderState {
   /** The recording that is read, when it is not the part's first. */
   readonly recording?: SavedRecording
   readonly fault?: OpenFault
+  /** The file has nothing of what the next pictures refer to. */
+  readonly awaitsKeyframe?: true
 }
 
 /** A later recording within a part: its header (null until it was read), and what is added to its times (null before its first frame). */
@@ -108,6 +110,7 @@ export class WebmDecoder {
     this.#writer = new ClusterWriter(place.tracks, {}, state?.writer)
     this.#recording = { trackMap: header === null ? null : place.mapOf(header), shiftMs: state?.recording === undefined ? 0 : state.recording.shiftMs }
     this.#fault = state?.fault ?? null
+    if (state?.awaitsKeyframe) this.#gate.close()
   }
 
   /** For the part's first bytes. */

@@ -202,18 +202,31 @@ export class Run {
     this.leftFresh = this.after.rest.some(({ kind }) => kind === 'fresh')
     this.before = this.before.filter(({ kind }) => kind === 'fresh')
     this.after = this.after.filter(({ kind }) => kind === 'fresh')
+    if (stays.after.length > 0 && this.leadIn === null) this.#awaitKeyframe()
     return stays
   }
 
-  /** Puts the lead-in, if there is one, in front of what it goes on with; leaves it out where storage does not give it. */
+  /**
+   * Puts the lead-in, if there is one, in front of what it goes on with. Where storage does not give it, pictures up to the
+   * next keyframe are left out and reported.
+   */
   *repeatLeadIn(tracks: readonly TrackInfo[], { offsetMs }: { readonly offsetMs: number }): Work {
     const { leadIn, leftFresh } = this
     this.leftFresh = false
     if (leadIn === null) return
     const bytes = yield { kind: 'read', media: leadIn }
     this.leadIn = null
+    if (bytes === undefined) this.#awaitKeyframe()
     const pieces = bytes === undefined ? [] : leadInPieces(bytes, tracks, leadIn, offsetMs)
     this.after = new PieceList(leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces])
+  }
+
+  /** What it refers to is in another file. */
+  #awaitKeyframe(): void {
+    this.flush()
+    this.saved = this.snapshot()
+    this.decoder = null
+    if (this.saved?.state) this.saved = { ...this.saved, state: { ...this.saved.state, awaitsKeyframe: true } }
   }
 
   /** Ends the open cluster, so that all that was decoded is in pieces. */
