@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { PublicSession } from '@longtake/contracts'
 import { downloadSession, type Random, type SessionToCheck } from '@longtake/testkit'
 import { call, finalized } from '../test/sessions.ts'
-import { HABITS, startRecording, untilAnswered, type Habit, type Pace, type Recording } from './recorders.ts'
+import { HABITS, startRecording, untilAnswered, type Habit, type Pace, type Recording, type Transport } from './recorders.ts'
 import type { Stage } from './stage.ts'
 
 export interface LoadPlan {
@@ -10,6 +10,8 @@ export interface LoadPlan {
   sessions: number
   steady: number
   pace: Pace
+  /** How recorders reach the gateways; default `websocket`. */
+  transport?: Transport
 }
 
 const PACE: Pace = { chunkEveryMs: 80 }
@@ -41,7 +43,7 @@ export class Load {
     const deck = random.shuffle(Object.keys(HABITS) as Habit[])
     const habits = Array.from({ length: plan.sessions }, (_, index) => (index < plan.steady ? 'steady' : deck[(index - plan.steady) % deck.length]!))
     const seeds = habits.map(() => random.between(0, 1e9))
-    return new Load(stage, await Promise.all(habits.map((habit, index) => startRecording(stage, habit, seeds[index]!, plan.pace))))
+    return new Load(stage, await Promise.all(habits.map((habit, index) => startRecording(stage, habit, seeds[index]!, plan))))
   }
 
   /** Chunks acknowledged of one session so far. */

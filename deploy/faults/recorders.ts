@@ -57,6 +57,8 @@ export interface Pace {
   chunkEveryMs: number
 }
 
+export type Transport = 'websocket' | 'polling'
+
 /** One session being recorded. */
 export interface Recording {
   readonly session: CreateSessionResponse
@@ -71,11 +73,12 @@ export interface Recording {
 }
 
 /** Starts to record; resolves when a first chunk of each client is acknowledged. */
-export async function startRecording(stage: Stage, habit: Habit, seed: number, pace: Pace): Promise<Recording> {
+export async function startRecording(stage: Stage, habit: Habit, seed: number, { pace, transport = 'websocket' }: { pace: Pace; transport?: Transport }): Promise<Recording> {
   const random = seededRandom(seed)
   // A connection that the fault before has made deaf may only be found out by this call.
   const session = await untilAnswered(() => createSession(stage.system))
-  const open = () => TestClient.connect({ url: stage.ingestUrl, session: session.id, token: session.ingest.token, ...CLIENT_OPTIONS })
+  const url = transport === 'polling' ? stage.pollingUrl : stage.ingestUrl
+  const open = () => TestClient.connect({ url, transport, session: session.id, token: session.ingest.token, ...CLIENT_OPTIONS })
   const clients = [await open(), ...(habit === 'doubled' ? [await open()] : [])]
   const ending = new AbortController()
   const tracks = habit === 'two tracks' ? ['webcam', 'screen'] : ['webcam']

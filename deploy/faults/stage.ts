@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startHttpFaultProxy, type HttpFaultProxy, type Random } from '@longtake/testkit'
+import { startStickyBalancer } from '../e2e/sticky-balancer.ts'
 import { TcpLine } from '../e2e/tcp-line.ts'
 import { azuriteConnection } from '../local/azurite.ts'
 import { startKafkaCluster, type RunningKafka } from '../local/kafka.ts'
@@ -31,6 +32,8 @@ export interface Stage {
   readonly storage: HttpFaultProxy
   /** How recorders reach the gateways. */
   readonly ingestUrl: string
+  /** Likewise by HTTP polling: each to one gateway as long as it answers. */
+  readonly pollingUrl: string
   /** One instance of the service. */
   pick(service: ServiceName, random: Random): string
   /** Ends every fault and resolves when all is up and ready again. */
@@ -98,13 +101,17 @@ async function build(dataDir: string, kind: Brokers, log: (line: string) => void
     log,
   })
   opened.push(() => system.stop())
-  const clients = await line(...system.gatewayUrls.map((url) => Number(new URL(url).port)))
+  const gatewayPorts = system.gatewayUrls.map((url) => Number(new URL(url).port))
+  const clients = await line(...gatewayPorts)
+  const balancer = await startStickyBalancer(gatewayPorts)
+  opened.push(async () => balancer[Symbol.asyncDispose]())
   const lines = [clients, ...Object.values(toKafka), ...Object.values(toStorage)]
   const brokers = system.kafka === undefined ? cluster : [system.kafka]
 
   return {
     system, brokers, clients, toKafka, toStorage, storage, stop,
     ingestUrl: `ws://127.0.0.1:${clients.port}`,
+    pollingUrl: `ws://127.0.0.1:${balancer.port}`,
     pick: (service, random) => random.pick(instancesOf(system, service)),
     restore: async () => {
       for (const each of lines) each.mend()

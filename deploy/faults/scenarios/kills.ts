@@ -73,6 +73,9 @@ async function killEverything({ stage, load, random }: Trial): Promise<Recovery[
   return recoveries
 }
 
+/** After that a gateway has noticed that a client which polls is gone. */
+const VANISHED_MS = 17_000
+
 const one = { brokers: 'one broker' } as const
 
 export const kills: readonly Scenario[] = [
@@ -86,6 +89,17 @@ export const kills: readonly Scenario[] = [
   },
   ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 ${service}`, trials: { short: 0, long: 2 }, strike: (trial) => killService(trial, service) })),
   ...SERVICES.map((service): Scenario => ({ ...one, name: `kill -9 all of ${service}`, trials: { short: 0, long: 1 }, strike: (trial) => killAllOf(trial, service) })),
+  {
+    ...one,
+    name: 'kill -9 gateway while recorders poll',
+    trials: { short: 0, long: 2 },
+    load: { ...VARIED, transport: 'polling' },
+    strike: async (trial) => {
+      // A gateway that is killed before cannot report the clients that have vanished.
+      await delay(VANISHED_MS)
+      return [...(await killService(trial, 'gateway')), ...(await killAllOf(trial, 'gateway'))]
+    },
+  },
   { ...one, name: 'kill -9 Kafka', trials: { short: 1, long: 2 }, strike: killKafka },
   { ...one, name: 'kill -9 Azurite', trials: { short: 1, long: 2 }, strike: killAzurite },
   { ...one, name: 'kill -9 everything', trials: { short: 0, long: 1 }, strike: killEverything },

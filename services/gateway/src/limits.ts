@@ -52,8 +52,8 @@ export const LIMITS = {
   maxUnreadBytes: 64 * 1024,
   /** How long a request of HTTP polling waits for something to be answered with. */
   pollHoldMs: POLL_HOLD_MS,
-  /** A client that polls has a request under way all the time: without any for so long it is gone. */
-  pollSilenceMs: 45_000,
+  /** A client that polls has a request under way all the time, or repeats one within 8 s: without any for so long it is gone. */
+  pollGapMs: 15_000,
   tickMs: 1000,
   perSession: SESSION_LIMITS,
   /** How soon answers that came too early are looked at again: a window of 4 MiB each time is still 80 MiB/s. */

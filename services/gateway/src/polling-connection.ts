@@ -110,7 +110,8 @@ export class PollingConnection implements Socket {
 
   /** To be called about once a second. Returns whether it is to be forgotten. */
   tick(now: number): boolean {
-    if (this.#closed === undefined && now - this.#heardAt >= this.#limits.pollSilenceMs) this.#gone(ABNORMAL, 'inactivity')
+    if (this.#poll !== undefined) this.#heardAt = now
+    if (this.#closed === undefined && now - this.#heardAt >= this.#limits.pollGapMs) this.#gone(ABNORMAL, 'inactivity')
     if (this.#closed !== undefined) return now - this.#closed.at >= LINGER_MS
     if (this.#poll !== undefined && now - this.#poll.since >= this.#limits.pollHoldMs) this.#answer()
     return false

@@ -136,13 +136,20 @@ test('a close frame of the client ends the connection with its code', async () =
   }
 })
 
-test('a silent client is disconnected, a slow upload is not', async () => {
-  const { connection, heard, text } = await scene()
-  connection.heard(NOW + 40_000)
-  connection.receiveBytes(0, text('slow').subarray(0, 3), NOW + 80_000)
-  connection.tick(NOW + 80_000 + LIMITS.pollSilenceMs - 1)
+test('a client without a request for a while is disconnected; one that polls or uploads slowly is not', async () => {
+  const { connection, heard, poll, text } = await scene()
+  const { answer } = poll(1)
+  let now = NOW
+  const pass = (ms: number): void => {
+    for (const end = now + ms; now < end; ) connection.tick((now += 1000))
+  }
+  pass(LIMITS.pollHoldMs - 1000)
+  connection.abandoned(answer)
+  pass(LIMITS.pollGapMs - 1000)
+  connection.receiveBytes(0, text('slow').subarray(0, 3), now)
+  pass(LIMITS.pollGapMs - 1000)
   assert.deepEqual(heard, [])
-  connection.tick(NOW + 80_000 + LIMITS.pollSilenceMs)
+  pass(1000)
   assert.deepEqual(heard, [['gone', 1006, 'inactivity']])
 })
 
