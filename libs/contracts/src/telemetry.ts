@@ -33,6 +33,7 @@ export const METRICS = {
   parkingExcess: 'longtake.block_writer.parking.excess',
   damaged: 'longtake.block_writer.damaged',
   bufferedBytes: 'longtake.block_writer.buffered.bytes',
+  uncommittedAge: 'longtake.block_writer.uncommitted.age',
   blobRequests: 'longtake.blob.requests',
   blobDuration: 'longtake.blob.request.duration',
   blobRetries: 'longtake.blob.retries',

@@ -71,6 +71,12 @@ export class OpenRecords {
     return this.#firstReady?.receivedAt ?? null
   }
 
+  /** When the oldest was received, ms; null when there is none. */
+  get since(): number | null {
+    const times = [this.#incoming.first, this.#firstReady, this.#firstHeld].flatMap((entry) => entry?.receivedAt ?? [])
+    return times.length === 0 ? null : Math.min(...times)
+  }
+
   get #firstReady(): Entry | undefined {
     const [first] = this.#ready
     const released = this.#firstReleased

@@ -66,6 +66,11 @@ export class ChunksPartition implements PartitionHandler {
     return [...this.#sessions.values()].flatMap((tracks) => [...tracks.values()])
   }
 
+  /** When the oldest record was received that keeps the group's offset where it is, ms; null when there is none. */
+  get uncommittedSince(): number | null {
+    return this.writers.reduce<number | null>((oldest, { uncommittedSince: since }) => (since === null || (oldest !== null && oldest < since) ? oldest : since), null)
+  }
+
   /** Whether it takes nothing more until something is committed. */
   get paused(): boolean {
     return this.#paused

@@ -3,6 +3,7 @@ import { openBlobStore, watchStorage, type BlobStore } from '@longtake/blob'
 import { encodeClientRequest, encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
 import { createParker, createProducer, readRange, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type Check, type Logger, type ServiceDeps } from '@longtake/service'
+import type { ObservableCallback } from '@opentelemetry/api'
 import { ByteBudget } from './budget.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -11,6 +12,7 @@ import { limitParking } from './limited-parker.ts'
 import { ParkingLimit } from './parking-limit.ts'
 import { ChunksPartition, type HandlerDeps, type HandlerSettings } from './partition-handler.ts'
 import { StorageTurns } from './storage-turns.ts'
+import { instruments } from './telemetry.ts'
 
 /** Chunks behind a hole beyond this do not wait for it. */
 const HOLE_WAIT_BYTES = 2 * 1024 * 1024
@@ -87,9 +89,16 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     const used = `${Math.round(budget.used / 2 ** 20)} of ${Math.round(budget.limit / 2 ** 20)} MiB`
     return paused === 0 ? { ready: true } : { ready: true, reason: `${paused} partitions wait until more is committed; ${used} are uncommitted, ${turns.waiting} tracks wait for their turn` }
   })
+  const observeAge: ObservableCallback = (result) => {
+    for (const { partition, uncommittedSince } of partitions) {
+      result.observe(uncommittedSince === null ? 0 : (systemClock.now() - uncommittedSince) / 1_000, { 'messaging.destination.partition.id': String(partition) })
+    }
+  }
+  instruments.uncommittedAge.addCallback(observeAge)
   return {
     async [Symbol.asyncDispose]() {
       await consumer.close()
+      instruments.uncommittedAge.removeCallback(observeAge)
       storage[Symbol.dispose]()
       await producer.close({ timeoutMs: config.shutdownTimeoutMs * 0.2 })
     },

@@ -17,6 +17,7 @@ export const instruments = {
   parkingExcess: meter.createCounter(METRICS.parkingExcess, { description: 'records that were parked although their session had parked all that it may, by reason' }),
   damaged: meter.createCounter(METRICS.damaged, { description: 'side blobs whose bytes are not those that were written, by kind: checkpoint, pending' }),
   bufferedBytes: meter.createUpDownCounter(METRICS.bufferedBytes, { description: 'bytes received that no commit covers', unit: 'By' }),
+  uncommittedAge: meter.createObservableGauge(METRICS.uncommittedAge, { description: 'since when the oldest record that no commit covers has been here; by partition, as it pins that one\'s offset', unit: 's' }),
 }
 
 const MAX_LINKS = 32

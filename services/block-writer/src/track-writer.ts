@@ -56,6 +56,11 @@ export class TrackWriter {
     return this.#records.bytes
   }
 
+  /** When its oldest record that no commit covers was received, ms; null when there is none. */
+  get uncommittedSince(): number | null {
+    return this.#records.since
+  }
+
   /** Since when nothing could be committed or loaded, ms; null while all is well. */
   get failingSince(): number | null {
     return this.#failingSince

@@ -172,6 +172,10 @@ export class World {
     this.#owner = null
   }
 
+  get uncommittedSince(): number | null {
+    return this.#owner?.handler.uncommittedSince ?? null
+  }
+
   get owned(): boolean {
     return this.#owner !== null
   }
