@@ -95,6 +95,7 @@ export const PublicSession = Type.Object({
       renditions: Type.Array(
         Type.Object({
           kind: Type.String(),
+          file: Type.Optional(Type.Integer({ minimum: 0, description: 'which file of the track it is of, where that is not 0 and no `url` names it' })),
           version: Count,
           url: Type.Union([Type.String(), Type.Null()], { description: 'null while it is pending, or where it could not be made' }),
           reason: Type.Union([Type.String(), Type.Null()], { description: 'why it could not be made; null while it is pending' }),

@@ -48,13 +48,14 @@ function publicRenditions(state: SessionState, track: string, urls: RecordingUrl
     .filter((rendition) => rendition.track === track)
     .map(({ kind, file = 0, version, blob, reason }) => ({
       kind,
+      ...(file === 0 || blob !== null ? {} : { file }),
       version,
       url: blob === null ? null : urls.rendition(state.session, track, kind, file),
       reason,
     }))
   const pending = pendingRenditions(state)
     .filter((rendition) => rendition.track === track)
-    .map(({ kind }) => ({ kind, version: state.version, url: null, reason: null }))
+    .map(({ kind, file }) => ({ kind, ...(file === 0 ? {} : { file }), version: state.version, url: null, reason: null }))
   return [...made, ...pending]
 }
 

@@ -2,6 +2,7 @@ import type { PublicSession } from '@longtake/contracts'
 import { clock, size } from './access.ts'
 import { isFarBehind, livePositionMs } from './live-edge.ts'
 import { uncertainWords } from './missing-words.ts'
+import { playableTrack } from './mp4-rendition.ts'
 import { gapWords, TimelineBar } from './timeline-bar.ts'
 
 type Track = PublicSession['tracks'][string]
@@ -25,6 +26,9 @@ export class TrackPlayer {
   #video: HTMLVideoElement
   #next: HTMLVideoElement | undefined
   #track: Track | undefined
+  /** Addresses of MP4s that were asked for. */
+  readonly #requested = new Set<string>()
+  #isPreparing = false
   #file = 0
   #isLive = false
   #follows = true
@@ -54,8 +58,15 @@ export class TrackPlayer {
     this.element.append(head, this.#video, this.#bar.element, this.#files, this.#facts, this.#gaps)
   }
 
-  update(track: Track, live: boolean): void {
+  update(recorded: Track, live: boolean): void {
     const begins = this.#track === undefined
+    const { track, missing, isPending } = playableTrack(recorded, {
+      userAgent: navigator.userAgent,
+      canPlay: (mimeType) => this.#video.canPlayType(mimeType) !== '',
+    })
+    // Of what is still recorded no other form can be made.
+    this.#isPreparing = isPending && !live
+    if (!live) for (const address of missing) this.#request(address)
     this.#track = track
     this.#isLive = live
     if (begins) this.#follows = live
@@ -67,6 +78,13 @@ export class TrackPlayer {
     if (this.#loadedUrl !== file.url) return this.#load()
     // While someone watches in the middle of it, growth alone is no reason to interrupt.
     if (file.durationMs > this.#loadedMs && (this.#follows || this.#video.paused || this.#nearEnd() || !live)) this.#load()
+  }
+
+  /** Has an MP4 made by asking for its first byte; the next status has what became of it. */
+  #request(address: string): void {
+    if (this.#requested.has(address)) return
+    this.#requested.add(address)
+    fetch(address, { headers: { authorization: `Bearer ${this.#access}`, range: 'bytes=0-0' } }).catch(() => this.#requested.delete(address))
   }
 
   remove(): void {
@@ -86,7 +104,8 @@ export class TrackPlayer {
     this.#live.hidden = !this.#isLive || file === undefined
     this.#live.setAttribute('aria-pressed', String(this.#follows))
     const waits = this.#isLive && this.#follows && this.#video.ended ? ' · waiting for more' : ''
-    this.#facts.textContent = file === undefined ? 'Nothing to see yet: the first seconds are on their way' : `${clock(track.durationMs)} · ${size(track.bytes)}${waits}`
+    const prepares = this.#isPreparing ? ' · preparing a version for this browser' : ''
+    this.#facts.textContent = file === undefined ? 'Nothing to see yet: the first seconds are on their way' : `${clock(track.durationMs)} · ${size(track.bytes)}${waits}${prepares}`
     this.#showMissing([...gaps.map(gapWords), ...uncertainWords(track.parts, this.#isLive)])
     this.#showFiles(track.files.length)
   }
