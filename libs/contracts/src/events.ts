@@ -56,6 +56,8 @@ export const PartState = Type.Object({
   media: Type.Optional(Type.Object({ video: Type.Optional(MediaKind), audio: Type.Optional(MediaKind) })),
   /** Within the part; absent where there is none. Media times are those between which it is missing. */
   unrecorded: Type.Optional(Type.Array(Type.Object({ from: Seq, to: Seq, startMs: Ms, endMs: Ms, ...Unrecorded }))),
+  /** Media times of its file that repeat media of an earlier file, from a keyframe on, so that what follows can be decoded. Absent where there are none. */
+  repeated: Type.Optional(Type.Array(Type.Object({ startMs: Ms, endMs: Ms }))),
   /** Stored chunks that are not (wholly) playable because of a hole beside them or broken content. */
   undecodable: Type.Array(TimedRange),
   /** Chunks below the highest stored seq, or below the declared length, that are not stored. */

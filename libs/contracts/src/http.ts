@@ -73,7 +73,18 @@ export const PublicSession = Type.Object({
     TrackName,
     Type.Object({
       url: Type.Union([Type.String(), Type.Null()], { description: 'of the first file; null while nothing is playable' }),
-      files: Type.Array(Type.Object({ url: Type.String(), mimeType: Type.String(), bytes: Count, durationMs: Ms, startOffsetMs: Ms })),
+      files: Type.Array(
+        Type.Object({
+          url: Type.String(),
+          mimeType: Type.String(),
+          bytes: Count,
+          durationMs: Ms,
+          startOffsetMs: Ms,
+          repeated: Type.Optional(
+            Type.Array(Type.Object({ startMs: Ms, endMs: Ms }), { description: 'media times of this file that an earlier file shows, too: players skip them; decoders need them for what follows' }),
+          ),
+        }),
+      ),
       durationMs: Ms,
       bytes: Count,
       startOffsetMs: Ms,

@@ -30,6 +30,7 @@ function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls):
     bytes: file.bytes,
     durationMs: file.durationMs,
     startOffsetMs: startOffsetMs(state, file),
+    ...repeatedIn(file),
   }))
   return {
     url: files[0]?.url ?? null,
@@ -41,6 +42,12 @@ function toPublicTrack(state: SessionState, track: string, urls: RecordingUrls):
     parts: publicParts(state, track, parts),
     renditions: publicRenditions(state, track, urls),
   }
+}
+
+/** What players skip of a file, in its order. */
+function repeatedIn({ parts }: FileState): Pick<PublicTrack['files'][number], 'repeated'> {
+  const repeated = parts.flatMap((part) => part.repeated ?? []).toSorted((a, b) => a.startMs - b.startMs)
+  return repeated.length === 0 ? {} : { repeated }
 }
 
 function publicRenditions(state: SessionState, track: string, urls: RecordingUrls): PublicTrack['renditions'] {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MemoryFaults } from '@longtake/blob'
 import { BLOBS, TOMBSTONE_DELETED_AT, type SessionState } from '@longtake/contracts'
-import { evolve, judge } from '@longtake/domain'
-import { assertContent, checkRecording, loadRecording, partsOfFiles, syntheticChunks } from '@longtake/testkit'
+import { evolve, judge, toPublicSession } from '@longtake/domain'
+import { assertContent, checkRecording, Findings, loadRecording, partsOfFiles, readFinishedFile, syntheticChunks } from '@longtake/testkit'
 import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 type Operation = 'stage block' | 'commit blocks' | 'put' | 'delete' | 'read'
@@ -34,6 +34,16 @@ async function assertWhole(world: World, parts: { part: TestPart; chunks: readon
   }
   assert.equal(world.committedOffset, world.log.length)
   assert.deepEqual(world.parked, [])
+}
+
+/** What both files have is what the later one is said to repeat. */
+async function assertRepeatedMarked(world: World): Promise<void> {
+  const [first, second] = [await world.file(), await world.file('webcam', 1)].map((bytes) => readFinishedFile(bytes, new Findings()).frames)
+  const there = new Set(first!.filter(({ kind }) => kind === 'video').map(({ identity }) => identity))
+  const { files } = toPublicSession(statusOf(world), { file: () => '', rendition: () => '' }).tracks['webcam']!
+  const isMarked = (timeMs: number): boolean => (files[1]!.repeated ?? []).some(({ startMs, endMs }) => startMs <= timeMs && timeMs < endMs)
+  for (const { kind, identity, timeMs } of second!) if (kind === 'video') assert.equal(isMarked(timeMs), there.has(identity), `${timeMs} ms: ${JSON.stringify(files[1]!.repeated)}`)
+  assert.equal(files[0]!.repeated, undefined)
 }
 
 /** What completeness makes of the events. */
@@ -77,6 +87,7 @@ for (const [what, late] of [['the tail', [14, 15, 16, 17, 18, 19]], ['a hole', [
       const state = world.partState(part.part, 'webcam', 1)
       assert.deepEqual([state.stored, state.missing, state.undecodable, state.closed], [[[0, 19]], [], [], { chunks: 20, clean: true }])
       assert.deepEqual(statusOf(world).gaps, [])
+      await assertRepeatedMarked(world)
       // Whoever owns the track later goes on there, and publishes the same.
       const before = statusOf(world)
       world.own()

@@ -2,6 +2,7 @@ import type { PublicSession } from '@longtake/contracts'
 import { clock, size } from './access.ts'
 import { isFarBehind, livePositionMs } from './live-edge.ts'
 import { uncertainWords } from './missing-words.ts'
+import { endOfRepeated } from './repeated.ts'
 import { playableTrack } from './mp4-rendition.ts'
 import { gapWords, TimelineBar } from './timeline-bar.ts'
 
@@ -263,6 +264,8 @@ export class TrackPlayer {
     const file = this.#track?.files[this.#file]
     this.#bar.at(this.#video.currentTime * 1000)
     if (file === undefined || this.#next !== undefined || this.#video.seeking) return
+    const skipToMs = endOfRepeated(file.repeated ?? [], this.#video.currentTime * 1000)
+    if (skipToMs !== null) return this.#seek(this.#video, skipToMs / 1000)
     if (this.#isLive && this.#follows && isFarBehind(this.#video.currentTime * 1000, file.durationMs)) return this.#goLive()
     if (!this.#video.paused && this.#nearEnd() && file.durationMs > this.#loadedMs) this.#load()
   }

@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from './binary.ts'
 import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { faultRanges, type ChunkFault } from './faults.ts'
-import type { LeadIn, LeftPlace } from './continuation.ts'
+import type { LeadIn, LeftPlace, MediaTimes } from './continuation.ts'
 import { packLevel, unpackLevel, type PackedLevel, type Silence } from './pace.ts'
 import { Part, type Container, type Place } from './part.ts'
 import type { FrameCounts } from './piece.ts'
@@ -76,6 +76,7 @@ interface SavedRun {
   pace?: readonly PackedLevel[]
   silences?: readonly Silence[]
   leadIn?: LeadIn
+  repeated?: readonly MediaTimes[]
   decoder: { state: DecoderState | null; fragments?: SavedFragments; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
   after: SavedSection
@@ -169,7 +170,7 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const decoder = saved === null ? null : { state: saved.state, ...(saved.fragments === undefined ? {} : { fragments: saved.fragments }), tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.length === 0 ? {} : { pace: pace.map(packLevel) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.length === 0 ? {} : { pace: pace.map(packLevel) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), ...(run.repeated.length === 0 ? {} : { repeated: run.repeated }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
@@ -191,6 +192,7 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.pace = (saved.pace ?? []).map(unpackLevel)
   run.silences = saved.silences ?? []
   run.leadIn = saved.leadIn ?? null
+  run.repeated = saved.repeated ?? []
   if (saved.decoder !== null) {
     const { state, fragments, tailLength, tailBlob } = saved.decoder
     // A copy, so that it does not keep the whole checkpoint in memory (`slice` would not copy a Buffer).

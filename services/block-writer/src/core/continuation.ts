@@ -28,6 +28,12 @@ export interface LeadIn {
   readonly offsetMs: number
 }
 
+/** In a file, ms. */
+export interface MediaTimes {
+  readonly startMs: number
+  readonly endMs: number
+}
+
 /** More is not repeated: recorders make keyframes every few seconds, and all of it is read at once. */
 const MAX_LEAD_IN_BYTES = 8 * 1024 * 1024
 

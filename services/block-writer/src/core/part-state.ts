@@ -39,12 +39,19 @@ function stateOf(part: Part): PartState {
     bytes: part.bytes,
     ...mediaOf(part, times),
     ...unrecorded(part),
+    ...repeated(part),
     undecodable: undecodable(part),
     missing: timed(part, missing),
     closed: part.closed,
     lost: part.lost,
     rejected: part.rejected,
   }
+}
+
+/** Media that its file repeats of an earlier one, so that a player can decode what follows. */
+function repeated({ runs }: Part): Pick<PartState, 'repeated'> {
+  const times = runs.flatMap((run) => run.repeated)
+  return times.length === 0 ? {} : { repeated: times.map(({ startMs, endMs }) => ({ startMs, endMs })) }
 }
 
 /** How many frames of each kind its file has of it, and when the last of them is. */

@@ -1,5 +1,5 @@
 import type { TrackInfo } from '@longtake/webm'
-import { isStored, leadInOf, leadInPieces, type LeadIn } from './continuation.ts'
+import { isStored, leadInOf, leadInPieces, type LeadIn, type MediaTimes } from './continuation.ts'
 import type { Decoded, DecoderState, SavedRecording } from './decoder.ts'
 import { withFault, type ChunkFault } from './faults.ts'
 import { joinedLevels, joinedSilences, movedLevels, withSample, type PaceLevel, type Silence } from './pace.ts'
@@ -67,6 +67,8 @@ export class Run {
   leftFresh = false
   before = new PieceList()
   after = new PieceList()
+  /** File times of lead-ins: an earlier file has the same media. */
+  repeated: readonly MediaTimes[] = []
   /** What of its chunks is not in its output for good, and their bytes. */
   faults: readonly ChunkFault[] = []
   kept: RawPiece[] = []
@@ -173,6 +175,7 @@ export class Run {
     this.kept = [...this.kept, ...next.kept]
     this.pace = joinedLevels(this.pace, next.pace)
     this.silences = joinedSilences([...this.silences, ...next.silences])
+    this.repeated = [...this.repeated, ...next.repeated]
     this.decoder = next.decoder
     this.saved = next.saved
     this.unfed = next.unfed
@@ -198,6 +201,8 @@ export class Run {
     Object.assign(stays, { wholeFrom, wholeSeq, wholeShiftMs, tailFrom, faults, pace, silences, saved: this.snapshot() })
     stays.before = this.before.filter(isStored)
     stays.after = this.after.filter(isStored)
+    stays.repeated = this.repeated
+    this.repeated = []
     if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks, file, offsetMs)
     this.leftFresh = this.after.rest.some(({ kind }) => kind === 'fresh')
     this.before = this.before.filter(({ kind }) => kind === 'fresh')
@@ -218,6 +223,8 @@ export class Run {
     this.leadIn = null
     if (bytes === undefined) this.#awaitKeyframe()
     const pieces = bytes === undefined ? [] : leadInPieces(bytes, tracks, leadIn, offsetMs)
+    const [first] = pieces
+    if (first !== undefined) this.repeated = [...this.repeated, { startMs: first.startMs, endMs: Math.max(...pieces.map(({ endMs }) => endMs)) }]
     this.after = new PieceList(leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces])
   }
 
@@ -249,6 +256,7 @@ export class Run {
   move(deltaMs: number, recording?: SavedRecording): void {
     this.before.move(deltaMs)
     this.after.move(deltaMs)
+    this.repeated = this.repeated.map(({ startMs, endMs }) => ({ startMs: startMs + deltaMs, endMs: endMs + deltaMs }))
     this.saved = this.snapshot()
     this.decoder = null
     if (!this.saved?.state) return
