@@ -1,4 +1,4 @@
-import { withDefaultGraces, type FileState, type GapState, type PublicSession, type SessionState } from '@longtake/contracts'
+import { withDefaultGraces, type FileState, type GapState, type PartState, type PublicSession, type SessionState } from '@longtake/contracts'
 import { partsOf, type PlacedPart, unseenParts } from './parts.ts'
 import { pendingRenditions } from './renditions.ts'
 import { filesOf } from './session.ts'
@@ -72,8 +72,8 @@ export function startOffsetMs(state: Pick<SessionState, 'startedAt'>, file: Pick
 }
 
 /**
- * Where each part begins, in the track's media time (its files played one after another) and by the clock since the
- * session's start. From one point to the next both run at the same pace.
+ * Where each part begins, and where media goes on behind time that was not recorded within one, in the track's media time (its files
+ * played one after another) and by the clock since the session's start. From one point to the next both run at the same pace.
  */
 function timelineOf(state: SessionState, parts: readonly PlacedPart[], files: readonly FileState[]): PublicTrack['timeline'] {
   let playedMs = 0
@@ -82,10 +82,20 @@ function timelineOf(state: SessionState, parts: readonly PlacedPart[], files: re
     const base = playedMs
     playedMs += file.durationMs
     const zero = startOffsetMs(state, file)
-    return file.parts
-      .flatMap(({ part, startMs }) => (startMs === null || !known.has(part) ? [] : [{ mediaMs: base + startMs, offsetMs: zero + startMs }]))
-      .sort((a, b) => a.mediaMs - b.mediaMs)
+    const begun = file.parts.filter(({ part, startMs }) => startMs !== null && known.has(part)).sort((a, b) => a.startMs! - b.startMs!)
+    return begun.flatMap((part, i) => {
+      // What is ahead of the next part's start by the clock cannot be right.
+      const endMs = begun[i + 1]?.startMs ?? Infinity
+      const resumed = resumptionsOf(part).filter(({ mediaMs, clockMs }) => mediaMs > part.startMs! && mediaMs < endMs && clockMs < endMs)
+      return [{ mediaMs: part.startMs!, clockMs: part.startMs! }, ...resumed].map(({ mediaMs, clockMs }) => ({ mediaMs: base + mediaMs, offsetMs: zero + clockMs }))
+    })
   })
+}
+
+/** Where media goes on behind time that was not recorded: file time, and what that would be had all been recorded. */
+function resumptionsOf({ unrecorded = [] }: PartState): { mediaMs: number; clockMs: number }[] {
+  let missingMs = 0
+  return unrecorded.filter(({ evidence }) => evidence === 'clock').map((time) => ({ mediaMs: time.endMs, clockMs: time.endMs + (missingMs += time.missingMs) }))
 }
 
 function publicParts(state: SessionState, track: string, parts: readonly PlacedPart[]): PublicPart[] {

@@ -59,9 +59,12 @@ function placesOf(parts: readonly PlacedPart[], files: readonly FileState[]): re
   for (const file of files) {
     if (file.startedAt === null) continue
     const zero = epochMs(file.startedAt)
-    for (const { part: id, startMs, endMs } of file.parts) {
+    for (const { part: id, startMs, endMs, unrecorded = [] } of file.parts) {
       const part = byId.get(id)
-      if (part !== undefined && startMs !== null && endMs !== null) places.push({ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs })
+      if (part === undefined || startMs === null || endMs === null) continue
+      // What was not recorded within it passed all the same: it is no part of what passed behind it.
+      const missingMs = unrecorded.reduce((sum, { evidence, missingMs: ms }) => (evidence === 'clock' ? sum + ms : sum), 0)
+      places.push({ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs + missingMs })
     }
   }
   places.sort((a, b) => a.startedAt - b.startedAt)

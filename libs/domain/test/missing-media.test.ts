@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { GapState, PartState, RecordingEvent, SessionState } from '@longtake/contracts'
 import { evolve, judge, toPublicSession } from '../src/index.ts'
-import { at, committed, created, finished, laptop, ms, partA, session, whole } from './facts.ts'
+import { at, committed, created, finished, laptop, ms, partA, partB, session, whole } from './facts.ts'
 
 type Unrecorded = NonNullable<PartState['unrecorded']>[number]
 /** Forty seconds that passed between chunks 12 and 13, of which the media holds one. */
@@ -53,4 +53,18 @@ test('given a gap that is known, then it stays as it is: judged again, when its 
   const grown = judge(evolve(state, committed(2, [whole(20, { unrecorded: [{ ...late, to: 14, missingMs: 45_000 }, silent] })]), '50'), ms(901)).state
   assert.deepEqual(brief(grown)[0], ['not-recorded', 13, 14, 13_000, 14_000, 'stalled', 45_000])
   assert.deepEqual([grown.gaps[0]!.since, grown.version], [state.gaps[0]!.since, 2])
+})
+
+test('given another part behind it, then the same time is not reported twice, and media after it stands at its time by the clock', () => {
+  const first = whole(20, { startMs: 0, endMs: 20_000, unrecorded: [late] })
+  const next = (seconds: number): PartState => whole(5, { part: partB, startedAt: at(seconds), startMs: seconds * 1_000, endMs: seconds * 1_000 + 5_000 })
+  const state = (seconds: number): SessionState => {
+    const facts = [created(), committed(1, [first, next(seconds)], { durationMs: 80_000 }), finished({ webcam: [partA, partB] })]
+    return facts.reduce<SessionState | undefined>((known, event, i) => judge(evolve(known, event, String(i)), ms(100 + i)).state, undefined)!
+  }
+  const timeline = (seconds: number): unknown[] => toPublicSession(state(seconds), { file: () => '', rendition: () => '' }).tracks.webcam!.timeline.map(({ mediaMs, offsetMs }) => [mediaMs, offsetMs])
+  assert.deepEqual(brief(state(59.5)).map((gap) => (gap as unknown[])[5]), ['media-missing'])
+  assert.deepEqual(brief(state(65)).slice(0, 1), [['not-recorded', 0, 0, 59_000, 65_000, 'between-parts', undefined]])
+  assert.deepEqual(timeline(65), [[0, 0], [14_000, 53_000], [65_000, 65_000]])
+  assert.deepEqual(timeline(40), [[0, 0], [40_000, 40_000]], 'a clock that contradicts the next part')
 })
