@@ -13,8 +13,8 @@ import {
   TOPICS,
 } from '@longtake/contracts'
 import { readTable } from '@longtake/kafka'
-import { Conditions, loadRecording, recut } from '@longtake/testkit'
-import { resizedMp4 } from '../../services/remuxer/test/damaged.ts'
+import { concat, Conditions, loadRecording, recut } from '@longtake/testkit'
+import { damagedFrame, inverted, resizedMp4 } from '../../services/remuxer/test/damaged.ts'
 import { launchChromium } from '../e2e/chromium.ts'
 import { untilPage } from '../e2e/until-page.ts'
 import type { System } from '../local/system.ts'
@@ -126,6 +126,16 @@ test('what a decoder does not show is a gap of the next version; a viewer who as
     await events.until('the file is decoded', (event) => event.type === 'file-decoded' && event.session === session)
     const status = await untilStatus(system, session, finalized)
     assert.deepEqual([status.status, status.version, gapsOf(status)], ['complete', 1, []])
+  })
+
+  await t.test('a damaged frame in a sound WebM has a gap with its time', async () => {
+    const { chunks, mimeType } = loadRecording('chrome-webcam-vp9-keyframe-2s')
+    const { bytes, ms } = damagedFrame(concat(chunks), 1, 6_000, inverted(0, 10))
+    const { id: session } = await recorded(system, recut(bytes, 3), mimeType)
+    const status = await untilStatus(system, session, (one) => one.version === 2 && finalized(one))
+    const [gap, ...others] = gapsOf(status)
+    assert.deepEqual([others, gap?.kind, gap?.cause], [[], 'undecodable', 'decoder-errors'])
+    assert.ok(Math.abs(gap!.startMs! - ms) < 100 && gap!.endMs! > ms && gap!.endMs! < ms + 2_500, JSON.stringify(gap))
   })
 
   await t.test('the MP4 of a WebM track is pending once it was asked for, and then there', async () => {

@@ -3,8 +3,9 @@ import type { KafkaRecord } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
 import type { PlannedDecoding } from './plan.ts'
 
-/** Sessions whose files wait to be decoded; above it the partition waits. */
-const MAX_WAITING = 200
+/** Sessions whose files wait to be decoded; above it the partition waits. Each takes a few KiB. */
+const MAX_WAITING = 2_000
+const NOTHING = Buffer.alloc(0)
 
 /** What one status needs to have decoded; its record is done afterwards. */
 export interface DecodeJob {
@@ -44,7 +45,8 @@ export class DecodeQueue {
     this.#waiting.delete(record.key)
     if (older !== undefined) this.#options.done(older.record)
     if (planned.length === 0) return this.#options.done(record)
-    this.#waiting.set(record.key, { record, planned })
+    // What is left of it names its offset: statuses may be large.
+    this.#waiting.set(record.key, { record: { ...record, value: NOTHING }, planned })
     this.#start()
     while (this.#waiting.size > MAX_WAITING && !this.#options.signal.aborted) await this.#room.promise
   }

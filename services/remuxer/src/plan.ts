@@ -72,12 +72,15 @@ function unknownPolicy(policy: never): never {
   throw new TypeError(`no rule for the policy ${String(policy)}`)
 }
 
+/** What decoding needs of a file's state; the whole one may be large, and thousands wait. */
+export type DecodedFile = Pick<FileState, 'file' | 'mimeType' | 'codecs'>
+
 /** One sealed file of which it is not known what a decoder shows. */
 export interface PlannedDecoding {
   session: string
   version: number
   track: string
-  source: FileState
+  source: DecodedFile
   sealed: SealedFile
 }
 
@@ -98,7 +101,8 @@ export function missingDecodings(state: SessionState, manifest: Manifest): Plann
     files.flatMap((sealed) => {
       const source = filesOf(state, track).find(({ blob }) => blob === sealed.blob)
       if (source === undefined || decodedCommit(decoded, track, source.file) >= sealed.commit.number) return []
-      return [{ session, version, track, source, sealed }]
+      const { file, mimeType, codecs } = source
+      return [{ session, version, track, source: { file, mimeType, codecs }, sealed }]
     }),
   )
 }
@@ -106,7 +110,7 @@ export function missingDecodings(state: SessionState, manifest: Manifest): Plann
 const decodedCommit = (decoded: NonNullable<SessionState['decoded']>, track: string, file: number): number =>
   decoded.find((one) => one.track === track && one.file === file)?.commit ?? -1
 
-const isMp4 = ({ mimeType }: FileState): boolean => /^(video|audio)\/mp4\b/i.test(mimeType)
+const isMp4 = ({ mimeType }: Pick<FileState, 'mimeType'>): boolean => /^(video|audio)\/mp4\b/i.test(mimeType)
 
 /** The codecs of MP4 are not known: there the type has to do, and ffmpeg finds out. */
 const hasVideo = ({ codecs, mimeType }: FileState): boolean => (codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : /^video\//i.test(mimeType))
@@ -118,4 +122,4 @@ const WEBM_CODECS: ReadonlySet<string> = new Set(['V_VP8', 'V_VP9', 'V_AV1', 'A_
 const needsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
 
 /** What ffmpeg is told that the file is, so that content cannot choose its own reader. */
-export const containerOf = (file: FileState): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')
+export const containerOf = (file: Pick<FileState, 'mimeType'>): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')

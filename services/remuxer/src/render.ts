@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BlobStore } from '@longtake/blob'
+import type { FileState } from '@longtake/contracts'
 import type { LimitFunction } from 'p-limit'
 import { runFfmpeg, type RunOutcome, runWithFrameTimes } from './ffmpeg.ts'
 import { containerOf, type Mp4Policy, type PlannedRendition, type SealedFile } from './plan.ts'
@@ -121,7 +122,7 @@ const NO_PLACE_IN_MP4 = /could not find tag for codec|codec not currently suppor
 
 export const GONE = 'the sealed recording is not in storage'
 
-export const inputOf = ({ source }: Pick<PlannedRendition, 'source'>): string[] => ['-f', containerOf(source), '-i', 'file:input']
+export const inputOf = ({ source }: { source: Pick<FileState, 'mimeType'> }): string[] => ['-f', containerOf(source), '-i', 'file:input']
 
 /** The first `count` bytes of the sealed version; false if there is none. */
 export async function download({ store }: Pick<Renderer, 'store'>, { blob, snapshot }: SealedFile, count: number, path: string, signal: AbortSignal): Promise<boolean> {
