@@ -2,7 +2,7 @@ import { type BlobStore, COMMIT_ID } from '@longtake/blob'
 import { BLOBS, type EventOf, type FileFault, type FileState, type Manifest, ManifestShape, type SessionState } from '@longtake/contracts'
 import { isEqual, isSealable, isUnsealable, type Seal, toManifest } from '@longtake/domain'
 import { contentFaults, isComparable } from './content.ts'
-import { readContent } from './read-content.ts'
+import type { ContentReader } from './read-content.ts'
 import { contradictions, verifyFile } from './verify.ts'
 
 /** What was found in a file that the status does not say yet. */
@@ -24,7 +24,7 @@ export type Finalization =
  * when storage cannot be reached.
  * @param now milliseconds since the epoch
  */
-export async function finalize(store: BlobStore, state: SessionState, now: number, signal: AbortSignal): Promise<Finalization> {
+export async function finalize(store: BlobStore, contents: ContentReader, state: SessionState, now: number, signal: AbortSignal): Promise<Finalization> {
   const faults = contradictions(state)
   if (faults.length > 0) return { outcome: 'mismatch', reason: faults.join('; ') }
   const seals = new Map<string, Seal>()
@@ -33,7 +33,7 @@ export async function finalize(store: BlobStore, state: SessionState, now: numbe
     for (const file of files) {
       // Its gaps say already that the blob is not there, or is another one.
       if (isUnsealable(file)) continue
-      const looked = await look(store, file, signal)
+      const looked = await look(store, contents, file, signal)
       if (looked === 'superseded') return { outcome: 'superseded' }
       if (isNews(file, looked.faults)) found.push({ track, file: file.file, commit: file.commit, faults: looked.faults })
       // Nothing is sealed of a version that is not the last one.
@@ -56,7 +56,7 @@ interface Looked {
 }
 
 /** Compares a file with its blob. The content of one commit is read once: what was found in it then is in the status. */
-async function look(store: BlobStore, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
+async function look(store: BlobStore, contents: ContentReader, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
   const verdict = await verifyFile(store, file, signal)
   if (verdict.verdict === 'superseded') return 'superseded'
   if (verdict.verdict === 'mismatch') return { faults: [{ startMs: null, endMs: null, cause: verdict.cause, detail: verdict.reason }], version: null }
@@ -64,7 +64,7 @@ async function look(store: BlobStore, file: FileState, signal: AbortSignal): Pro
   const version = { etag, metadata }
   if (file.verification?.commit.id === file.commit.id) return { faults: file.verification.faults, version }
   if (!isComparable(file)) return { faults: [], version }
-  const observed = await readContent(store, file.blob, blocks, etag, signal)
+  const observed = await contents.read(file.blob, blocks, etag, signal)
   return observed === null ? 'superseded' : { faults: contentFaults(file, observed), version }
 }
 

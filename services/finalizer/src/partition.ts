@@ -6,6 +6,7 @@ import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHand
 import { retrying, type Logger } from '@longtake/service'
 import { deleteManifests, findTombstone, handOver, hasBlobs } from './deletion.ts'
 import { type Finalization, finalize } from './finalize.ts'
+import type { ContentReader } from './read-content.ts'
 import { inFinalizeSpan, instruments } from './telemetry.ts'
 
 /** Sessions worked on at the same time. */
@@ -18,6 +19,8 @@ const LOOKS = 5
 export interface PartitionOptions {
   assigned: Pick<AssignedPartition, 'signal' | 'done'>
   store: BlobStore
+  /** Shared by all partitions of the process. */
+  contents: ContentReader
   producer: Pick<Producer, 'send'>
   parker: Parker
   eventsTopic: string
@@ -131,13 +134,13 @@ export class FinalizerPartition implements PartitionHandler {
   }
 
   async #attempt({ state, record }: Job): Promise<Finalization | { outcome: 'forgotten' }> {
-    const { store, logger, now } = this.#options
+    const { store, contents, logger, now } = this.#options
     const { session, version } = state
     if (state.status === 'deleted') {
       await this.#followDeletion(state, record.partition)
       return { outcome: 'forgotten' }
     }
-    const outcome = await finalize(store, state, now(), this.#signal)
+    const outcome = await finalize(store, contents, state, now(), this.#signal)
     if (outcome.outcome === 'superseded') logger.debug({ session, version }, 'a newer commit exists')
     if (outcome.outcome === 'finalized') {
       await this.#publish(record.partition, { type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })

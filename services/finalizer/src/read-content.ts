@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import type { Block, BlobStore } from '@longtake/blob'
+import PQueue from 'p-queue'
 import { readFileHeader, readFrameTimes, WebmError, type FrameTime } from '@longtake/webm'
 import type { ObservedBlock, ObservedFile } from './content.ts'
 
@@ -9,13 +10,28 @@ import type { ObservedBlock, ObservedFile } from './content.ts'
  * storage account, and 20 requests each; all of three hours would be 4.9 TB, half an hour of everything that the account has.
  */
 const MAX_READ_BYTES = 16 * 1024 * 1024
+/** Files that one process reads at a time: of each a block of up to 10 MiB is in memory. */
+const READ_AT_ONCE = 4
 
-/**
- * Reads as much of a file as is needed to compare its content; holds one block at a time. Null when the blob is another
- * version by now.
- * @param blocks as they are committed, the header first
- */
-export async function readContent(store: BlobStore, blob: string, blocks: readonly Block[], etag: string, signal: AbortSignal): Promise<ObservedFile | null> {
+/** Reads files for all partitions of a process, a few at a time. */
+export class ContentReader {
+  readonly #store: BlobStore
+  readonly #queue = new PQueue({ concurrency: READ_AT_ONCE })
+
+  constructor(store: BlobStore) {
+    this.#store = store
+  }
+
+  /**
+   * Reads as much of a file as is needed to compare its content. Null when the blob is another version by now.
+   * @param blocks as they are committed, the header first
+   */
+  async read(blob: string, blocks: readonly Block[], etag: string, signal: AbortSignal): Promise<ObservedFile | null> {
+    return this.#queue.add(() => readContent(this.#store, blob, blocks, etag, signal), { signal })
+  }
+}
+
+async function readContent(store: BlobStore, blob: string, blocks: readonly Block[], etag: string, signal: AbortSignal): Promise<ObservedFile | null> {
   const [headerBlock, ...media] = blocks
   if (headerBlock === undefined) return { bytes: 0, header: null, blocks: [], isComplete: true }
   const read = async (offset: number, count: number): Promise<Uint8Array | null> => {

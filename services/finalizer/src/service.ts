@@ -4,6 +4,7 @@ import { createParker, createProducer, type PartitionHandler, startConsumer } fr
 import { kafkaConnection, type ServiceDeps } from '@longtake/service'
 import type { Config } from './config.ts'
 import { FinalizerPartition } from './partition.ts'
+import { ContentReader } from './read-content.ts'
 
 export interface Wiring {
   topics: { events: string; status: string }
@@ -27,6 +28,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
   const producer = createProducer({ kafka, deliveryTimeoutMs: 30_000 })
   const parker = createParker({ producer, group })
   const held = new Set<FinalizerPartition>()
+  const contents = new ContentReader(store)
 
   const consumer = await startConsumer({
     kafka,
@@ -36,7 +38,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     onFatal: fail,
     assign(assigned): PartitionHandler {
       const log = logger.child({ partition: assigned.partition })
-      const partition = new FinalizerPartition({ assigned, store, producer, parker, eventsTopic: topics.events, logger: log, pauses, now: Date.now })
+      const partition = new FinalizerPartition({ assigned, store, contents, producer, parker, eventsTopic: topics.events, logger: log, pauses, now: Date.now })
       held.add(partition)
       return {
         handle: (record) => partition.handle(record),

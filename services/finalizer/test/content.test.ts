@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MemoryBlobStore } from '@longtake/blob'
 import type { FileFault, FileState } from '@longtake/contracts'
 import { finalize, type FoundInFile } from '../src/finalize.ts'
-import { chooseBlocks } from '../src/read-content.ts'
+import { chooseBlocks, ContentReader } from '../src/read-content.ts'
 import { mediaFile, type MediaFile } from './media-file.ts'
 import { NOW, Recording } from './recording.ts'
 
@@ -20,7 +20,7 @@ async function recorded({ blocks, durationMs, stated }: MediaFile) {
 /** What is found in this file; nothing where it is finalized. */
 async function found(file: MediaFile): Promise<FileFault[]> {
   const { store, recording } = await recorded(file)
-  const result = await finalize(store, recording.state, NOW, never)
+  const result = await finalize(store, new ContentReader(store), recording.state, NOW, never)
   if (result.outcome === 'finalized') return []
   return result.outcome === 'differs' ? result.found.flatMap(({ faults }) => faults) : assert.fail(result.outcome)
 }
@@ -86,13 +86,13 @@ test('given a status of a version that did not count frames, then its file is fi
 test('what was found makes the next version, which is finalized with it and not looked at again', async () => {
   const { store, recording } = await recorded(mediaFile({ durationMs: 60_000 }))
   assert.equal(recording.state.status, 'complete')
-  const first = await finalize(store, recording.state, NOW, never)
+  const first = await finalize(store, new ContentReader(store), recording.state, NOW, never)
   assert.ok(first.outcome === 'differs')
   const tell = (found: readonly FoundInFile[]): void => found.forEach((one) => void recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one }))
   tell(first.found)
   assert.deepEqual([recording.state.status, recording.state.version], ['complete-with-gaps', 2])
   assert.deepEqual(recording.state.gaps.map(({ from, to, kind, state, cause }) => [from, to, kind, state, cause]), [[0, 4, 'undecodable', 'confirmed', 'wrong-span']])
-  const second = await finalize(store, recording.state, NOW, never)
+  const second = await finalize(store, new ContentReader(store), recording.state, NOW, never)
   assert.equal(second.outcome, 'finalized')
   const manifest = JSON.parse((await store.readAll('s1/manifests/2.json'))!.bytes.toString())
   assert.deepEqual([manifest.status, manifest.gaps.length, manifest.tracks.webcam.files.length], ['complete-with-gaps', 1, 1])
@@ -106,7 +106,7 @@ test('a later commit without the fault takes the gap back, and one that has it s
   const bad = mediaFile({ durationMs: 60_000 })
   const { store, recording } = await recorded(bad)
   const round = async (): Promise<string> => {
-    const result = await finalize(store, recording.state, NOW, never)
+    const result = await finalize(store, new ContentReader(store), recording.state, NOW, never)
     if (result.outcome === 'differs') for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })
     return result.outcome
   }
@@ -125,11 +125,11 @@ test('a blob that is gone or was changed is reported as such, and left out of th
   ] as const) {
     const { store, recording } = await recorded(mediaFile())
     await harm(store, recording.state.tracks.webcam!.files[0]!)
-    const result = await finalize(store, recording.state, NOW, never)
+    const result = await finalize(store, new ContentReader(store), recording.state, NOW, never)
     assert.ok(result.outcome === 'differs')
     for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })
     assert.deepEqual(recording.state.gaps.map(({ from, to, kind, cause: why }) => [from, to, kind, why]), [[0, 4, 'undecodable', cause]])
-    assert.equal((await finalize(store, recording.state, NOW, never)).outcome, 'finalized')
+    assert.equal((await finalize(store, new ContentReader(store), recording.state, NOW, never)).outcome, 'finalized')
     const manifest = JSON.parse((await store.readAll('s1/manifests/2.json'))!.bytes.toString())
     assert.deepEqual([manifest.status, manifest.tracks.webcam.files, manifest.gaps.length], ['complete-with-gaps', [], 1])
   }

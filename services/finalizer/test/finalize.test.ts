@@ -4,10 +4,11 @@ import { BLOBS, ManifestShape, type Manifest, type SessionState } from '@longtak
 import { type BlobStore, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { checkManifest, newLedger } from '@longtake/testkit'
 import { finalize, type Finalization } from '../src/finalize.ts'
+import { ContentReader } from '../src/read-content.ts'
 import { NOW, part, Recording } from './recording.ts'
 
 const never = new AbortController().signal
-const run = (store: BlobStore, state: SessionState): Promise<Finalization> => finalize(store, state, NOW, never)
+const run = (store: BlobStore, state: SessionState): Promise<Finalization> => finalize(store, new ContentReader(store), state, NOW, never)
 
 async function manifestOf(store: BlobStore, version = 1): Promise<Manifest | null> {
   const found = await store.readAll(BLOBS.manifest('s1', version))

@@ -6,6 +6,7 @@ import { BLOBS, decodeEvent, encodeStatus, TOMBSTONE_DELETED_AT, type RecordingE
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
 import { FinalizerPartition } from '../src/partition.ts'
+import { ContentReader } from '../src/read-content.ts'
 import { NOW, Recording } from './recording.ts'
 
 function setUp(faults: MemoryFaults = {}) {
@@ -16,6 +17,7 @@ function setUp(faults: MemoryFaults = {}) {
   const partition = new FinalizerPartition({
     assigned: { signal: new AbortController().signal, done: (record) => void done.push(record.offset) },
     store,
+    contents: new ContentReader(store),
     producer: {
       send({ key, value, headers }: OutgoingRecord) {
         sent.push(decodeEvent({ key, value: value!, headers: { ...headers } }) as RecordingEvent)
