@@ -9,8 +9,8 @@ export interface StickyBalancer extends AsyncDisposable {
 }
 
 /**
- * A load balancer as HTTP polling needs it: all requests of a client go to one target, by a hash of the query's `client`,
- * and to another one only while that does not answer.
+ * A load balancer as HTTP polling needs it: all requests of a client go to one target, by a hash of the query's
+ * `client`, and to another one only while that does not answer.
  */
 export async function startStickyBalancer(targets: readonly number[]): Promise<StickyBalancer> {
   const server = createServer((request, response) => {

@@ -14,8 +14,8 @@ export interface PassedRequest {
 export type WebSocketPolicy = 'refuse' | 'cut' | 'pass'
 
 /**
- * A proxy in front of a gateway as companies and antivirus programs have them: it blocks WebSockets, and passes a request or
- * an answer on once it has all of it.
+ * A proxy in front of a gateway as companies and antivirus programs have them: it blocks WebSockets, and passes a
+ * request or an answer on once it has all of it.
  */
 export class WebSocketBlocker implements AsyncDisposable {
   readonly #server: Server
@@ -41,7 +41,9 @@ export class WebSocketBlocker implements AsyncDisposable {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       blocker.#pass(request, response).catch(() => response.destroy())
     })
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => blocker.#upgrade(request, socket, head))
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      blocker.#upgrade(request, socket, head),
+    )
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return blocker
@@ -89,10 +91,14 @@ export class WebSocketBlocker implements AsyncDisposable {
 
   #upgrade({ url, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.upgrades += 1
-    if (this.policy === 'refuse') return void socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+    if (this.policy === 'refuse')
+      return void socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
     const target = connect(this.#target, '127.0.0.1')
     this.#join(target)
-    const lines = Array.from({ length: rawHeaders.length / 2 }, (_, i) => `${rawHeaders[2 * i]}: ${rawHeaders[2 * i + 1]}`)
+    const lines = Array.from(
+      { length: rawHeaders.length / 2 },
+      (_, i) => `${rawHeaders[2 * i]}: ${rawHeaders[2 * i + 1]}`,
+    )
     target.write(`GET ${url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
     target.write(head)
     target.pipe(socket)

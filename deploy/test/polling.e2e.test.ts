@@ -25,8 +25,12 @@ test('a browser whose WebSockets are blocked', async (t) => {
   const scene = { system, browser, proxy }
 
   await t.test('is found out before the start', () => preflightFindsIt(scene))
-  await t.test('records over HTTP polling through cuts and a gateway that dies', (step) => recordsByPolling(step, scene))
-  await t.test('changes to polling when sockets are cut, and back when they are not', (step) => changesTransport(step, scene))
+  await t.test('records over HTTP polling through cuts and a gateway that dies', (step) =>
+    recordsByPolling(step, scene),
+  )
+  await t.test('changes to polling when sockets are cut, and back when they are not', (step) =>
+    changesTransport(step, scene),
+  )
 })
 
 async function preflightFindsIt({ system, browser, proxy }: Scene): Promise<void> {
@@ -34,11 +38,17 @@ async function preflightFindsIt({ system, browser, proxy }: Scene): Promise<void
   const { ingest } = await createSession(system)
   const page = await browser.newPage()
   await page.goto(`${system.queryUrl}/record`)
-  const { facts, points } = await page.evaluate<{ facts: { uplink: object }; points: { point: string; verdict: string }[] }>(`(async () => {
+  const { facts, points } = await page.evaluate<{
+    facts: { uplink: object }
+    points: { point: string; verdict: string }[]
+  }>(`(async () => {
     const { preflight } = await import('/pages/recorder/index.js')
     return preflight({ ingest: ${JSON.stringify(ingest)}, tracks: { webcam: { source: 'camera' } } })
   })()`)
-  assert.partialDeepStrictEqual(facts.uplink, { transport: 'polling', webSocketFailed: 'the connection was closed with 1006' })
+  assert.partialDeepStrictEqual(facts.uplink, {
+    transport: 'polling',
+    webSocketFailed: 'the connection was closed with 1006',
+  })
   assert.equal(points.find(({ point }) => point === 'transport')?.verdict, 'warn')
   assert.equal(points.find(({ point }) => point === 'uplink')?.verdict, 'ok')
   await page.close()
@@ -88,5 +98,8 @@ async function untilTransport(page: Page, transport: 'websocket' | 'polling'): P
 
 async function untilCaughtUp(page: Page): Promise<void> {
   await page.waitForSelector('#state[data-connection=connected]', { timeout: 60_000 })
-  await untilPage(page, "[...document.querySelectorAll('[data-cell=waiting]')].every((cell) => cell.dataset.chunks === '0')")
+  await untilPage(
+    page,
+    "[...document.querySelectorAll('[data-cell=waiting]')].every((cell) => cell.dataset.chunks === '0')",
+  )
 }

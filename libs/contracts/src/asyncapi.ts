@@ -40,7 +40,7 @@ const MESSAGES: Record<TopicKey, Record<string, Message>> = {
   unwritable: { parked: PARKED },
 }
 
-/** The AsyncAPI 3.0 document of all topics and of the WebSocket; `asyncapi.json` beside the sources holds its text. */
+/** The AsyncAPI 3.0 document of all topics and of the ingest connection; `asyncapi.json` beside the sources holds its text. */
 export function asyncApiDocument(): object {
   const topics = Object.entries(TOPICS).map(([key, topic]) => [
     key,
@@ -58,6 +58,7 @@ export function asyncApiDocument(): object {
       ...Object.fromEntries(topics),
       ingest: {
         address: '/v1/ingest/{sessionId}',
+        description: 'WebSocket; where those are blocked the same messages travel by HTTP polling under /v1/ingest/{sessionId}/http (README of libs/contracts)',
         parameters: { sessionId: { description: 'the session' } },
         messages: { ...prefixed('client', ClientMessages), ...prefixed('server', ServerMessages) },
       },

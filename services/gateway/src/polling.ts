@@ -25,14 +25,21 @@ export class Polling implements Disposable {
       return refuse(exchange, refusal)
     }
     const connection = new PollingConnection(identity, this.#limits, exchange, performance.now())
-    connection.attach(this.#gateway.connect(connection, identity))
-    this.#connections.set(connection.key, connection)
+    const live = this.#gateway.connect(connection, identity)
+    connection.attach(live)
+    // One above its session's limits is answered and forgotten: a token must not fill memory with refusals.
+    if (live.refusal === undefined) this.#connections.set(connection.key, connection)
   }
 
   /** The connection of this key, if it is this client's. */
   find(key: string, { session, client }: Pick<Identity, 'session' | 'client'>): PollingConnection | undefined {
     const connection = this.#connections.get(key)
     return connection?.identity.session === session && connection.identity.client === client ? connection : undefined
+  }
+
+  /** Connections, and those that have ended of late. */
+  get size(): number {
+    return this.#connections.size
   }
 
   #tick(now: number): void {

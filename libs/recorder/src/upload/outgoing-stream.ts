@@ -20,7 +20,9 @@ export class OutgoingStream {
 
   push(frame: string | Uint8Array<ArrayBuffer>): void {
     const isText = typeof frame === 'string'
-    this.#add(encodeStreamFrame(isText ? OPCODES.text : OPCODES.binary, isText ? new TextEncoder().encode(frame) : frame))
+    this.#add(
+      encodeStreamFrame(isText ? OPCODES.text : OPCODES.binary, isText ? new TextEncoder().encode(frame) : frame),
+    )
   }
 
   /** The first bytes that are kept. They stay until they are confirmed. */

@@ -63,7 +63,8 @@ export class PollingTransport implements Transport {
     const isIdle = this.#connection !== undefined && this.bufferedBytes === 0
     this.#end()
     // A connection that is given up with frames under way ends by its silence, or when a newer one takes over.
-    if (isIdle) void this.#fetch('send', this.#sendHead, closeFrame(), new AbortController().signal).catch(() => undefined)
+    if (isIdle)
+      void this.#fetch('send', this.#sendHead, closeFrame(), new AbortController().signal).catch(() => undefined)
   }
 
   async #run(token: string): Promise<void> {
@@ -73,7 +74,10 @@ export class PollingTransport implements Transport {
       this.#take(opened)
       if (this.#connection === undefined) return this.#lost(ABNORMAL)
       void this.#sendAll()
-      while (!this.#isOver) this.#take(await this.#persist(() => this.#ask('receive', { connection: this.#connection, after: this.#received })))
+      while (!this.#isOver)
+        this.#take(
+          await this.#persist(() => this.#ask('receive', { connection: this.#connection, after: this.#received })),
+        )
     } catch {
       this.#lost(ABNORMAL)
     }
@@ -166,7 +170,8 @@ export class PollingTransport implements Transport {
 
   #refused({ status, head: { code, message } }: Answer): void {
     const closeCode = CLOSE_CODES_BY_STATUS[status]
-    if (code === undefined || (closeCode === undefined && status >= 500)) throw new Error(`the answer has status ${status}`)
+    if (code === undefined || (closeCode === undefined && status >= 500))
+      throw new Error(`the answer has status ${status}`)
     if (!this.#isOver) this.#events.text(JSON.stringify({ type: 'error', code, message }))
     this.#lost(closeCode ?? ABNORMAL)
   }

@@ -6,7 +6,7 @@ import { WebSocketTransport } from './web-socket-transport.ts'
 export interface TransportEvents {
   /** A text frame of the server. */
   text(frame: string): void
-  /** Called once, also when the connection never came about; never after `Transport.close`. A close code of the protocol, or 1006. */
+  /** Called once, also when the connection never came about; never after `close`. A code of the protocol, or 1006. */
   closed(code: number): void
 }
 
@@ -24,6 +24,14 @@ export interface Timers {
 }
 
 /** @param url of the WebSocket, with session and client */
-export function openTransport(kind: TransportKind, url: string, token: string, events: TransportEvents, timers: Timers): Transport {
-  return kind === 'websocket' ? new WebSocketTransport(url, token, events) : new PollingTransport(url, token, events, timers)
+export function openTransport(
+  kind: TransportKind,
+  url: string,
+  token: string,
+  events: TransportEvents,
+  timers: Timers,
+): Transport {
+  return kind === 'websocket'
+    ? new WebSocketTransport(url, token, events)
+    : new PollingTransport(url, token, events, timers)
 }

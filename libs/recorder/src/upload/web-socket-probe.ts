@@ -21,7 +21,8 @@ export function webSocketWorks(url: string, token: string, timers: Timers): Prom
       text: (frame) => {
         const message = parseServerMessage(frame)
         if (typeof message === 'string') return
-        if (message.type === 'welcome') socket.send(JSON.stringify({ type: 'ping', t: 0, padding: 'x'.repeat(PADDING_BYTES) }))
+        if (message.type === 'welcome')
+          socket.send(JSON.stringify({ type: 'ping', t: 0, padding: 'x'.repeat(PADDING_BYTES) }))
         if (message.type === 'pong') end(true)
       },
       closed: () => end(false),
