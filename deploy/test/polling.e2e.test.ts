@@ -25,9 +25,10 @@ test('a browser whose WebSockets are blocked', async (t) => {
   const scene = { system, browser, proxy }
 
   await t.test('is found out before the start', () => preflightFindsIt(scene))
-  await t.test('records over HTTP polling through cuts and a gateway that dies', (step) =>
+  await t.test('records over HTTP polling, and goes on when the gateway is killed', (step) =>
     recordsByPolling(step, scene),
   )
+  await t.test('uploads by polling what a page has left', (step) => recoversByPolling(step, scene))
   await t.test('changes to polling when sockets are cut, and back when they are not', (step) =>
     changesTransport(step, scene),
   )
@@ -61,12 +62,6 @@ async function recordsByPolling(t: TestContext, { system, browser, proxy }: Scen
   await untilTransport(page, 'polling')
   await untilCells(page, 'acknowledged', 3)
 
-  proxy.cut()
-  await page.waitForSelector('#state[data-connection=offline]')
-  await untilCells(page, 'waiting', 4)
-  proxy.mend()
-  await untilCaughtUp(page)
-
   system.processes.kill('gateway')
   await page.waitForSelector('#state:not([data-connection=connected])')
   await system.processes.restart('gateway')
@@ -76,6 +71,29 @@ async function recordsByPolling(t: TestContext, { system, browser, proxy }: Scen
   await stopRecording(page)
   assert.equal((await judge(t, system, session, recorder)).status, 'complete')
   await page.close()
+}
+
+async function recoversByPolling(t: TestContext, { system, browser, proxy }: Scene): Promise<void> {
+  proxy.policy = 'refuse'
+  const context = await browser.newContext()
+  const { page, recorder, session } = await startRecording(system, context)
+  recorder.listenTo(proxy)
+  await untilTransport(page, 'polling')
+  await untilCells(page, 'acknowledged', 2)
+  proxy.cut()
+  await untilCells(page, 'waiting', 3)
+  await page.reload()
+  proxy.mend()
+  const upgrades = proxy.upgrades
+  await page.click('#continue')
+  await page.waitForSelector('#recovery[data-state=uploaded]', { timeout: 60_000 })
+  await untilTransport(page, 'polling')
+  await untilCells(page, 'acknowledged', 2)
+  await stopRecording(page)
+  assert.ok(proxy.upgrades >= upgrades + 4, 'the recovery and the recorder tried WebSockets, twice each')
+  // How far the first parts would have gone on, nobody knows.
+  assert.equal((await judge(t, system, session, recorder)).status, 'complete-with-gaps')
+  await context.close()
 }
 
 async function changesTransport(t: TestContext, { system, browser, proxy }: Scene): Promise<void> {
