@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { packCues, unpackCues } from '@longtake/webm'
 import { decodeCheckpoint, encodeCheckpoint } from '../src/core/checkpoint.ts'
 import { partState } from '../src/core/index.ts'
@@ -80,4 +81,29 @@ test('a list that is moved has all of its blocks to write again, later by so muc
   assert.equal(list.packed.length, 0)
   assert.deepEqual(list.rest.map(({ startMs, endMs }) => [startMs, endMs]), [[2_500, 4_499.5], [4_500, 6_499.5]])
   assert.deepEqual(list.rest.map((piece) => piece.kind === 'stored' && [piece.moveMs, unpackCues(piece.cues)[0]!.timeMs]), [[500, 2_500], [500, 4_500]])
+})
+
+test('what is kept of parts that have not changed makes the same checkpoint, wherever they stand in it', () => {
+  const { parts: _parts, ...head } = decodeCheckpoint(Buffer.from(FORMAT_1, 'base64'))
+  const parts = Array.from({ length: 70 }, (_, i) => {
+    const part = decodeCheckpoint(Buffer.from(FORMAT_1, 'base64')).parts[0]!
+    part.stored = [[i, i + 1]]
+    return part
+  })
+  const plain = (of: typeof parts, isChanged: (part: (typeof parts)[0]) => boolean): Buffer => gunzipSync(encodeCheckpoint({ ...head, parts: of }, isChanged))
+  const assertSame = (of: typeof parts): void => {
+    const cached = plain(of, () => false)
+    assert.deepEqual(cached, plain(of, () => false))
+    assert.deepEqual(decodeCheckpoint(encodeCheckpoint({ ...head, parts: of }, () => false)).parts.map(partState), of.map(partState))
+    assert.deepEqual(cached, plain(of, () => true))
+  }
+  for (const some of [parts, parts, parts.slice(16), parts.slice(3), [...parts.slice(16), ...parts.slice(0, 16)], parts.slice(0, 1), []]) {
+    plain(parts, () => false)
+    plain(some, () => false)
+    assertSame(some)
+  }
+  plain(parts, () => false)
+  parts[20]!.bytes++
+  parts[20]!.dirty = true
+  assert.deepEqual(plain(parts, (part) => part === parts[20]), plain(parts, () => true))
 })

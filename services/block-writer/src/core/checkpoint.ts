@@ -110,21 +110,60 @@ interface SavedCheckpoint {
 }
 
 /**
- * Packs a checkpoint: gzip over a length, JSON and the bytes that it refers to in order. Those are digests, ids and packed cues, which
- * hardly shrink: they are a gzip member of their own (RFC 1952 §2.2) without compression.
+ * Packs a checkpoint: gzip over a length, JSON and the bytes that it refers to in order, in several members (RFC 1952 §2.2): groups of
+ * parts, most of which are as they were, and the bytes. Those are digests, ids and packed cues, which hardly shrink: no compression.
  * Everything in it must be durable by then: pieces stored, raw chunks in pending blobs.
+ * @param isChanged whether a part may be other than when it was last encoded
  */
-export function encodeCheckpoint({ parts, ...facts }: Checkpoint): Uint8Array {
-  const binary = new BinaryWriter()
+export function encodeCheckpoint({ parts, ...facts }: Checkpoint, isChanged: (part: Part) => boolean = () => true): Uint8Array {
   const head = { ...facts, header: facts.header === null ? null : packHeader(facts.header) }
-  const saved: SavedCheckpoint = { format: FORMAT, head, parts: parts.map((part) => savePart(part, binary)) }
-  const json = Buffer.from(JSON.stringify(saved))
+  const start: Omit<SavedCheckpoint, 'parts'> = { format: FORMAT, head }
+  const encoded = parts.map((part) => encodePart(part, isChanged(part)))
+  const opening = Buffer.from(`${JSON.stringify(start).slice(0, -1)},"parts":[`)
   const length = Buffer.alloc(4)
-  length.writeUInt32BE(json.length)
-  const rest = binary.bytes()
+  length.writeUInt32BE(opening.length + encoded.reduce((sum, { json }) => sum + json.length + COMMA.length, 0) - (encoded.length > 0 ? COMMA.length : 0) + CLOSING.length)
+  const groups = Array.from({ length: Math.ceil(encoded.length / GROUP) }, (_, i) => compressed(encoded.slice(i * GROUP, (i + 1) * GROUP), i === 0))
+  const rest = Buffer.concat(encoded.map(({ binary }) => binary))
   // In one piece: zlib allocates 16 KiB at a time otherwise.
-  const stored = gzipSync(rest, { level: 0, chunkSize: rest.length + 1024 })
-  return Buffer.concat([gzipSync(Buffer.concat([length, json]), { level: 1 }), stored])
+  const stored = gzipSync(Buffer.concat([CLOSING, rest]), { level: 0, chunkSize: CLOSING.length + rest.length + 1024 })
+  return Buffer.concat([gzipSync(Buffer.concat([length, opening]), { level: 1 }), ...groups, stored])
+}
+
+const COMMA = Buffer.from(',')
+const CLOSING = Buffer.from(']}')
+/** So many parts are compressed together, and not again while none of them changes. */
+const GROUP = 16
+/** By the first part of a group: all of it, whether it stands first in its checkpoint, and what came of it. */
+const cachedGroups = new WeakMap<EncodedPart, { readonly parts: readonly EncodedPart[]; readonly isFirst: boolean; readonly gzip: Uint8Array }>()
+
+function compressed(parts: readonly EncodedPart[], isFirst: boolean): Uint8Array {
+  const known = cachedGroups.get(parts[0]!)
+  if (known !== undefined && known.isFirst === isFirst && known.parts.length === parts.length && known.parts.every((part, i) => part === parts[i])) return known.gzip
+  const gzip = gzipSync(Buffer.concat(parts.flatMap(({ json }, i) => (isFirst && i === 0 ? [json] : [COMMA, json]))), { level: 1 })
+  if (parts.length === GROUP) cachedGroups.set(parts[0]!, { parts, isFirst, gzip })
+  return gzip
+}
+
+/** What a checkpoint has of a part: JSON, and the bytes that it refers to, in order. */
+interface EncodedPart {
+  readonly json: Uint8Array
+  readonly binary: Uint8Array
+}
+
+/** Of parts that have not changed since a commit: most parts of a track with many ended long ago. */
+const cachedParts = new WeakMap<Part, EncodedPart>()
+/** Larger ones are encoded anew: they are few, and memory for all of their chunks is not to double. */
+const MAX_CACHED_BYTES = 16 * 1024
+
+function encodePart(part: Part, isChanged: boolean): EncodedPart {
+  const known = cachedParts.get(part)
+  if (known !== undefined && !isChanged) return known
+  const writer = new BinaryWriter()
+  const json = Buffer.from(JSON.stringify(savePart(part, writer)))
+  const encoded = { json, binary: writer.bytes() }
+  if (isChanged || json.length + encoded.binary.length > MAX_CACHED_BYTES) cachedParts.delete(part)
+  else cachedParts.set(part, encoded)
+  return encoded
 }
 
 /** Throws `INVALID_SHAPE` when these bytes are no checkpoint of a format known here. */

@@ -86,7 +86,11 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
   const blocks: NewBlock[] = []
   const pending: NewPendingBlob[] = []
   const planned = new Map<Run, { before: PlannedPiece[]; after: PlannedPiece[] }>()
+  const changed = new Set(parts.filter(({ dirty }) => dirty))
   for (const part of parts) {
+    // All of it is stored, and it waits for nothing.
+    if (!changed.has(part)) for (const run of part.runs) run.rest()
+    if (!changed.has(part)) continue
     const prefix = `${BLOBS.pendingPrefix(track.session, track.name)}${part.id}/`
     for (const run of part.runs) {
       storeRun(run, run === part.runs.at(-1), (chunks) => `${prefix}${chunks}.${file.number}.${file.commitNumber + 1}.${commitId}`, limits, pending)
@@ -94,7 +98,8 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     }
   }
   const blob = BLOBS.file(track.session, track.name, file.number)
-  const count = 1 + [...planned].reduce((sum, [run, { before, after }]) => sum + run.before.packed.length + before.length + run.after.packed.length + after.length, 0)
+  const there = parts.reduce((sum, { runs }) => sum + runs.reduce((blocksOfRuns, { before, after }) => blocksOfRuns + before.packed.length + after.packed.length, 0), 0)
+  const count = 1 + there + planned.values().reduce((sum, { before, after }) => sum + before.length + after.length, 0)
   if (count > limits.maxBlocks) throw new Error(`${blob} would have ${count} blocks, and a blob has at most ${limits.maxBlocks}`)
   return { blob, blocks, pending, offsetOf: (id) => offsetIn(file, id), seal }
 
@@ -120,7 +125,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     const { commitNumber: number, generation, startedAt, container, headerBytes } = file
     const name = `${BLOBS.checkpointPrefix(track.session, track.name, file.number)}${number}-${commitId}`
     const retained = noLongerNeeded(track, file, parts)
-    const checkpoint = encodeCheckpoint({ ...(retained.length === 0 ? {} : { retained }), number, commitId, generation, nextOffset: String(file.nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts })
+    const checkpoint = encodeCheckpoint({ ...(retained.length === 0 ? {} : { retained }), number, commitId, generation, nextOffset: String(file.nextOffset), startedAt, container, header: file.header, headerBytes, closedFiles: track.closedFiles, parts }, (part) => changed.has(part))
     const contentType = contentTypeOf(file, parts)
     return {
       header,

@@ -92,6 +92,12 @@ const instantOf = (ms: number): string => new Date(Math.min(LAST_MS, Math.max(0,
 
 /** Where its media stands in its file; null while it has none. */
 export function timesOf(part: Part): { startMs: number; endMs: number } | null {
+  const known = part.dirty ? undefined : cachedStates.get(part)
+  if (known === undefined) return computeTimes(part)
+  return known.startMs === null || known.endMs === null ? null : { startMs: known.startMs, endMs: known.endMs }
+}
+
+function computeTimes(part: Part): { startMs: number; endMs: number } | null {
   const { place } = part
   if (place === null) return null
   if (part.container === 'mp4') {

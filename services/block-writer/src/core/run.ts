@@ -228,11 +228,16 @@ export class Run {
     this.after = new PieceList(leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces])
   }
 
+  /** Frees the decoder until it is needed again. Call it after `flush`. */
+  rest(): void {
+    this.saved = this.snapshot()
+    this.decoder = null
+  }
+
   /** What it refers to is in another file. */
   #awaitKeyframe(): void {
     this.flush()
-    this.saved = this.snapshot()
-    this.decoder = null
+    this.rest()
     if (this.saved?.state) this.saved = { ...this.saved, state: { ...this.saved.state, awaitsKeyframe: true } }
   }
 

@@ -183,7 +183,7 @@ export class Track {
       for (const part of file.parts) {
         if (!this.#isCurrent(part)) continue
         if (file.closed ? part.unfinished : !this.#beginsInTime(file, part)) this.#leave(part)
-        else if (!file.closed) yield* part.work(file.header)
+        else if (!file.closed && (part.dirty || part.unfinished)) yield* part.work(file.header)
       }
     }
     for (const part of this.unplaced) {
