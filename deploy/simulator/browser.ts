@@ -142,9 +142,9 @@ export class Browser {
     const { time, model } = this.#world
     for (const track of this.#plan.tracks) {
       const part = crypto.randomUUID()
-      const { chunkMs, chunkBytes } = this.#plan
+      const { chunkMs, chunkBytes, keyframeChunks } = this.#plan
       const chunks = roundUp(Math.ceil((this.#endsAt - time.now) / chunkMs) + 2)
-      const media = mediaOf(model.recorded.nextVariant(this.#session.id), { chunks, chunkMs, chunkBytes })
+      const media = mediaOf(model.recorded.nextVariant(this.#session.id), { chunks, chunkMs, chunkBytes, keyframeChunks })
       const opened = { track, part, mimeType: media.mimeType, startedAt: Date.now() }
       model.recorded.opened(opened)
       await this.#spool!.addPart(opened)

@@ -45,8 +45,9 @@ export class Faults {
         return
       case 'reset-connections':
         return tcp.resetWhere(() => random.chance(fault.share))
-      case 'slow-broker':
-        return weather.slowHost(`broker-${fault.broker}`, fault.extraMs, fault.forMs)
+      case 'slow-brokers':
+        for (const broker of fault.brokers) weather.slowHost(`broker-${broker}`, fault.extraMs, fault.forMs)
+        return
       case 'storage-trouble':
         return weather.storageTrouble(fault.share, fault.forMs)
       case 'slow-storage':

@@ -20,9 +20,10 @@ const made = new Map<string, Media>()
  */
 export function mediaOf(
   variant: number,
-  { chunks, chunkMs, chunkBytes }: { chunks: number; chunkMs: number; chunkBytes: number },
+  shape: { chunks: number; chunkMs: number; chunkBytes: number; keyframeChunks: number },
 ): Media {
-  const key = `${variant}/${chunks}/${chunkMs}/${chunkBytes}`
+  const { chunks, chunkMs, chunkBytes, keyframeChunks } = shape
+  const key = `${variant}/${chunks}/${chunkMs}/${chunkBytes}/${keyframeChunks}`
   let media = made.get(key)
   if (media === undefined) {
     const { mimeType, tracks } = KINDS[variant % KINDS.length]!
@@ -33,7 +34,7 @@ export function mediaOf(
       tracks,
       bytesPerSecond: (1000 * chunkBytes) / chunkMs,
       chunkEveryMs: chunkMs,
-      keyframeEveryMs: 2 * chunkMs,
+      keyframeEveryMs: keyframeChunks * chunkMs,
       frameMs,
     })
     media = { mimeType, chunks: all.slice(0, chunks) }

@@ -20,6 +20,8 @@ export interface ClientPlan {
   readonly chunkMs: number
   /** About so many bytes has a chunk. */
   readonly chunkBytes: number
+  /** Every so many chunks there is a keyframe. */
+  readonly keyframeChunks: number
   readonly tracks: readonly string[]
   readonly events: readonly PageEvent[]
 }
@@ -76,11 +78,11 @@ export type Fault =
     }
   | { readonly at: number; readonly do: 'move-groups' }
   | { readonly at: number; readonly do: 'reset-connections'; readonly share: number }
-  /** Messages between the services and one broker take longer. */
+  /** Messages between the services and these brokers take longer. */
   | {
       readonly at: number
-      readonly do: 'slow-broker'
-      readonly broker: number
+      readonly do: 'slow-brokers'
+      readonly brokers: readonly number[]
       readonly extraMs: number
       readonly forMs: number
     }
@@ -93,6 +95,10 @@ export interface Plan {
   readonly instances: Readonly<Record<ServiceKind, number>>
   readonly partitions: number
   readonly idleFactor: number
+  /** How long block-writer waits for a missing chunk. */
+  readonly holeWaitMs: number
+  /** After how long a session without clients is interrupted, and abandoned. */
+  readonly graces: { readonly interruptedAfterMs: number; readonly abandonedAfterMs: number }
   readonly sessions: readonly SessionPlan[]
   readonly faults: readonly Fault[]
   /** From here on nothing goes wrong any more. */
@@ -100,41 +106,48 @@ export interface Plan {
 }
 
 export interface Size {
-  readonly sessions: readonly [from: number, to: number]
+  readonly sessions: readonly number[]
   readonly recordsMs: readonly [from: number, to: number]
   readonly chunkMs: readonly number[]
   /** Mean time between two faults. */
   readonly faultEveryMs: number
   readonly partitions: readonly [from: number, to: number]
+  readonly graces: Plan['graces']
+  /** How long after a crash the next page comes. */
+  readonly absencesMs: readonly number[]
 }
 
-/** Half a minute of a session or two: thousands of seeds in a minute. */
+/** A session or two of seconds: many seeds in a minute. */
 export const SMALL: Size = {
-  sessions: [1, 3],
-  recordsMs: [3000, 14_000],
+  sessions: [1, 1, 1, 2, 3],
+  recordsMs: [2000, 13_000],
   chunkMs: [500, 1000],
-  faultEveryMs: 4000,
-  partitions: [2, 4],
+  faultEveryMs: 3000,
+  partitions: [2, 3],
+  graces: { interruptedAfterMs: 2000, abandonedAfterMs: 7000 },
+  absencesMs: [200, 3000, 12_000],
 }
 /** Many sessions of many minutes. */
 export const LARGE: Size = {
-  sessions: [12, 30],
+  sessions: [12, 20, 30],
   recordsMs: [600_000, 5_400_000],
   chunkMs: [10_000],
   faultEveryMs: 45_000,
   partitions: [4, 12],
+  graces: { interruptedAfterMs: 5000, abandonedAfterMs: 20_000 },
+  absencesMs: [200, 3000, 20_000, 1_200_000, 10_800_000],
 }
 
-const SMALL_CHUNK_BYTES = 200
-/** A few seconds of them are more than a writer of simulations holds of one track. */
-const LARGE_CHUNK_BYTES = 20_000
+/** Most chunks are tiny, so that seeds are cheap; a few seconds of the others are more than a writer holds of a track. */
+const CHUNK_BYTES = [200, 200, 60_000]
 const TRACKS = ['webcam', 'screen']
 
 /** Everything that will happen in a run, from its seed. What is drawn later is only how long single messages take. */
 export function planOf(seed: number, size: Size = SMALL): Plan {
   const random = seededRandom(seed)
-  const sessions = Array.from({ length: random.between(...size.sessions) }, (_, index) =>
-    planSession(`s${seed}-${index + 1}`, random, size),
+  const pageEvents = swarm(random, PAGE_EVENTS)
+  const sessions = Array.from({ length: random.pick(size.sessions) }, (_, index) =>
+    planSession(`s${seed}-${index + 1}`, random, size, pageEvents),
   )
   const recordedUntil = Math.max(...sessions.map(endOf))
   const instances = {
@@ -148,18 +161,30 @@ export function planOf(seed: number, size: Size = SMALL): Plan {
     instances,
     partitions: random.between(...size.partitions),
     idleFactor: random.pick([4, 8, 16]),
+    holeWaitMs: random.pick([500, 2000, 5000]),
+    graces: size.graces,
     sessions,
     faults: planFaults(random, size, recordedUntil, instances),
     quietAt: recordedUntil,
   }
 }
 
+/**
+ * Each seed has only some kinds of trouble, but those often (swarm testing: Groce et al., ISSTA 2012): what breaks only
+ * when two kinds meet at the right moment hardly ever happens in a mixture of all.
+ */
+function swarm<T>(random: Random, kinds: readonly T[]): T[] {
+  const share = random.pick([0.2, 0.4, 0.8])
+  return kinds.filter(() => random.chance(share))
+}
+
 const endOf = ({ startsAt, clients }: SessionPlan): number =>
   startsAt + Math.max(...clients.map(({ joinsAt, recordsMs }) => joinsAt + recordsMs))
 
-function planSession(id: string, random: Random, size: Size): SessionPlan {
+function planSession(id: string, random: Random, size: Size, pageEvents: readonly PageEvent['do'][]): SessionPlan {
   const chunkMs = random.pick(size.chunkMs)
-  const chunkBytes = random.chance(0.15) ? LARGE_CHUNK_BYTES : SMALL_CHUNK_BYTES
+  const chunkBytes = random.pick(CHUNK_BYTES)
+  const keyframeChunks = random.pick([2, 2, 5])
   const clients = Array.from({ length: random.chance(0.15) ? 2 : 1 }, (_, index): ClientPlan => {
     const recordsMs = random.between(...size.recordsMs)
     return {
@@ -167,11 +192,12 @@ function planSession(id: string, random: Random, size: Size): SessionPlan {
       recordsMs,
       chunkMs,
       chunkBytes,
+      keyframeChunks,
       // A second device, as a phone beside a laptop, records tracks of its own.
-      tracks: (random.chance(0.4) ? TRACKS : [random.pick(TRACKS)]).map((track) =>
+      tracks: (random.chance(0.3) ? TRACKS : [random.pick(TRACKS)]).map((track) =>
         index === 0 ? track : `${track}-2`,
       ),
-      events: planEvents(random, recordsMs),
+      events: planEvents(random, size, recordsMs, pageEvents),
     }
   })
   const end = random.chance(0.75) ? 'client' : random.chance(0.5) ? 'backend' : 'nobody'
@@ -188,29 +214,40 @@ function planSession(id: string, random: Random, size: Size): SessionPlan {
   }
 }
 
-function planEvents(random: Random, recordsMs: number): PageEvent[] {
-  const events: PageEvent[] = []
-  const at = (): number => random.between(500, recordsMs)
-  if (random.chance(0.25)) {
-    const backAfterMs = random.pick([200, 3000, 20_000])
-    events.push({ at: at(), do: 'crash', backAfterMs, goesOn: random.chance(0.5) })
+const PAGE_EVENTS: readonly PageEvent['do'][] = ['crash', 'next-part', 'offline', 'quota', 'steal', 'unreadable']
+
+function planEvents(random: Random, size: Size, recordsMs: number, kinds: readonly PageEvent['do'][]): PageEvent[] {
+  const chosen = kinds.flatMap((kind) => Array<typeof kind>(random.pick([0, 1, 1, 2])).fill(kind))
+  return chosen.map((what) => planEvent(random, size, recordsMs, what)).toSorted((a, b) => a.at - b.at)
+}
+
+function planEvent(random: Random, size: Size, recordsMs: number, what: PageEvent['do']): PageEvent {
+  const at = random.between(500, recordsMs)
+  switch (what) {
+    case 'crash':
+      return { at, do: what, backAfterMs: random.pick(size.absencesMs), goesOn: random.chance(0.5) }
+    case 'offline':
+      return { at, do: what, forMs: random.between(500, Math.max(1000, recordsMs)) }
+    case 'unreadable':
+      return { at, do: what, forMs: random.between(1000, 12_000) }
+    case 'next-part':
+    case 'quota':
+    case 'steal':
+      return { at, do: what }
+    default:
+      return what satisfies never
   }
-  if (random.chance(0.25)) events.push({ at: at(), do: 'next-part' })
-  if (random.chance(0.2))
-    events.push({ at: at(), do: 'offline', forMs: random.between(500, Math.max(1000, recordsMs)) })
-  if (random.chance(0.1)) events.push({ at: at(), do: 'quota' })
-  if (random.chance(0.1)) events.push({ at: at(), do: 'steal' })
-  if (random.chance(0.15)) events.push({ at: at(), do: 'unreadable', forMs: random.between(1000, 12_000) })
-  return events.toSorted((a, b) => a.at - b.at)
 }
 
 function planFaults(random: Random, size: Size, untilMs: number, instances: Plan['instances']): Fault[] {
   const faults: Fault[] = []
   let brokerBackAt = 0
+  const kinds = swarm(random, random.pick(LAYERS))
   // Some seeds have only the troubles of their sessions.
-  if (random.chance(0.15)) return []
-  for (let at = random.between(0, size.faultEveryMs); at < untilMs; at += random.between(1, 2 * size.faultEveryMs)) {
-    const fault = planFault(random, at, instances)
+  if (kinds.length === 0) return []
+  const everyMs = size.faultEveryMs * random.pick([0.3, 1, 2])
+  for (let at = random.between(0, everyMs); at < untilMs; at += random.between(1, 2 * everyMs)) {
+    const fault = planFault(random, at, random.pick(kinds), instances)
     if (fault.do === 'stop-broker') {
       // One at a time, or what is acknowledged could be lost by right.
       if (at < brokerBackAt) continue
@@ -221,25 +258,65 @@ function planFaults(random: Random, size: Size, untilMs: number, instances: Plan
   return faults
 }
 
-function planFault(random: Random, at: number, instances: Plan['instances']): Fault {
+const PROCESSES = ['kill', 'restart', 'pause', 'cut-clients'] as const
+const BROKERS = [
+  'stop-broker',
+  'hang-broker',
+  'drain-broker',
+  'move-leaders',
+  'move-groups',
+  'reset-connections',
+  'slow-brokers',
+] as const
+const STORAGE = ['storage-trouble', 'slow-storage'] as const
+
+/** What is under attack in a seed: a layer alone, where its kinds of trouble meet each other, or all at once. */
+const LAYERS: readonly (readonly Fault['do'][])[] = [
+  PROCESSES,
+  BROKERS,
+  STORAGE,
+  [...PROCESSES, ...STORAGE],
+  [...PROCESSES, ...BROKERS, ...STORAGE],
+]
+
+function planFault(random: Random, at: number, what: Fault['do'], instances: Plan['instances']): Fault {
   const service = random.pick(['gateway', 'block-writer', 'block-writer', 'completeness', 'finalizer'] as const)
   const process = { service, index: random.between(0, instances[service] - 1) }
   const broker = random.between(0, 2)
-  const roll = random.between(1, 100)
-  if (roll <= 16) return { at, do: 'kill', ...process, downMs: random.between(100, 5000) }
-  if (roll <= 22) return { at, do: 'restart', ...process, downMs: random.between(100, 3000) }
-  if (roll <= 30) return { at, do: 'pause', ...process, forMs: random.pick([800, 6000, 25_000]) }
-  if (roll <= 37) return { at, do: 'stop-broker', broker, downMs: random.between(500, 12_000) }
-  if (roll <= 44) return { at, do: 'hang-broker', broker, forMs: random.pick([300, 3000, 17_000]) }
-  if (roll <= 54)
-    return { at, do: 'drain-broker', broker, extraMs: random.between(100, 3000), forMs: random.between(500, 6000) }
-  if (roll <= 64) return { at, do: 'move-leaders', share: random.pick([0.2, 0.6, 1]) }
-  if (roll <= 68) return { at, do: 'move-groups' }
-  if (roll <= 74) return { at, do: 'reset-connections', share: random.pick([0.3, 1]) }
-  if (roll <= 82)
-    return { at, do: 'slow-broker', broker, extraMs: random.pick([20, 300, 4000]), forMs: random.between(500, 8000) }
-  if (roll <= 90)
-    return { at, do: 'storage-trouble', share: random.pick([0.2, 0.7, 1]), forMs: random.between(500, 16_000) }
-  if (roll <= 94) return { at, do: 'slow-storage', extraMs: random.pick([300, 4000]), forMs: random.between(500, 8000) }
-  return { at, do: 'cut-clients', share: random.pick([0.4, 1]) }
+  switch (what) {
+    case 'kill':
+      return { at, do: what, ...process, downMs: random.between(100, 5000) }
+    case 'restart':
+      return { at, do: what, ...process, downMs: random.between(100, 3000) }
+    case 'pause':
+      return { at, do: what, ...process, forMs: random.pick([800, 6000, 25_000]) }
+    case 'stop-broker':
+      return { at, do: what, broker, downMs: random.between(500, 12_000) }
+    case 'hang-broker':
+      return { at, do: what, broker, forMs: random.pick([300, 3000, 17_000]) }
+    case 'drain-broker':
+      return { at, do: what, broker, extraMs: random.between(100, 3000), forMs: random.between(500, 6000) }
+    case 'move-leaders':
+      return { at, do: what, share: random.pick([0.2, 0.6, 1]) }
+    case 'move-groups':
+      return { at, do: what }
+    case 'reset-connections':
+      return { at, do: what, share: random.pick([0.3, 1]) }
+    case 'slow-brokers':
+      return {
+        at,
+        do: what,
+        brokers: random.pick([[broker], [0, 1, 2]]),
+        extraMs: random.pick([50, 300, 1000, 4000]),
+        forMs: random.between(500, 8000),
+      }
+    case 'storage-trouble':
+      return { at, do: what, share: random.pick([0.2, 0.7, 1, 1]), forMs: random.pick([1000, 5000, 12_000]) }
+    case 'slow-storage':
+      return { at, do: what, extraMs: random.pick([300, 4000]), forMs: random.between(500, 8000) }
+    case 'cut-clients':
+      return { at, do: what, share: random.pick([0.4, 1]) }
+    default:
+      return what satisfies never
+  }
 }

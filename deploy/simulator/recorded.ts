@@ -51,7 +51,9 @@ export class Recorded {
     const known = this.#parts.get(part)
     if (known === undefined) return []
     const acknowledged = new Map([...known.made].filter(([seq]) => chunks.has(seq) || known.acknowledged.has(seq)))
-    return [{ ...known, startedAt: new Date(known.startedAt).toISOString(), acknowledged, closed, lost }]
+    // Kafka shows exactly what came: of a chunk that its page lost as it died nobody can know.
+    const made = acknowledged
+    return [{ ...known, startedAt: new Date(known.startedAt).toISOString(), made, acknowledged, closed, lost }]
   }
 }
 

@@ -28,6 +28,7 @@ const ENV = {
 export interface ServiceHost {
   readonly process: SimProcess
   readonly store: BlobStore
+  readonly holeWaitMs: number
   readonly trace: Trace
   readonly stopping: AbortSignal
   fail(this: void, error: unknown): void
@@ -39,6 +40,7 @@ export function startService(kind: ServiceKind, host: ServiceHost): Promise<Asyn
   const deps = depsOf(host)
   const env = {
     ...ENV,
+    LONGTAKE_HOLE_WAIT: `${host.holeWaitMs}ms`,
     LONGTAKE_INSTANCE: host.process.name,
     LONGTAKE_LOG_LEVEL: host.trace.hasReader ? 'debug' : 'silent',
   }

@@ -22,6 +22,8 @@ const LOOK_EVERY_MS = 1000
 
 /** Runs a plan to its end; the same plan gives the same outcome to the byte. @param write receives the story */
 export async function simulate(plan: Plan, write?: (line: string) => void): Promise<Outcome> {
+  // Errors are part of what happens; only readers need to know where they were made.
+  Error.stackTraceLimit = write === undefined ? 0 : 10
   const world = new World(plan, write)
   const { time, model } = world
   world.start()

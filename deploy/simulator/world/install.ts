@@ -153,6 +153,25 @@ const timeoutSignal = (ms: number): AbortSignal => {
   return controller.signal
 }
 
+/** Node keeps those of its own, and so every world that ever was, until they abort. */
+const anySignal = (signals: Iterable<AbortSignal>): AbortSignal => {
+  const controller = new AbortController()
+  for (const signal of signals) {
+    const abort = (): void => controller.abort(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  }
+  return controller.signal
+}
+
+const alloc = Buffer.alloc.bind(Buffer)
+const POOLED_BYTES = 4096
+Buffer.poolSize = 512 * 1024
+
+/** kafkajs makes several small buffers for each request; memory of their own is most of what that costs. */
+const pooledAlloc: typeof alloc = (size, fill, encoding) =>
+  fill === undefined && size <= POOLED_BYTES ? Buffer.allocUnsafe(size).fill(0) : alloc(size, fill, encoding)
+
 /** Programs find them as globals and in `node:timers`. */
 const timerFunctions = {
   setTimeout: setTimeoutVirtual,
@@ -170,6 +189,7 @@ const timerFunctions = {
  */
 function install(): void {
   Object.assign(globalThis, { Date: VirtualDate, ...timerFunctions })
+  Buffer.alloc = pooledAlloc
   // What a recorder finds in its page.
   const nothing = (): void => undefined
   const document = { visibilityState: 'visible', addEventListener: nothing, removeEventListener: nothing }
@@ -185,6 +205,7 @@ function install(): void {
   performance.now = () => world().time.now
   Math.random = () => world().random.next()
   AbortSignal.timeout = timeoutSignal
+  AbortSignal.any = anySignal
   Object.assign(crypto, { randomBytes, randomUUID })
   Object.defineProperties(globalThis.crypto, {
     getRandomValues: { value: getRandomValues },

@@ -16,6 +16,7 @@ export interface SupervisorOptions {
   readonly time: VirtualTime
   readonly trace: Trace
   readonly store: BlobStore
+  readonly holeWaitMs: number
   /** A service ended by itself. */
   onDeath(reason: string): void
 }
@@ -43,7 +44,7 @@ export class Supervisor {
 
   start(kind: ServiceKind, index: number): void {
     const name = `${kind}-${index}`
-    const { trace, store, time } = this.#options
+    const { trace, store, time, holeWaitMs } = this.#options
     this.#started += 1
     const process = new SimProcess(`${name}.${this.#started}`)
     const running: Running = { process, stopping: new AbortController(), service: undefined }
@@ -61,6 +62,7 @@ export class Supervisor {
       startService(kind, {
         process,
         store,
+        holeWaitMs,
         trace,
         stopping: running.stopping.signal,
         fail: ended,

@@ -14,9 +14,6 @@ import { Trace } from './trace.ts'
 import { SimProcess, VirtualTime } from './virtual-time.ts'
 import { useWebSockets, type SimWebSocket } from './websocket.ts'
 
-/** How long a session waits for its clients in simulations, so that the abandoned are published within minutes. */
-export const GRACES = { interruptedAfterMs: 5000, abandonedAfterMs: 20_000 }
-
 /** Everything of one run: time, network, Kafka, storage, services, browsers, and the oracle that watches. */
 export class World {
   readonly plan: Plan
@@ -63,6 +60,7 @@ export class World {
       time,
       trace: this.trace,
       store: this.storage.port,
+      holeWaitMs: plan.holeWaitMs,
       onDeath: (reason) => this.model.broken('crash', reason),
     })
     useWebSockets({
@@ -105,7 +103,7 @@ export class World {
     const createdAt = Math.max(0, startsAt - 500)
     time.at(createdAt, () =>
       this.#publish(TOPICS.events.name, () =>
-        encodeEvent({ type: 'session-created', session: id, at: at(), metadata: {}, graces: GRACES }),
+        encodeEvent({ type: 'session-created', session: id, at: at(), metadata: {}, graces: this.plan.graces }),
       ),
     )
     if (end === 'backend') {

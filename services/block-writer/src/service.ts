@@ -14,12 +14,8 @@ import { ChunksPartition, type HandlerDeps, type HandlerSettings } from './parti
 import { StorageTurns } from './storage-turns.ts'
 import { instruments } from './telemetry.ts'
 
-/** Chunks behind a hole beyond this do not wait for it. */
-const HOLE_WAIT_BYTES = 2 * 1024 * 1024
 /** A file with so many blocks takes no further part: Azure's limit is 50,000. */
 const FULL_AT_BLOCKS = 40_000
-/** What is committed at once of a longer catch-up: a few blocks. */
-const WORK_BYTES = 16 * 1024 * 1024
 /** A request to the gateways holds up the track that it concerns for no longer. */
 const REQUEST_TIMEOUT_MS = 10_000
 /** A track that cannot be written for so long makes the service unready, so that somebody looks. */
@@ -131,9 +127,10 @@ function handlerSettings(config: Config): HandlerSettings {
   const { firstCommitMs, commitEveryMs, commitCalmMs, blockBytes, headerBytes, holeWaitMs, idleMs } = config
   return {
     policy: { firstMs: firstCommitMs, everyMs: commitEveryMs, calmEveryMs: commitCalmMs, calmAfterMs: COMMIT_POLICY.calmAfterMs, maxBytes: blockBytes, calmMaxBytes: 2 * blockBytes },
-    limits: { holeWaitMs, holeWaitBytes: HOLE_WAIT_BYTES, fullAtBlocks: FULL_AT_BLOCKS },
+    limits: { holeWaitMs, holeWaitBytes: blockBytes / 2, fullAtBlocks: FULL_AT_BLOCKS },
     commitLimits: { ...COMMIT_LIMITS, maxBlockBytes: 2.5 * blockBytes, headerBytes },
-    workBytes: WORK_BYTES,
+    // What is committed at once of a longer catch-up.
+    workBytes: 4 * blockBytes,
     retryMs: 250,
     maxRetryMs: 15_000,
     maxTrackBytes: 4 * blockBytes,
