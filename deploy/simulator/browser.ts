@@ -104,11 +104,11 @@ export class Browser {
 
   /** An upload session over a spool; counted as unfinished until it is settled or ended. */
   #open(client: string, upload: UploadSession, existing?: SimSpool) {
-    const { time, model } = this.#world
+    const { time, model, mutation } = this.#world
     const names = { session: this.#session.id, client }
     const acknowledged = (part: string, from: number, to: number): void =>
       model.acknowledged(names.session, part, from, to)
-    const spool = existing ?? new SimSpool(names, time, acknowledged)
+    const spool = existing ?? new SimSpool(names, time, acknowledged, mutation === 'other-bytes')
     this.#left.add(spool)
     const settle = (): void => {
       this.#left.delete(spool)

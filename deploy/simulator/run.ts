@@ -1,5 +1,6 @@
 import './world/install.ts'
 import { parseArgs } from 'node:util'
+import { tryMutations } from './mutations.ts'
 import { LARGE, planOf, SMALL } from './plan.ts'
 import { shrink } from './shrink.ts'
 import { simulate } from './simulate.ts'
@@ -15,6 +16,7 @@ const USAGE = `npm run simulate -- [--seed N] [--hours H | --minutes M | --seeds
                  large (default with --hours): dozens of up to 90 minutes
   --trace        prints everything that happens; default where only one seed runs
   --digest       prints the digest of each seed
+  --mutations    looks for the seeds, of K from N on, that find each lie of mutations.ts
   --no-shrink    does not look for a shorter story of a seed that fails`
 
 const HOUR_MS = 3_600_000
@@ -32,6 +34,7 @@ function readArguments() {
       size: { type: 'string' },
       trace: { type: 'boolean', default: false },
       digest: { type: 'boolean', default: false },
+      mutations: { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -56,6 +59,7 @@ function readArguments() {
     size,
     trace: values.trace || isOne,
     digest: values.digest,
+    mutations: values.mutations,
     shrinks: !values['no-shrink'],
   } as const
 }
@@ -71,9 +75,10 @@ const cpuMs = (): number => {
   return (user + system) / 1000
 }
 
-const { seed: first, hours, minutes, seeds, size, trace, digest, shrinks } = readArguments()
+const { seed: first, hours, minutes, seeds, size, trace, digest, mutations, shrinks } = readArguments()
 const beganAt = realMs()
 const totals = { seeds: 0, recordedMs: 0, virtualMs: 0 }
+if (mutations) process.exit((await tryMutations(first, seeds === 1 ? 200 : seeds)) === 0 ? 0 : 1)
 let failures = 0
 let toldAt = beganAt
 
@@ -86,7 +91,7 @@ const rate = (): string => {
 for (let seed = first; totals.seeds < seeds && failures < MAX_FAILURES; seed += 1) {
   if (totals.recordedMs >= hours * HOUR_MS || realMs() - beganAt >= minutes * 60_000) break
   const plan = planOf(seed, size === 'small' ? SMALL : LARGE)
-  const outcome = await simulate(plan, trace ? (line) => console.log(line) : undefined)
+  const outcome = await simulate(plan, trace ? { write: (line) => console.log(line) } : {})
   totals.seeds += 1
   totals.recordedMs += outcome.recordedMs
   totals.virtualMs += outcome.virtualMs

@@ -1,6 +1,7 @@
 import './world/install.ts'
 import './world/request-timeouts.ts'
 import { Faults } from './faults.ts'
+import type { Mutation } from './mutations.ts'
 import type { Violation } from './model.ts'
 import type { Plan } from './plan.ts'
 import { formatTime } from './world/trace.ts'
@@ -20,11 +21,17 @@ export interface Outcome {
 const SETTLES_WITHIN_MS = 15 * 60_000
 const LOOK_EVERY_MS = 1000
 
-/** Runs a plan to its end; the same plan gives the same outcome to the byte. @param write receives the story */
-export async function simulate(plan: Plan, write?: (line: string) => void): Promise<Outcome> {
+export interface SimulateOptions {
+  /** Receives the story, line by line. */
+  readonly write?: ((line: string) => void) | undefined
+  readonly mutation?: Mutation
+}
+
+/** Runs a plan to its end; the same plan gives the same outcome to the byte. */
+export async function simulate(plan: Plan, { write, mutation }: SimulateOptions = {}): Promise<Outcome> {
   // Errors are part of what happens; only readers need to know where they were made.
   Error.stackTraceLimit = write === undefined ? 0 : 10
-  const world = new World(plan, write)
+  const world = new World(plan, { write, mutation })
   const { time, model } = world
   world.start()
   new Faults(world).schedule()

@@ -31,3 +31,7 @@ test('the same seed gives the same run to the byte, in whatever process and afte
 test(`every promise is kept in ${SEEDS} seeds`, async () => {
   assert.match(await simulate('--seeds', String(SEEDS)), new RegExp(`^${SEEDS} seeds.*every promise was kept`, 'm'))
 })
+
+test('the oracle finds each lie of the surroundings', async () => {
+  assert.doesNotMatch(await simulate('--mutations', '--seeds', '20'), /not found/)
+})

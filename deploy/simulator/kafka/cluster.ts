@@ -1,4 +1,6 @@
+import { TOPICS } from '@longtake/contracts'
 import type { Random } from '@longtake/testkit'
+import type { Mutation } from '../mutations.ts'
 import type { Tcp } from '../world/tcp.ts'
 import type { Trace } from '../world/trace.ts'
 import type { VirtualTime } from '../world/virtual-time.ts'
@@ -17,6 +19,7 @@ export interface ClusterOptions {
   readonly partitions: number
   /** A broker holds an empty fetch back so many times longer than asked: it saves idle hours most of their requests. */
   readonly idleFactor: number
+  readonly mutation: Mutation | undefined
   /** A group has committed; called before the answer leaves. */
   onCommit(commit: { group: string; topic: string; partition: number; offset: number; before: number }): void
 }
@@ -35,6 +38,7 @@ export class SimKafka {
   readonly time: VirtualTime
   readonly random: Random
   readonly #topics: ReadonlyMap<string, readonly PartitionLog[]>
+  readonly mutation: Mutation | undefined
   readonly #trace: Trace
   #nextProducerId = 1n
 
@@ -43,6 +47,7 @@ export class SimKafka {
     this.time = time
     this.random = random
     this.idleFactor = options.idleFactor
+    this.mutation = options.mutation
     this.#trace = trace
     this.#topics = new Map(
       topics.map((topic, index) => [
@@ -58,6 +63,10 @@ export class SimKafka {
       random,
       brokers: BROKERS,
       onCommit: (commit) => options.onCommit(commit),
+      offsetOf: ({ topic, partition, offset }) =>
+        this.mutation === 'early-offset' && topic === TOPICS.chunks.name
+          ? this.log(topic, partition)!.highWatermark
+          : offset,
     })
     const apis: Apis = new Map([...dataApis(this), ...groupApis(this)])
     this.brokers = Array.from({ length: BROKERS }, (_, id) => new Broker(id, { time, trace, apis, tcp }))

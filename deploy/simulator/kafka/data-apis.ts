@@ -156,6 +156,10 @@ function appendAndWait(
 ): void {
   const header = batchHeader(result.records)
   const { epoch } = log
+  if (kafka.mutation === 'early-ack' && kafka.random.chance(0.05)) {
+    result.base = log.end
+    return
+  }
   const appended = log.append(result.records, header.count, header, kafka.replicationMs())
   if (appended === 'out-of-order') {
     result.error = ERRORS.outOfOrderSequence

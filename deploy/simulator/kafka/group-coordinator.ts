@@ -71,6 +71,7 @@ export class GroupCoordinator {
   readonly #random: Random
   readonly #brokers: number
   readonly #onCommit: (commit: CommitSeen) => void
+  readonly #offsetOf: (commit: { topic: string; partition: number; offset: number }) => number
   readonly #groups = new Map<string, Group>()
   #members = 0
 
@@ -79,16 +80,19 @@ export class GroupCoordinator {
     random,
     brokers,
     onCommit,
+    offsetOf,
   }: {
     time: VirtualTime
     random: Random
     brokers: number
     onCommit: (commit: CommitSeen) => void
+    offsetOf: (commit: { topic: string; partition: number; offset: number }) => number
   }) {
     this.#time = time
     this.#random = random
     this.#brokers = brokers
     this.#onCommit = onCommit
+    this.#offsetOf = offsetOf
   }
 
   coordinatorOf(group: string): number {
@@ -234,7 +238,8 @@ export class GroupCoordinator {
     const error = isOutsider ? ERRORS.none : this.#memberFault(group, group.members.get(id), generation)
     if (error !== 0) return error
     if (group.state === 'syncing') return ERRORS.rebalanceInProgress
-    for (const { topic, partition, offset, metadata } of offsets) {
+    for (const { topic, partition, metadata, ...asked } of offsets) {
+      const offset = this.#offsetOf({ topic, partition, offset: asked.offset })
       const key = `${topic}/${partition}`
       this.#onCommit({ group: name, topic, partition, offset, before: group.offsets.get(key)?.offset ?? 0 })
       group.offsets.set(key, { offset, metadata })

@@ -18,13 +18,16 @@ export class SimSpool {
   readonly parts = new Map<string, SpooledPart>()
   #withheld: { chunk: string | null; until: number } | null = null
   readonly #time: VirtualTime
+  readonly #sendsOtherBytes: boolean
   readonly #onForgotten: (part: string, from: number, to: number) => void
 
   constructor(
     names: { session: string; client: string },
     time: VirtualTime,
     onAcknowledged: (part: string, from: number, to: number) => void,
+    sendsOtherBytes: boolean,
   ) {
+    this.#sendsOtherBytes = sendsOtherBytes
     this.session = names.session
     this.client = names.client
     this.#time = time
@@ -78,8 +81,9 @@ export class SimSpool {
     }
     const chunk = this.#part(part).chunks.get(seq)
     if (chunk === undefined) return 'spool-cleared'
-    const payload = new Uint8Array(chunk.payload).buffer
-    return { payload, sha256: createHash('sha256').update(chunk.payload).digest() }
+    const payload = new Uint8Array(chunk.payload)
+    if (this.#sendsOtherBytes) payload[payload.length - 1]! ^= 1
+    return { payload: payload.buffer, sha256: createHash('sha256').update(payload).digest() }
   }
 
   async noteOpened(part: string, opened: { startedAt: string; clockAheadMs: number }): Promise<void> {

@@ -1,6 +1,7 @@
 import type { BlobStore } from '@longtake/blob'
 import { MemoryBlobStore } from '@longtake/blob'
 import { LongtakeError } from '@longtake/contracts'
+import type { Mutation } from '../mutations.ts'
 import { EVENTS, type Trace } from './trace.ts'
 import { currentProcess, type SimProcess, type VirtualTime } from './virtual-time.ts'
 
@@ -22,6 +23,7 @@ const ADAPTER_TIMEOUT_MS = 30_000
 export interface StorageOptions {
   readonly time: VirtualTime
   readonly trace: Trace
+  readonly mutation: Mutation | undefined
   fate(operation: Operation, blob: string, client: SimProcess | undefined): Fate
 }
 
@@ -47,7 +49,9 @@ export class SimStorage {
   /** The port for services; calls belong to the process that makes them. */
   readonly port: BlobStore = {
     stageBlock: (blob, id, bytes, call) =>
-      this.#call('stageBlock', blob, call, Buffer.from(bytes), (copy) => this.blobs.stageBlock(blob, id, copy)),
+      this.#call('stageBlock', blob, call, Buffer.from(bytes), (copy) =>
+        this.blobs.stageBlock(blob, id, this.#damaged(copy)),
+      ),
     commitBlockList: async (blob, ids, { signal, ...options }) => {
       try {
         return await this.#call('commitBlockList', blob, { signal }, undefined, () =>
@@ -72,7 +76,7 @@ export class SimStorage {
       this.#call('put', blob, { signal }, Buffer.from(bytes), (copy) =>
         this.held.has(blob)
           ? Promise.resolve({ outcome: 'held' as const })
-          : this.blobs.put(blob, copy, options as never),
+          : this.blobs.put(this.#placeOf(blob), copy, options as never),
       ),
     snapshot: (blob, { signal, ...options }) =>
       this.#call('snapshot', blob, { signal }, undefined, () => this.blobs.snapshot(blob, options)),
@@ -80,11 +84,20 @@ export class SimStorage {
       this.#call('delete', blob, { signal }, undefined, () =>
         this.held.has(blob)
           ? Promise.reject(new LongtakeError('BLOB_HELD', `${blob} is held`))
-          : this.blobs.delete(blob, options),
+          : this.blobs.delete(this.#options.mutation === 'undeleted' ? `kept/${blob}` : blob, options),
       ),
     list: (prefix, options) => this.#list(prefix, options),
     ping: (call) => this.#call('ping', '', call, undefined, () => this.blobs.ping()),
     ensureContainer: (call) => this.#call('ensureContainer', '', call, undefined, () => this.blobs.ensureContainer()),
+  }
+
+  #damaged(bytes: Buffer): Buffer {
+    if (this.#options.mutation === 'damaged-block' && bytes.length > LARGE_BLOCK_BYTES) bytes[bytes.length - 10]! ^= 1
+    return bytes
+  }
+
+  #placeOf(blob: string): string {
+    return this.#options.mutation === 'dropped-pending' && blob.includes('/pending/') ? `dropped/${blob}` : blob
   }
 
   async *#list(
@@ -142,4 +155,6 @@ export class SimStorage {
   }
 }
 
+/** Headers are smaller or have other checks. */
+const LARGE_BLOCK_BYTES = 200
 const CHANGES: ReadonlySet<Operation> = new Set<Operation>(['commitBlockList', 'put', 'snapshot', 'delete'])

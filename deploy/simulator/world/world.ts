@@ -3,6 +3,7 @@ import { createProducer, type Producer } from '@longtake/kafka'
 import { seededRandom, type Random } from '@longtake/testkit'
 import { Browser } from '../browser.ts'
 import { SimKafka } from '../kafka/cluster.ts'
+import type { Mutation } from '../mutations.ts'
 import { Model } from '../model.ts'
 import type { Plan, ServiceKind, SessionPlan } from '../plan.ts'
 import { Weather } from './weather.ts'
@@ -14,9 +15,15 @@ import { Trace } from './trace.ts'
 import { SimProcess, VirtualTime } from './virtual-time.ts'
 import { useWebSockets, type SimWebSocket } from './websocket.ts'
 
+export interface WorldOptions {
+  readonly write: ((line: string) => void) | undefined
+  readonly mutation: Mutation | undefined
+}
+
 /** Everything of one run: time, network, Kafka, storage, services, browsers, and the oracle that watches. */
 export class World {
   readonly plan: Plan
+  readonly mutation: Mutation | undefined
   readonly time = new VirtualTime()
   readonly trace: Trace
   readonly random: Random
@@ -32,8 +39,9 @@ export class World {
   readonly #backend = new SimProcess('backend')
   #producer: Producer | undefined
 
-  constructor(plan: Plan, write?: (line: string) => void) {
+  constructor(plan: Plan, { write, mutation }: WorldOptions) {
     this.plan = plan
+    this.mutation = mutation
     const { time } = this
     this.trace = new Trace(time, write)
     this.random = seededRandom(plan.seed * 7919 + 1)
@@ -52,9 +60,10 @@ export class World {
       topics: Object.values(TOPICS).map(({ name }) => name),
       partitions: plan.partitions,
       idleFactor: plan.idleFactor,
+      mutation,
       onCommit: (commit) => this.model.committed(commit),
     })
-    this.storage = new SimStorage({ time, trace: this.trace, fate: () => this.weather.storageFate() })
+    this.storage = new SimStorage({ time, trace: this.trace, mutation, fate: () => this.weather.storageFate() })
     this.model = new Model({ time, trace: this.trace, kafka: this.kafka, storage: this.storage, plan })
     this.services = new Supervisor({
       time,
