@@ -13,7 +13,7 @@ interface Attempt {
 const FAILED: Attempt = { livedMs: null }
 const WELL: Attempt = { livedMs: 3_600_000, fruitful: true }
 
-/** The transports of the attempts, and of the one after them. */
+/** The transports of the attempts, and of the one after them; `polling, given up` where it connected and was not used. */
 class Attempts {
   readonly choice = new TransportChoice()
   now = 1000
@@ -23,7 +23,7 @@ class Attempts {
       const { kind } = this.choice
       this.choice.connecting(this.now)
       this.now += hungMs
-      if (livedMs !== null) this.choice.welcomed(this.now)
+      if (livedMs !== null && this.choice.welcomed(this.now) === 'try-other') return `${kind}, given up`
       this.now += livedMs ?? 0
       this.choice.ended(code, fruitful, this.now)
       return kind
@@ -31,12 +31,16 @@ class Attempts {
     return [...kinds, this.choice.kind]
   }
 
+  connects(): void {
+    this.choice.connecting(this.now)
+    assert.equal(this.choice.welcomed(this.now), 'use')
+  }
+
   /** Polls, after WebSockets have failed. */
   static polling(): Attempts {
     const attempts = new Attempts()
-    attempts.made(FAILED, FAILED)
-    attempts.choice.connecting(attempts.now)
-    attempts.choice.welcomed(attempts.now)
+    attempts.made(FAILED, FAILED, WELL, FAILED)
+    attempts.connects()
     return attempts
   }
 }
@@ -69,7 +73,27 @@ describe('the next transport', () => {
     assert.deepEqual(made(FAILED, FAILED, FAILED, FAILED, FAILED, FAILED), ['websocket', 'websocket', 'polling', 'websocket', 'websocket', 'polling', 'websocket'])
   })
   it('is polling again when a connection by polling is lost', () => {
-    assert.deepEqual(made(FAILED, FAILED, WELL, { livedMs: 10 }, FAILED), ['websocket', 'websocket', 'polling', 'polling', 'polling', 'websocket'])
+    const { choice } = Attempts.polling()
+    choice.ended(1006, true, 60_000)
+    assert.equal(choice.kind, 'polling')
+    choice.connecting(60_000)
+    choice.ended(1006, false, 61_000)
+    assert.equal(choice.kind, 'websocket')
+  })
+  it('is a WebSocket once more when polling connects, since an outage may be over', () => {
+    assert.deepEqual(made(FAILED, FAILED, WELL, WELL), ['websocket', 'websocket', 'polling, given up', 'websocket', 'websocket'])
+  })
+  it('is polling, at once, when that WebSocket fails, too', () => {
+    assert.deepEqual(made(FAILED, FAILED, WELL, FAILED, WELL), ['websocket', 'websocket', 'polling, given up', 'websocket', 'polling', 'polling'])
+    assert.deepEqual(made(FAILED, FAILED, WELL, { livedMs: 10, fruitful: true }).at(-1), 'polling')
+    const attempts = new Attempts()
+    attempts.made(FAILED, FAILED, WELL)
+    assert.equal(attempts.choice.isLastTrial, true)
+    attempts.choice.connecting(attempts.now)
+    assert.equal(attempts.choice.ended(1006, false, attempts.now), true)
+  })
+  it('stays a WebSocket where the server decides to close the one that is the last trial', () => {
+    assert.deepEqual(made(FAILED, FAILED, WELL, { livedMs: null, code: CLOSE_CODES.overloaded }).at(-1), 'websocket')
   })
 })
 
@@ -89,9 +113,8 @@ describe('while polling', () => {
     const attempts = Attempts.polling()
     attempts.choice.probed(true, attempts.now)
     attempts.choice.ended(null, true, attempts.now)
-    assert.deepEqual(attempts.made(FAILED, FAILED), ['websocket', 'websocket', 'polling'])
-    attempts.choice.connecting(attempts.now)
-    attempts.choice.welcomed(attempts.now)
+    attempts.made(FAILED, FAILED, WELL, FAILED)
+    attempts.connects()
     assert.equal(attempts.choice.isProbeDue(attempts.now + 2 * FIRST_PROBE_MS - 1), false)
     assert.equal(attempts.choice.isProbeDue(attempts.now + 2 * FIRST_PROBE_MS), true)
   })

@@ -251,7 +251,7 @@ async function connectedByPolling() {
   const gateway = new PollingGateway()
   gateway.says(WELCOME)
   const recording = running()
-  for (let i = 0; i < 2; i++) {
+  for (let i = 0; i < 3; i++) {
     await passUntil(() => last()?.readyState === 1)
     last().breaks(1006)
     last().close()
@@ -263,10 +263,37 @@ async function connectedByPolling() {
 test('where WebSockets are blocked it polls, and says so', async () => {
   const { uplink, gateway, session, states, transports } = await connectedByPolling()
   assert.deepEqual([states.at(-1), transports.at(-1)], ['connected', 'polling'])
-  assert.equal(sockets(), 2)
+  assert.equal(sockets(), 3)
   uplink.perform(session.openPart({ track: 'webcam', part: 'p', mimeType: 'video/webm', startedAt: 0 }))
   await settled()
   assert.match(String(gateway.frames.at(-1)), /"type":"open"/)
+  uplink.stop()
+  gateway.restore()
+})
+
+test('after an outage it is a WebSocket again, though polling answers first', async () => {
+  const gateway = new PollingGateway()
+  gateway.says(WELCOME)
+  const { uplink, transports } = running()
+  for (let i = 0; i < 2; i++) {
+    await passUntil(() => last()?.readyState === 1)
+    last().breaks(1006)
+    last().close()
+  }
+  await untilNextSocket()
+  last().welcomes()
+  assert.deepEqual(transports.filter((transport) => transport !== null), ['websocket'])
+  assert.deepEqual(gateway.frames, ['close'])
+  uplink.stop()
+  gateway.restore()
+})
+
+test('a WebSocket that hangs while polling answers is blocked', async () => {
+  const gateway = new PollingGateway()
+  gateway.says(WELCOME)
+  const { uplink, transports } = running()
+  const tookMs = await passUntil(() => transports.at(-1) === 'polling')
+  assert.ok(tookMs < 2 * CONNECT_TIMEOUT_MS, `${tookMs} ms`)
   uplink.stop()
   gateway.restore()
 })
@@ -295,7 +322,7 @@ test('a WebSocket that is welcomed and breaks at once does not take the place of
   await untilNextSocket()
   last().welcomes()
   last().says({ type: 'pong', t: 0 })
-  for (let i = 0; i < 2; i++) {
+  for (let i = 0; i < 3; i++) {
     await untilNextSocket()
     last().welcomes()
     last().breaks(1006)

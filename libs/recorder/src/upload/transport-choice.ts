@@ -16,7 +16,8 @@ const DECISIONS: ReadonlySet<number | null> = new Set(Object.values(CLOSE_CODES)
 
 /**
  * Which transport the next connection should use: a WebSocket, and HTTP polling where WebSockets are blocked, or opened
- * and cut at once, while polling works. Where neither works they take turns. Times are milliseconds of a steady clock.
+ * and cut at once, while polling works. After an outage both may work again, so polling that connects is used only after
+ * one more WebSocket has failed. Where neither works they take turns. Times are milliseconds of a steady clock.
  */
 export class TransportChoice {
   #kind: TransportKind = 'websocket'
@@ -26,6 +27,8 @@ export class TransportChoice {
   #welcomedAt: number | null = null
   #probeAfterMs = FIRST_PROBE_MS
   #probeAt = Infinity
+  /** Polling has just connected: a WebSocket that fails now is blocked. */
+  #isPollingProven = false
 
   /** Of the next connection, or the present one. */
   get kind(): TransportKind {
@@ -38,38 +41,55 @@ export class TransportChoice {
     this.#welcomedAt = null
   }
 
-  welcomed(now: number): void {
+  /** @returns whether to use this connection, or to try the other transport at once */
+  welcomed(now: number): 'use' | 'try-other' {
     this.#welcomedAt = now
-    if (this.#kind === 'polling' && this.#probeAt === Infinity) this.#probeAt = now + this.#probeAfterMs
+    if (this.#kind === 'websocket') return 'use'
+    if (!this.#isPollingProven) {
+      this.#use('websocket')
+      this.#isPollingProven = true
+      return 'try-other'
+    }
+    if (this.#probeAt === Infinity) this.#probeAt = now + this.#probeAfterMs
+    return 'use'
+  }
+
+  /** Whether the present attempt is the WebSocket that shows whether those are blocked. */
+  get isLastTrial(): boolean {
+    return this.#kind === 'websocket' && this.#isPollingProven
   }
 
   /**
    * The connection, or the attempt at one, has ended.
    * @param code null where there is none
    * @param wasFruitful something became durable by it
+   * @returns whether the next attempt is to be made at once
    */
-  ended(code: number | null, wasFruitful: boolean, now: number): void {
+  ended(code: number | null, wasFruitful: boolean, now: number): boolean {
     const begunAt = this.#begunAt
     this.#begunAt = null
-    if (begunAt === null) return
+    if (begunAt === null) return false
     if (this.#kind === 'polling') {
       // One that has worked is tried again first. An attempt that failed shows that there is more than a block.
       if (this.#welcomedAt === null) this.#use('websocket')
-      return
+      return false
     }
+    const isLastTrial = this.#isPollingProven
     if (DECISIONS.has(code)) {
-      this.#failures = 0
-      return
+      this.#use('websocket')
+      return false
     }
     const livedMs = this.#welcomedAt === null ? 0 : now - this.#welcomedAt
     if (wasFruitful && livedMs >= SHORT_MS) {
-      this.#failures = 0
+      this.#use('websocket')
       this.#probeAfterMs = FIRST_PROBE_MS
-      return
+      return false
     }
     const hung = this.#welcomedAt === null && now - begunAt >= HANGS_MS
     this.#failures += hung ? FAILURES : 1
-    if (this.#failures >= FAILURES) this.#use('polling')
+    if (isLastTrial || this.#failures >= FAILURES) this.#use('polling')
+    this.#isPollingProven = isLastTrial
+    return isLastTrial
   }
 
   /** Whether it is time to see if a WebSocket works now. */
@@ -96,6 +116,8 @@ export class TransportChoice {
     this.#failures = 0
     // The end of a connection that is left for the other transport is no failure.
     this.#begunAt = null
-    if (kind === 'websocket') this.#probeAt = Infinity
+    if (kind === 'polling') return
+    this.#probeAt = Infinity
+    this.#isPollingProven = false
   }
 }

@@ -16,6 +16,7 @@ import type { Cancel, WorkerTimers } from '../worker-timers.ts'
 
 const TICK_MS = 2000
 const SAY_AWAY_EVERY_MS = 60_000
+const LAST_TRIAL_WITHIN_MS = 6000
 
 export interface UplinkOptions {
   /** With session and client. */
@@ -139,12 +140,14 @@ export class Uplink {
       case 'rename-client':
         this.#url = withClient(this.#url, crypto.randomUUID())
         return
-      case 'reconnect':
-        this.#choice.ended(action.code, action.fruitless === 0, performance.now())
+      case 'reconnect': {
+        const isAtOnce = this.#choice.ended(action.code, action.fruitless === 0, performance.now())
         this.#dropConnection()
         this.#events.connection('offline', null)
-        this.#cancelRetry = this.#options.timers.after(retryDelay(action, Math.random()), () => void this.#connect())
+        const delayMs = isAtOnce ? 0 : retryDelay(action, Math.random())
+        this.#cancelRetry = this.#options.timers.after(delayMs, () => void this.#connect())
         return
+      }
       case 'refusal':
         return this.#events.error(new RecorderError('refused', describeRefusal(action.message)))
       case 'end':
@@ -172,11 +175,19 @@ export class Uplink {
       }
       this.#choice.connecting(performance.now())
       this.#transport = openTransport(this.#choice.kind, this.#url, current, events, this.#options.timers)
+      if (this.#choice.isLastTrial) this.#options.timers.after(LAST_TRIAL_WITHIN_MS, () => this.#endTrial(connection))
     } catch (cause) {
       if (connection !== this.#connection) return
       this.#events.error(new RecorderError('token-failed', 'there is no token to connect with', { cause }))
       this.perform(session.disconnected(null))
     }
+  }
+
+  /** Polling has just been answered: a WebSocket that does not open soon is blocked. */
+  #endTrial(connection: number): void {
+    if (connection !== this.#connection || !this.#options.session.isConnecting) return
+    this.#dropConnection()
+    this.perform(this.#options.session.disconnected(null))
   }
 
   #receive(frame: string): void {
@@ -189,10 +200,10 @@ export class Uplink {
       return this.perform(session.disconnected(null))
     }
     const now = bothClocks()
+    if (message.type === 'welcome' && this.#choice.welcomed(now.steady) === 'try-other') return this.#connectNow()
     if (message.type === 'welcome') this.#learned = now
     this.perform(session.message(message, now.wall))
     if (message.type !== 'welcome') return
-    this.#choice.welcomed(now.steady)
     this.#events.connection('connected', this.#choice.kind)
   }
 
