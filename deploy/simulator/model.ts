@@ -143,6 +143,15 @@ export class Model {
     const isNewer = before === undefined || BigInt(state.eventsOffset) >= BigInt(before.eventsOffset)
     if (before !== undefined && isNewer && version < before.version)
       this.broken('honest-status', `${session}: version falls from ${before.version} to ${version}`)
+    // Storage keeps what is written here, and recorders record at the pace of their clock (with frames of sound far apart).
+    for (const { blob, verification } of Object.values(state.tracks).flatMap(({ files }) => files)) {
+      for (const { cause, detail } of verification?.faults ?? [])
+        this.broken('honest-status', `${session}: ${blob} is reported as ${cause}: ${detail}`)
+    }
+    for (const { track, unrecorded } of state.gaps) {
+      if (unrecorded?.evidence === 'clock')
+        this.broken('honest-status', `${session}: ${unrecorded.missingMs} ms of ${track} are reported as not recorded`)
+    }
     if (status !== 'complete') return
     const { parts } = this.#observer.session(session)
     const stated = Object.values(state.tracks).flatMap(({ files }) => files.flatMap((file) => file.parts))

@@ -7,7 +7,7 @@ import type { DecoderState } from './decoder.ts'
 import { Digests } from './digests.ts'
 import { faultRanges, type ChunkFault } from './faults.ts'
 import type { LeadIn, LeftPlace, MediaTimes } from './continuation.ts'
-import { packLevel, unpackLevel, type PackedLevel, type Silence } from './pace.ts'
+import { NO_PACE, packPace, unpackPace, type PackedPace, type Silence } from './pace.ts'
 import { Part, type Container, type Place } from './part.ts'
 import type { FrameCounts } from './piece.ts'
 import { PieceList } from './piece-list.ts'
@@ -73,7 +73,7 @@ interface SavedRun {
   kept?: SavedRaw[]
   wholeShiftMs?: number
   /** Not in checkpoints of earlier versions. */
-  pace?: readonly PackedLevel[]
+  pace?: PackedPace
   silences?: readonly Silence[]
   leadIn?: LeadIn
   repeated?: readonly MediaTimes[]
@@ -209,7 +209,7 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const decoder = saved === null ? null : { state: saved.state, ...(saved.fragments === undefined ? {} : { fragments: saved.fragments }), tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.length === 0 ? {} : { pace: pace.map(packLevel) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), ...(run.repeated.length === 0 ? {} : { repeated: run.repeated }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.last === null ? {} : { pace: packPace(pace) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), ...(run.repeated.length === 0 ? {} : { repeated: run.repeated }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
@@ -228,7 +228,7 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.faults = saved.faults ?? saved.damaged.map(([from, to]) => ({ from, to, cause: 'broken-content', startMs: null, endMs: null }))
   run.kept = (saved.kept ?? []).map(loadRaw)
   run.wholeShiftMs = saved.wholeShiftMs ?? 0
-  run.pace = (saved.pace ?? []).map(unpackLevel)
+  run.pace = saved.pace === undefined ? NO_PACE : unpackPace(saved.pace)
   run.silences = saved.silences ?? []
   run.leadIn = saved.leadIn ?? null
   run.repeated = saved.repeated ?? []

@@ -14,7 +14,7 @@ import {
   type TrackInfo,
 } from '@longtake/webm'
 import type { Fault, FaultCause } from './faults.ts'
-import type { Sample } from './pace.ts'
+import type { Reach } from './pace.ts'
 import { freshPiece, type FreshPiece } from './piece.ts'
 import { knownState } from './reader-state.ts'
 
@@ -74,7 +74,7 @@ export interface Decoded {
   /** What of this push is not in the output although its bytes came; `endMs` is null while that goes on. */
   readonly faults: readonly Fault[]
   /** How far the frames of this push reach; null where there is none in it. */
-  readonly reached: Pick<Sample, 'mediaMs' | 'hasSound'> | null
+  readonly reached: Reach | null
   /** Times without sound, in a recording that has sound, although nothing of it is missing; ms of the part's own time. */
   readonly silences: readonly { readonly startMs: number; readonly endMs: number }[]
 }
@@ -154,7 +154,7 @@ export class WebmDecoder {
     const after: FreshPiece[] = []
     const faults: Fault[] = []
     const silences: { startMs: number; endMs: number }[] = []
-    let reached: Decoded['reached'] = null
+    let reached: Reach | null = null
     let wholeFrom: number | null = null
     const put = (cluster: FinishedCluster | null): void => {
       if (cluster !== null) (this.#whole ? after : before).push(freshPiece(cluster))
@@ -191,7 +191,7 @@ export class WebmDecoder {
           const closed = this.#playsAgain(track, item.timeMs + this.#recording.shiftMs!)
           if (closed !== null) faults.push(closed)
           put(this.#writer.add(item, { track, offsetMs: this.#place.offsetMs + this.#recording.shiftMs! }))
-          reached = this.#furthest(reached, track)
+          reached = this.#furthest(reached, track, item.timeMs + this.#recording.shiftMs!)
           break
         }
         default:
@@ -283,9 +283,11 @@ export class WebmDecoder {
     return timeMs - startMs >= MIN_SILENCE_MS ? { startMs, endMs: timeMs } : null
   }
 
-  #furthest(reached: Decoded['reached'], track: number): Decoded['reached'] {
-    const mediaMs = this.#writer.timesOf(track)!.endMs - this.#place.offsetMs
-    return { mediaMs: Math.max(reached?.mediaMs ?? -Infinity, mediaMs), hasSound: (reached?.hasSound ?? false) || this.#sound.has(track) }
+  #furthest(reached: Reach | null, track: number, timeMs: number): Reach {
+    const endMs = this.#writer.timesOf(track)!.endMs - this.#place.offsetMs
+    const hasSound = this.#sound.has(track)
+    if (reached === null) return { firstMs: timeMs, endMs, hasSound }
+    return { firstMs: Math.min(reached.firstMs, timeMs), endMs: Math.max(reached.endMs, endMs), hasSound: reached.hasSound || hasSound }
   }
 
   /** The part's own time at the end of a track's output; with null, of the track that ended first. */

@@ -1,7 +1,9 @@
 /*
- * How far a part's media is behind the clock. A chunk is captured when its last frame is, give or take: what that lag rises
- * by and never falls back from was not recorded. What only comes late (a busy page, a picture that stands still, one giant
- * chunk after a freeze) makes the lag rise for a while; only its least value over all later chunks counts.
+ * How far a part's media is behind the clock, which is bounded from both sides. It is no further behind at a chunk's capture than
+ * the end of the chunk's frames; and at least as far as the next frame, since what is recorded after a chunk was captured comes in a
+ * later one. What a part is behind once it stays behind, so the upper bound of a later chunk holds for all earlier ones: what only
+ * comes late (a busy page, one giant chunk after a freeze) proves nothing. Nor does a picture that stands still, whose next frame
+ * is as much later.
  */
 
 /** A chunk with frames in it. */
@@ -9,9 +11,23 @@ export interface Sample {
   readonly seq: number
   /** When it was captured, ms since the part began. */
   readonly capturedMs: number
-  /** Where the media ends that came up to it, ms of the part's own time. */
+  /** Where its frames end, or when the next one is, ms of the part's own time. */
   readonly mediaMs: number
-  /** Whether sound is in it, which has no pauses. */
+}
+
+/** What is known of some chunks in a row. */
+export interface Pace {
+  readonly levels: readonly PaceLevel[]
+  /** The last chunk, whose next frame is not known; its media time is where its frames end. */
+  readonly last: (Sample & { readonly hasSound: boolean }) | null
+}
+export const NO_PACE: Pace = { levels: [], last: null }
+
+/** How far the frames of one chunk reach, ms of the part's own time. */
+export interface Reach {
+  readonly firstMs: number
+  readonly endMs: number
+  /** Whether sound is in it that has no pauses. */
   readonly hasSound: boolean
 }
 
@@ -39,21 +55,35 @@ const JOINED_MS = 30_000
  * up to 100 ppm (1 s in 3 h), and recorders begin another part at a standstill of 5 s.
  */
 const WORTH_REPORTING_MS = 5_000
-/** So much media behind it proves that a recorder without sound went on: a picture that stands still has no frames. */
-const GOES_ON_MS = 2_000
 /** Of one run of chunks; where there are more, the shortest make room, and where they were is known less exactly. */
 const MAX_LEVELS = 32
 /** What is captured this long before or after its media was is not: such clocks prove nothing. */
 const MAX_LAG_MS = 4 * 3_600_000
 
-/** The same levels with one more chunk, which is behind all others. */
-export function withSample(levels: readonly PaceLevel[], sample: Sample): readonly PaceLevel[] {
-  const lagMs = sample.capturedMs - sample.mediaMs
-  return Math.abs(lagMs) <= MAX_LAG_MS ? withLevel(levels, { lagMs, from: sample, to: sample }) : levels
+/** The same with one more chunk, which is behind all others. */
+export function withChunk({ levels, last }: Pace, { seq, capturedMs }: Pick<Sample, 'seq' | 'capturedMs'>, { firstMs, endMs, hasSound }: Reach): Pace {
+  return { levels: last === null ? levels : withBounds(levels, last, firstMs), last: { seq, capturedMs, mediaMs: endMs, hasSound } }
 }
 
-/** The levels of two runs of chunks, one behind the other. */
-export const joinedLevels = (levels: readonly PaceLevel[], behind: readonly PaceLevel[]): readonly PaceLevel[] => behind.reduce(withLevel, levels)
+/** Of two runs of chunks, one behind the other. */
+export const joinedPace = (pace: Pace, behind: Pace): Pace => ({ levels: behind.levels.reduce(withLevel, pace.levels), last: behind.last ?? pace.last })
+
+/** With what a chunk proves whose frames end at `mediaMs`. @param nextMs time of the next frame; Infinity where there is none */
+function withBounds(levels: readonly PaceLevel[], { seq, capturedMs, mediaMs }: Sample, nextMs: number): readonly PaceLevel[] {
+  const ended = { seq, capturedMs, mediaMs }
+  const [atLeastMs, atMostMs] = [capturedMs - nextMs, capturedMs - mediaMs]
+  const last = levels.at(-1)
+  if (!(Math.abs(atMostMs) <= MAX_LAG_MS)) return levels
+  if (last === undefined || atMostMs < last.lagMs) return withLevel(levels, { lagMs: atMostMs, from: ended, to: ended })
+  if (atLeastMs <= last.lagMs) return levels.with(levels.length - 1, { ...last, to: ended })
+  const next = { ...ended, mediaMs: nextMs }
+  return withLevel(levels, { lagMs: atLeastMs, from: next, to: next })
+}
+
+/** With what the last chunk proves, behind which only sound cannot stand still, and that only once nothing comes any more. */
+function withLast({ levels, last }: Pace, isClosed: boolean): readonly PaceLevel[] {
+  return last === null ? levels : withBounds(levels, last, isClosed && last.hasSound ? last.mediaMs : Infinity)
+}
 
 function withLevel(levels: readonly PaceLevel[], next: PaceLevel): readonly PaceLevel[] {
   let { from } = next
@@ -76,8 +106,8 @@ function withoutShortest(levels: readonly PaceLevel[]): readonly PaceLevel[] {
 const lengthOf = ({ from, to }: PaceLevel): number => to.capturedMs - from.capturedMs
 
 /** How much was not recorded up to a chunk, ms. */
-export function missingBefore(levels: readonly PaceLevel[], seq: number): number {
-  const level = levels.findLast(({ from }) => from.seq <= seq)
+export function missingBefore({ levels }: Pace, seq: number): number {
+  const level = levels.findLast(({ from }) => from.seq < seq)
   return level === undefined ? 0 : level.lagMs - levels[0]!.lagMs
 }
 
@@ -86,11 +116,10 @@ export function missingBefore(levels: readonly PaceLevel[], seq: number): number
  * between its declared start and its first frame.
  * @param isClosed nothing comes behind the last chunk
  */
-export function shortfalls(levels: readonly PaceLevel[], isClosed: boolean): Shortfall[] {
-  const endMs = levels.at(-1)?.to.mediaMs ?? 0
-  const isProven = ({ from }: PaceLevel): boolean => endMs - from.mediaMs >= GOES_ON_MS || (isClosed && from.hasSound)
+export function shortfalls(pace: Pace, isClosed: boolean): Shortfall[] {
+  const levels = withLast(pace, isClosed)
   const found: (Shortfall & { readonly level: PaceLevel })[] = []
-  for (let i = 1; i <= levels.findLastIndex(isProven); i++) {
+  for (let i = 1; i < levels.length; i++) {
     const [ahead, level] = [levels[i - 1]!, levels[i]!]
     const missingMs = level.lagMs - ahead.lagMs
     const last = found.at(-1)
@@ -100,24 +129,30 @@ export function shortfalls(levels: readonly PaceLevel[], isClosed: boolean): Sho
   return found.filter(({ missingMs }) => missingMs >= WORTH_REPORTING_MS).map(({ before, behind, missingMs }) => ({ before, behind, missingMs }))
 }
 
-/** The same levels where the media turned out to stand `byMs` later in the part. */
-export function movedLevels(levels: readonly PaceLevel[], byMs: number): readonly PaceLevel[] {
-  const moved = (sample: Sample): Sample => ({ ...sample, mediaMs: sample.mediaMs + byMs })
-  return levels.map(({ lagMs, from, to }) => ({ lagMs: lagMs - byMs, from: moved(from), to: moved(to) }))
+/** The same where the media turned out to stand `byMs` later in the part. */
+export function movedPace({ levels, last }: Pace, byMs: number): Pace {
+  const moved = <S extends Sample>(sample: S): S => ({ ...sample, mediaMs: sample.mediaMs + byMs })
+  return { levels: levels.map(({ lagMs, from, to }) => ({ lagMs: lagMs - byMs, from: moved(from), to: moved(to) })), last: last === null ? null : moved(last) }
 }
 
-type PackedSample = [seq: number, capturedMs: number, mediaMs: number, hasSound: 0 | 1]
-/** As JSON for checkpoints, which hold one or more of each run of chunks. */
-export type PackedLevel = [lagMs: number, ...from: PackedSample, ...to: PackedSample]
-
-export function packLevel({ lagMs, from, to }: PaceLevel): PackedLevel {
-  const packed = ({ seq, capturedMs, mediaMs, hasSound }: Sample): PackedSample => [seq, capturedMs, mediaMs, hasSound ? 1 : 0]
-  return [lagMs, ...packed(from), ...packed(to)]
+type PackedSample = [seq: number, capturedMs: number, mediaMs: number]
+/** As JSON for checkpoints, which hold one of each run of chunks. */
+export interface PackedPace {
+  readonly levels: readonly [lagMs: number, ...from: PackedSample, ...to: PackedSample][]
+  readonly last: readonly [...sample: PackedSample, hasSound: 0 | 1] | null
 }
 
-export function unpackLevel([lagMs, ...samples]: PackedLevel): PaceLevel {
-  const unpacked = ([seq, capturedMs, mediaMs, hasSound]: PackedSample): Sample => ({ seq, capturedMs, mediaMs, hasSound: hasSound === 1 })
-  return { lagMs, from: unpacked(samples.slice(0, 4) as PackedSample), to: unpacked(samples.slice(4) as PackedSample) }
+export function packPace({ levels, last }: Pace): PackedPace {
+  const packed = ({ seq, capturedMs, mediaMs }: Sample): PackedSample => [seq, capturedMs, mediaMs]
+  return { levels: levels.map(({ lagMs, from, to }) => [lagMs, ...packed(from), ...packed(to)]), last: last === null ? null : [...packed(last), last.hasSound ? 1 : 0] }
+}
+
+export function unpackPace({ levels, last }: PackedPace): Pace {
+  const unpacked = (seq: number, capturedMs: number, mediaMs: number): Sample => ({ seq, capturedMs, mediaMs })
+  return {
+    levels: levels.map(([lagMs, a, b, c, d, e, f]) => ({ lagMs, from: unpacked(a, b, c), to: unpacked(d, e, f) })),
+    last: last === null ? null : { ...unpacked(last[0], last[1], last[2]), hasSound: last[3] === 1 },
+  }
 }
 
 /** A time in which sound pauses, with the chunks that it ends in. */

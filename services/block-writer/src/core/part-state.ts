@@ -2,7 +2,7 @@ import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
 import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './faults.ts'
 import type { FragmentState } from './mp4/fragment-reader.ts'
-import { joinedLevels, joinedSilences, missingBefore, shortfalls, type PaceLevel } from './pace.ts'
+import { joinedPace, joinedSilences, missingBefore, NO_PACE, shortfalls } from './pace.ts'
 import type { Part } from './part.ts'
 import { framesOf } from './piece.ts'
 
@@ -69,17 +69,17 @@ function mediaOf({ container, header, place, runs, media }: Part, times: { reado
 /** Times in which less was recorded than passed, and in which sound pauses; not set where there are none. */
 function unrecorded({ place, startedAt, closed, runs }: Part): Pick<PartState, 'unrecorded'> {
   if (place === null || startedAt === null) return {}
-  const levels = runs.reduce<readonly PaceLevel[]>((all, { pace }) => joinedLevels(all, pace), [])
+  const pace = runs.reduce((all, run) => joinedPace(all, run.pace), NO_PACE)
   const silences = joinedSilences(runs.flatMap((run) => run.silences))
   const zeroMs = Date.parse(startedAt)
   const inFile = (ms: number): number => Math.max(0, ms + place.offsetMs)
   const clock = (fromMs: number, toMs: number): { startedAt: string; endedAt: string } => ({ startedAt: instantOf(zeroMs + fromMs), endedAt: instantOf(zeroMs + toMs) })
-  const late = shortfalls(levels, closed !== null).map(({ before, behind, missingMs }) => ({
+  const late = shortfalls(pace, closed !== null).map(({ before, behind, missingMs }) => ({
     evidence: 'clock' as const, from: Math.min(before.seq + 1, behind.seq), to: behind.seq,
     startMs: inFile(before.mediaMs), endMs: inFile(Math.max(before.mediaMs, behind.mediaMs)), missingMs, ...clock(before.capturedMs, behind.capturedMs),
   }))
   const silent = silences.map(({ from, to, startMs, endMs, missingMs }) => {
-    const lateMs = missingBefore(levels, from)
+    const lateMs = missingBefore(pace, from)
     return { evidence: 'sound' as const, from, to, startMs: inFile(startMs), endMs: inFile(endMs), missingMs, ...clock(startMs + lateMs, endMs + lateMs) }
   })
   const all = [...late, ...silent].sort((a, b) => a.from - b.from || a.startMs - b.startMs)

@@ -2,7 +2,7 @@ import type { TrackInfo } from '@longtake/webm'
 import { isStored, leadInOf, leadInPieces, type LeadIn, type MediaTimes } from './continuation.ts'
 import type { Decoded, DecoderState, SavedRecording } from './decoder.ts'
 import { withFault, type ChunkFault } from './faults.ts'
-import { joinedLevels, joinedSilences, movedLevels, withSample, type PaceLevel, type Silence } from './pace.ts'
+import { joinedPace, joinedSilences, movedPace, NO_PACE, withChunk, type Pace, type Silence } from './pace.ts'
 import type { Piece } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
@@ -73,7 +73,7 @@ export class Run {
   faults: readonly ChunkFault[] = []
   kept: RawPiece[] = []
   /** How far its media is behind the clock. */
-  pace: readonly PaceLevel[] = []
+  pace: Pace = NO_PACE
   /** Where sound pauses that should not, ms of the part's own time. */
   silences: readonly Silence[] = []
   /** What was added to the times at `wholeFrom`. */
@@ -173,7 +173,7 @@ export class Run {
     for (const piece of next.after) this.after.push(piece)
     this.faults = [...this.faults, ...next.faults]
     this.kept = [...this.kept, ...next.kept]
-    this.pace = joinedLevels(this.pace, next.pace)
+    this.pace = joinedPace(this.pace, next.pace)
     this.silences = joinedSilences([...this.silences, ...next.silences])
     this.repeated = [...this.repeated, ...next.repeated]
     this.decoder = next.decoder
@@ -281,7 +281,7 @@ export class Run {
     const own = this.snapshot()?.state?.recording
     const shifted = own === undefined ? here.state().state?.recording : { ...own, shiftMs: own.shiftMs === null ? null : own.shiftMs + deltaMs }
     this.move(deltaMs, shifted)
-    this.pace = movedLevels(this.pace, deltaMs)
+    this.pace = movedPace(this.pace, deltaMs)
     this.silences = this.silences.map((silence) => ({ ...silence, startMs: silence.startMs + deltaMs, endMs: silence.endMs + deltaMs }))
     this.wholeShiftMs = shiftMs
   }
@@ -313,8 +313,11 @@ export class Run {
       const made = decoder.push(chunk.bytes, chunk.capturedAt)
       this.before.push(...made.before)
       this.after.push(...made.after)
-      if (made.reached !== null && chunk.capturedAt !== null) this.pace = withSample(this.pace, { seq: chunk.seq, capturedMs: chunk.capturedAt - startedAtMs, ...made.reached })
       for (const { startMs, endMs } of made.silences) this.silences = joinedSilences([...this.silences, { from: chunk.seq, to: chunk.seq, startMs, endMs, missingMs: endMs - startMs }])
+      if (made.reached !== null && chunk.capturedAt !== null) {
+        const hasSound = made.reached.hasSound && this.silences.length === 0
+        this.pace = withChunk(this.pace, { seq: chunk.seq, capturedMs: chunk.capturedAt - startedAtMs }, { ...made.reached, hasSound })
+      }
       for (const fault of made.faults) this.faults = withFault(this.faults, fault, Math.min(unusedFrom, chunk.seq), chunk.seq)
       if (made.faults.length > 0 && !decoder.isVerbatim) this.kept.push({ from: chunk.seq, lengths: [chunk.bytes.length], blob: null, bytes: chunk.bytes, capturedAt: [chunk.capturedAt] })
       if (decoder.tailLength === 0) this.tailFrom = chunk.seq + 1

@@ -44,7 +44,7 @@ export class VerbatimDecoder implements Decoder {
     const times = known ?? { startMs: 0, endMs: 0 }
     const piece = { kind: 'fresh', bytes, length: bytes.length, startMs: this.#offsetMs + (before ?? times.startMs), endMs: this.#offsetMs + times.endMs, frames: null, cues: [] } as const
     // Which of its tracks are sound is not read.
-    const reached = known !== null && known.endMs !== before ? { mediaMs: known.endMs, hasSound: false } : null
+    const reached = known !== null && known.endMs !== before ? { firstMs: before ?? known.startMs, endMs: known.endMs, hasSound: false } : null
     return { before: [], after: [piece], wholeFrom: null, faults, reached, silences: [] }
   }
 
