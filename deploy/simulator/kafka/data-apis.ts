@@ -161,8 +161,8 @@ function appendAndWait(
     return
   }
   const appended = log.append(result.records, header.count, header, kafka.replicationMs())
-  if (appended === 'out-of-order') {
-    result.error = ERRORS.outOfOrderSequence
+  if (typeof appended === 'string') {
+    result.error = appended === 'fenced' ? ERRORS.invalidProducerEpoch : ERRORS.outOfOrderSequence
     return
   }
   result.base = appended.base

@@ -24,6 +24,12 @@ interface Leadership {
 /** Most recent batches of a producer, by which the log recognises a repetition (KIP-98). */
 const REMEMBERED_BATCHES = 5
 
+/** A sequence number wraps to 0 behind the largest signed 32-bit number. */
+const SEQUENCES = 2 ** 31
+
+/** Why a batch is not appended: its sequence is not the next, or its producer has a newer epoch (KIP-98). */
+type Refusal = 'out-of-order' | 'fenced'
+
 export interface ProducerBatch {
   readonly producerId: bigint
   readonly producerEpoch: number
@@ -91,7 +97,7 @@ export class PartitionLog {
     count: number,
     producer: ProducerBatch,
     replicationMs: number,
-  ): { base: number } | 'out-of-order' {
+  ): { base: number } | Refusal {
     const repeated = this.#sequence(producer, count)
     if (repeated !== undefined) return repeated
     const base = this.end
@@ -185,10 +191,12 @@ export class PartitionLog {
   #sequence(
     { producerId, producerEpoch, baseSequence }: ProducerBatch,
     count: number,
-  ): { base: number } | 'out-of-order' | undefined {
+  ): { base: number } | Refusal | undefined {
     if (producerId < 0n) return undefined
     let producer = this.#producers.get(producerId)
+    if (producer !== undefined && producerEpoch < producer.epoch) return 'fenced'
     if (producer === undefined || producer.epoch < producerEpoch) {
+      if (producer !== undefined && baseSequence !== 0) return 'out-of-order'
       producer = { epoch: producerEpoch, recent: [] }
       this.#producers.set(producerId, producer)
     }
@@ -196,7 +204,7 @@ export class PartitionLog {
     const repeated = recent.find((batch) => batch.sequence === baseSequence && batch.count === count)
     if (repeated !== undefined) return { base: repeated.base }
     const last = recent.at(-1)
-    if (last !== undefined && baseSequence !== last.sequence + last.count) return 'out-of-order'
+    if (last !== undefined && baseSequence !== (last.sequence + last.count) % SEQUENCES) return 'out-of-order'
     recent.push({ sequence: baseSequence, count, base: this.end })
     if (recent.length > REMEMBERED_BATCHES) recent.shift()
     return undefined

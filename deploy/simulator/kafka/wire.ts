@@ -191,6 +191,7 @@ export const ERRORS = {
   rebalanceInProgress: 27,
   unsupportedVersion: 35,
   outOfOrderSequence: 45,
+  invalidProducerEpoch: 47,
   unknownProducer: 59,
   fencedLeaderEpoch: 74,
   unknownLeaderEpoch: 76,
