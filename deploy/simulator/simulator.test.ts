@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-const SEEDS = 150
+const SEEDS = 300
 
 /**
  * The command's output, in a process of its own: it replaces clocks and timers, and node:test would track each of its
