@@ -154,8 +154,10 @@ export class Model {
     }
     if (status !== 'complete') return
     const { parts } = this.#observer.session(session)
-    const stated = Object.values(state.tracks).flatMap(({ files }) => files.flatMap((file) => file.parts))
-    for (const { part, closed, stored } of stated) {
+    const inFiles = Object.values(state.tracks).flatMap(({ files }) => files.flatMap((file) => file.parts))
+    // A held file keeps what it states of a part that goes on in the next: the last file's statement counts.
+    const stated = new Map(inFiles.map((of) => [of.part, of]))
+    for (const { part, closed, stored } of stated.values()) {
       const whole =
         closed?.clean === true &&
         (closed.chunks === 0 || (stored.length === 1 && stored[0]![0] === 0 && stored[0]![1] === closed.chunks - 1))
@@ -167,7 +169,7 @@ export class Model {
     }
     // What came after the declared end may still be on its way; what the finish names may not be missing.
     for (const named of Object.values(state.finish?.parts ?? {}).flat()) {
-      if (parts.has(named) && !stated.some(({ part }) => part === named))
+      if (parts.has(named) && !stated.has(named))
         this.broken('honest-status', `${session} is complete without part ${named}`)
     }
   }

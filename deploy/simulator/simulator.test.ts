@@ -35,3 +35,7 @@ test(`every promise is kept in ${SEEDS} seeds`, async () => {
 test('the oracle finds each lie of the surroundings', async () => {
   assert.doesNotMatch(await simulate('--mutations', '--seeds', '20'), /not found/)
 })
+
+test('a part that goes on behind a held file is judged by its last file', async () => {
+  assert.match(await simulate('--seeds', '1', '--seed', '1865'), /every promise was kept/)
+})
