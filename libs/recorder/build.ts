@@ -2,41 +2,65 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { build, type BuildOptions, type Metafile } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
 import { minify } from 'terser'
 import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+interface Entry {
+  source: string
+  /** What bundlers import. */
+  module: string
+  /** Of the minified files, before `.min.js` and `.global.js`. */
+  script: string
+  /** What the classic script defines. */
+  global: string
+}
+
+/** Each is whole: it shares no file with another, so that it can be copied as it is. */
+const ENTRIES: readonly Entry[] = [
+  { source: './src/index.ts', module: 'index.js', script: 'longtake-recorder', global: 'Longtake' },
+  { source: './src/media/index.ts', module: 'media.js', script: 'longtake-media', global: 'LongtakeMedia' },
+]
 /** The public types import nothing beyond these, which a test holds. */
-const DECLARATIONS = ['api.d.ts', 'preflight/preflight.d.ts', 'recorder.d.ts', 'recovery/recovery.d.ts', 'typed-events.d.ts', 'index.d.ts']
+const DECLARATIONS = [
+  'api.d.ts',
+  'index.d.ts',
+  'media/audio-level.d.ts',
+  'media/index.d.ts',
+  'media/level-meter.d.ts',
+  'media/mix-audio.d.ts',
+  'preflight/preflight.d.ts',
+  'recorder.d.ts',
+  'recovery/recovery.d.ts',
+  'typed-events.d.ts',
+]
 /** The oldest browsers that are supported, as in `browserslist` of package.json. */
 const TARGET = ['chrome110', 'firefox115', 'safari16.4']
-/** The global of the classic script. */
-const GLOBAL_NAME = 'Longtake'
 
 /**
- * Builds the library into `outdir`, which is cleared first: an ES module without imports (`index.js` to be bundled, `longtake-recorder.min.js` to be
- * loaded as it is), a classic script with a global, the types, and the licences of all bundled packages.
+ * Builds the library into `outdir`, which is cleared first: of each entry an ES module without imports to be bundled, the same minified
+ * (`….min.js`), and a classic script with a global (`….global.js`); the types, and the licences of all bundled packages.
  */
 export async function buildRecorder(outdir = here('./dist')): Promise<void> {
   await rm(outdir, { recursive: true, force: true })
   const { version, license } = JSON.parse(await readFile(here('./package.json'), 'utf8')) as { version: string; license: string }
-  const common: BuildOptions = {
-    entryPoints: [here('./src/index.ts')],
-    bundle: true,
-    target: TARGET,
-    legalComments: 'none',
-    banner: { js: `/*! @longtake/recorder ${version} (${license}). Licences of bundled packages: THIRD-PARTY.txt */` },
-    metafile: true,
-  }
-  const { metafile } = await build({ ...common, outfile: join(outdir, 'index.js'), format: 'esm', sourcemap: true })
-  await buildMinified({ ...common, format: 'esm' }, join(outdir, 'longtake-recorder.min.js'))
-  await buildMinified({ ...common, format: 'iife', globalName: GLOBAL_NAME }, join(outdir, 'longtake-recorder.global.js'))
-  await writeFile(join(outdir, 'THIRD-PARTY.txt'), await thirdPartyNotices(bundledFiles(metafile!)))
+  const banner = `/*! @longtake/recorder ${version} (${license}). Licences of bundled packages: THIRD-PARTY.txt */`
+  const bundled = await Promise.all(ENTRIES.map((entry) => buildEntry(entry, outdir, banner)))
+  await writeFile(join(outdir, 'THIRD-PARTY.txt'), await thirdPartyNotices(bundled.flat()))
   await writeTypes(outdir)
+}
+
+/** @returns absolute paths of what it is made of */
+async function buildEntry({ source, module, script, global }: Entry, outdir: string, banner: string): Promise<string[]> {
+  const common: BuildOptions = { entryPoints: [here(source)], bundle: true, target: TARGET, legalComments: 'none', banner: { js: banner } }
+  const { metafile } = await build({ ...common, outfile: join(outdir, module), format: 'esm', sourcemap: true, metafile: true })
+  await buildMinified({ ...common, format: 'esm' }, join(outdir, `${script}.min.js`))
+  await buildMinified({ ...common, format: 'iife', globalName: global }, join(outdir, `${script}.global.js`))
+  return Object.keys(metafile.inputs).map((path) => resolve(path))
 }
 
 /** Of what esbuild has minified terser takes off another 4 % (compressed): it inlines, and folds what several passes find. */
@@ -44,11 +68,6 @@ async function buildMinified(options: BuildOptions, outfile: string): Promise<vo
   const { outputFiles } = await build({ ...options, minify: true, write: false })
   const { code } = await minify(outputFiles![0]!.text, { ecma: 2020, module: options.format === 'esm', compress: { passes: 3 }, format: { comments: /^!/ } })
   await writeFile(outfile, code!)
-}
-
-/** Absolute paths of what a bundle is made of. */
-function bundledFiles({ inputs }: Metafile): string[] {
-  return Object.keys(inputs).map((path) => join(process.cwd(), path))
 }
 
 async function writeTypes(outdir: string): Promise<void> {

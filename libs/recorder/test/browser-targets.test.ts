@@ -15,9 +15,10 @@ before(async () => {
 })
 
 test('every browser that package.json names has all that the recorder uses', async () => {
-  const entryPoints = [fileURLToPath(new URL('../src/index.ts', import.meta.url))]
-  const { outputFiles } = await build({ entryPoints, bundle: true, format: 'esm', target: 'esnext', write: false })
-  assert.deepEqual(missingApis(outputFiles[0]!.text, targets), [])
+  const entryPoints = ['index.ts', 'media/index.ts'].map((file) => fileURLToPath(new URL(`../src/${file}`, import.meta.url)))
+  const { outputFiles } = await build({ entryPoints, bundle: true, format: 'esm', target: 'esnext', write: false, outdir: '.' })
+  assert.equal(outputFiles.length, entryPoints.length)
+  for (const { text } of outputFiles) assert.deepEqual(missingApis(text, targets), [])
 })
 
 test('the README names the same browsers', async () => {

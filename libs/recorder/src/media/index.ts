@@ -1,0 +1,3 @@
+export { LevelMeter } from './level-meter.ts'
+export { mixAudio, type AudioMix } from './mix-audio.ts'
+export { type AudioLevel } from './audio-level.ts'
