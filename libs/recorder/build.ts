@@ -10,20 +10,36 @@ import { minify } from 'terser'
 import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-interface Entry {
+interface Script {
   source: string
-  /** What bundlers import. */
-  module: string
   /** Of the minified files, before `.min.js` and `.global.js`. */
-  script: string
+  name: string
   /** What the classic script defines. */
   global: string
 }
 
-/** Each is whole: it shares no file with another, so that it can be copied as it is. */
+interface Entry {
+  source: string
+  /** What bundlers import. */
+  module: string
+  /** What pages without a bundler load. */
+  scripts: readonly Script[]
+}
+
+/**
+ * Each file is whole: it shares nothing with another, so that it can be copied as it is. A bundler leaves out what is not used; who
+ * loads a script gets all of it, so preflight, which a page uses once before the start, is a script of its own.
+ */
 const ENTRIES: readonly Entry[] = [
-  { source: './src/index.ts', module: 'index.js', script: 'longtake-recorder', global: 'Longtake' },
-  { source: './src/media/index.ts', module: 'media.js', script: 'longtake-media', global: 'LongtakeMedia' },
+  {
+    source: './src/index.ts',
+    module: 'index.js',
+    scripts: [
+      { source: './src/without-preflight.ts', name: 'longtake-recorder', global: 'Longtake' },
+      { source: './src/preflight/preflight.ts', name: 'longtake-preflight', global: 'LongtakePreflight' },
+    ],
+  },
+  { source: './src/media/index.ts', module: 'media.js', scripts: [{ source: './src/media/index.ts', name: 'longtake-media', global: 'LongtakeMedia' }] },
 ]
 /** The public types import nothing beyond these, which a test holds. */
 const DECLARATIONS = [
@@ -37,13 +53,14 @@ const DECLARATIONS = [
   'recorder.d.ts',
   'recovery/recovery.d.ts',
   'typed-events.d.ts',
+  'without-preflight.d.ts',
 ]
 /** The oldest browsers that are supported, as in `browserslist` of package.json. */
 const TARGET = ['chrome110', 'firefox115', 'safari16.4']
 
 /**
- * Builds the library into `outdir`, which is cleared first: of each entry an ES module without imports to be bundled, the same minified
- * (`….min.js`), and a classic script with a global (`….global.js`); the types, and the licences of all bundled packages.
+ * Builds the library into `outdir`, which is cleared first: of each entry an ES module without imports to be bundled, and its scripts
+ * minified, as a module (`….min.js`) and as a classic script with a global (`….global.js`); the types, and the licences of all bundled packages.
  */
 export async function buildRecorder(outdir = here('./dist')): Promise<void> {
   await rm(outdir, { recursive: true, force: true })
@@ -55,11 +72,14 @@ export async function buildRecorder(outdir = here('./dist')): Promise<void> {
 }
 
 /** @returns absolute paths of what it is made of */
-async function buildEntry({ source, module, script, global }: Entry, outdir: string, banner: string): Promise<string[]> {
-  const common: BuildOptions = { entryPoints: [here(source)], bundle: true, target: TARGET, legalComments: 'none', banner: { js: banner } }
-  const { metafile } = await build({ ...common, outfile: join(outdir, module), format: 'esm', sourcemap: true, metafile: true })
-  await buildMinified({ ...common, format: 'esm' }, join(outdir, `${script}.min.js`))
-  await buildMinified({ ...common, format: 'iife', globalName: global }, join(outdir, `${script}.global.js`))
+async function buildEntry({ source, module, scripts }: Entry, outdir: string, banner: string): Promise<string[]> {
+  const common: BuildOptions = { bundle: true, target: TARGET, legalComments: 'none', banner: { js: banner } }
+  const { metafile } = await build({ ...common, entryPoints: [here(source)], outfile: join(outdir, module), format: 'esm', sourcemap: true, metafile: true })
+  for (const script of scripts) {
+    const entryPoints = [here(script.source)]
+    await buildMinified({ ...common, entryPoints, format: 'esm' }, join(outdir, `${script.name}.min.js`))
+    await buildMinified({ ...common, entryPoints, format: 'iife', globalName: script.global }, join(outdir, `${script.name}.global.js`))
+  }
   return Object.keys(metafile.inputs).map((path) => resolve(path))
 }
 

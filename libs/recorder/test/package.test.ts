@@ -11,12 +11,17 @@ import { build as buildByVite } from 'vite'
 import { installPackage, type CustomerProject } from './installed-package.ts'
 
 /** Of each minified file, as the README promises. */
-const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-media': 2 * 1024 }
+const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-preflight': 8 * 1024, 'longtake-media': 2 * 1024 }
 const EXPORTS = {
   '@longtake/recorder': ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recoverPending', 'startRecorder'],
   '@longtake/recorder/media': ['LevelMeter', 'mixAudio'],
 }
-const GLOBALS = { 'longtake-recorder': ['Longtake', '@longtake/recorder'], 'longtake-media': ['LongtakeMedia', '@longtake/recorder/media'] } as const
+/** Of each classic script: its global, and what that holds. */
+const GLOBALS = {
+  'longtake-recorder': ['Longtake', ['RECORDER_ERROR_CODES', 'RecorderError', 'recoverPending', 'startRecorder']],
+  'longtake-preflight': ['LongtakePreflight', ['preflight']],
+  'longtake-media': ['LongtakeMedia', EXPORTS['@longtake/recorder/media']],
+} as const
 const APP = "import { RecorderError, startRecorder } from '@longtake/recorder'\nObject.assign(globalThis, { RecorderError, startRecorder })\n"
 
 let project: CustomerProject
@@ -36,6 +41,8 @@ test('the package holds what is to be distributed, needs no other package, and n
     'dist/index.js.map',
     'dist/longtake-media.global.js',
     'dist/longtake-media.min.js',
+    'dist/longtake-preflight.global.js',
+    'dist/longtake-preflight.min.js',
     'dist/longtake-recorder.global.js',
     'dist/longtake-recorder.min.js',
     'dist/media.js',
@@ -63,7 +70,7 @@ for (const [script, limit] of Object.entries(MAX_GZIP_BYTES)) {
 
 test('each file is whole', async () => {
   const modules = project.packed.filter((path) => path.endsWith('.js') && !path.endsWith('.global.js'))
-  assert.equal(modules.length, 4)
+  assert.equal(modules.length, 5)
   for (const file of modules) assert.doesNotMatch(await inPackage(file), /(^|[;}])(import|export)\b[^;]*\bfrom ?["']/m, file)
 })
 
@@ -81,13 +88,13 @@ for (const [specifier, exported] of Object.entries(EXPORTS)) {
   })
 }
 
-for (const [script, [global, specifier]] of Object.entries(GLOBALS)) {
-  test(`the classic script ${script} defines ${global}, with all that the module exports`, async () => {
+for (const [script, [global, exported]] of Object.entries(GLOBALS)) {
+  test(`the classic script ${script} defines ${global}`, async () => {
     const page: Record<string, unknown> = { EventTarget, Error }
     const before = Object.keys(page)
     runInNewContext(await inPackage(`dist/${script}.global.js`), page)
     assert.deepEqual(Object.keys(page).filter((name) => !before.includes(name)), [global])
-    assert.deepEqual(Object.keys(page[global] as object).toSorted(), EXPORTS[specifier])
+    assert.deepEqual(Object.keys(page[global] as object).toSorted(), exported)
   })
 }
 
@@ -123,8 +130,11 @@ test('esbuild bundles it, without what is not used', async () => {
   await writeFile(join(project.folder, 'app.js'), APP)
   const { outputFiles, warnings } = await buildByEsbuild({ absWorkingDir: project.folder, entryPoints: ['app.js'], bundle: true, minify: true, format: 'esm', write: false })
   assert.deepEqual(warnings, [])
-  const whole = await inPackage('dist/longtake-recorder.min.js')
-  assert.ok(outputFiles[0]!.text.length < 0.9 * whole.length, `${outputFiles[0]!.text.length} of ${whole.length} characters are left`)
+  const text = await inPackage('dist/index.js')
+  for (const unused of ['longtake-preflight', 'access to what was left']) {
+    assert.ok(text.includes(unused))
+    assert.ok(!outputFiles[0]!.text.includes(unused), `"${unused}" is of a function that the app does not use`)
+  }
   await assertRuns(outputFiles[0]!.text)
 })
 

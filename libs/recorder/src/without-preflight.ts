@@ -1,0 +1,38 @@
+/** What `longtake-recorder.min.js` and the classic script hold: pages without a bundler load preflight only where they use it. */
+export { startRecorder, type Recorder } from './recorder.ts'
+export { recoverPending } from './recovery/recovery.ts'
+export {
+  RECORDER_ERROR_CODES,
+  RecorderError,
+  type Amount,
+  type ConnectionState,
+  type PendingRecording,
+  type PlannedTrack,
+  type PreflightFacts,
+  type PreflightOptions,
+  type PreflightPoint,
+  type PreflightResult,
+  type PreflightVerdict,
+  type RecorderErrorCode,
+  type RecorderEvents,
+  type RecorderOptions,
+  type RecorderPhase,
+  type RecorderProgress,
+  type RecorderState,
+  type RecoveryAccess,
+  type RecoveryOptions,
+  type RecoveryOutcome,
+  type RecoveryProgress,
+  type RecoveryReport,
+  type Report,
+  type Situation,
+  type SituationKind,
+  type StorageLeft,
+  type TrackEnded,
+  type TrackOptions,
+  type TrackProgress,
+  type TrackState,
+  type TransportKind,
+  type UplinkFacts,
+} from './api.ts'
+export type { OnOptions, TypedEventTarget, TypedListener } from './typed-events.ts'
