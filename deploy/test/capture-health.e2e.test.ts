@@ -26,6 +26,7 @@ test('what happens to the sources, the line and the page of a recording', { conc
   // They mostly wait, so they wait together.
   await Promise.all([
     t.test('what a track loses, gets back or changes is its next part, and the status says why nothing was recorded between', (step) => changesSources({ t: step, system, browser, gateway })),
+    t.test('a picture that stands still leaves the sound recorded, and is recorded again when it moves', (step) => survivesStall({ t: step, system, browser, gateway })),
     t.test('the page says how it stands, from the check before the start to all safe', (step) => saysHowItStands({ t: step, system, browser, gateway, line })),
     t.test('a line that is too thin lowers the bitrate in a next part, and preflight says before how thin it is', (step) => lowersBitrate({ t: step, system, browser, gateway })),
   ])
@@ -133,6 +134,57 @@ async function changesSources({ t, system, browser, gateway }: Places): Promise<
   assert.deepEqual(causes(screen), ['not-recorded device-lost', 'not-recorded paused'])
   assert.ok(causes(webcam).includes('not-recorded paused'))
   t.diagnostic(`webcam: ${webcam.files.length} files, gaps ${causes(webcam).join(', ')}`)
+  await page.close()
+}
+
+async function survivesStall({ t, system, browser, gateway }: Places): Promise<void> {
+  const session = await createSession(system)
+  const page = await openLibrary(system, browser)
+  const recorder = new Eavesdropper(page)
+  const seen = await page.evaluate<{ reports: string[]; reportedAfterMs: number; still: string; failed: string }>(`(async () => {
+    ${TOOLS}
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 })
+    let moves = true
+    let hue = 0
+    setInterval(() => { if (!moves) return; const paint = canvas.getContext('2d'); paint.fillStyle = 'hsl(' + (hue += 7) + ' 60% 50%)'; paint.fillRect(0, 0, 320, 240) }, 100)
+    const picture = canvas.captureStream(10).getVideoTracks()[0]
+    const context = new AudioContext()
+    const tone = context.createOscillator()
+    const out = context.createMediaStreamDestination()
+    tone.connect(out)
+    tone.start()
+    const recorder = await startRecorder({ ingest: ${JSON.stringify(directly(session, gateway))}, tracks: { webcam: { stream: new MediaStream([picture, ...out.stream.getTracks()]) } } })
+    const reports = []
+    recorder.on('report', ({ event }) => reports.push(event))
+    const chunks = () => recorder.progress.webcam?.recorded.chunks ?? 0
+    const grows = async () => { const before = chunks(); await until(() => chunks() >= before + 4) }
+    await grows()
+    moves = false
+    const stillSince = performance.now()
+    await until(() => reports.includes('stalled'))
+    const reportedAfterMs = performance.now() - stillSince
+    await grows()
+    const still = recorder.situation.words
+    moves = true
+    await until(() => reports.includes('recovered'))
+    await grows()
+    // A second track of which nothing ever comes: its sound does not run.
+    const deaf = new AudioContext()
+    await deaf.suspend()
+    const failed = await recorder.addTrack('screen', { stream: deaf.createMediaStreamDestination().stream }).then(() => 'started', ({ code }) => code)
+    await recorder.stop()
+    return { reports: reports.filter((event) => event !== 'hidden' && event !== 'visible'), reportedAfterMs, still, failed }
+  })()`)
+  t.diagnostic(`a still picture was reported after ${Math.round(seen.reportedAfterMs)} ms`)
+  assert.deepEqual(seen.reports, ['stalled', 'recovered'])
+  assert.ok(seen.reportedAfterMs < 15_000, `${seen.reportedAfterMs} ms`)
+  assert.deepEqual([seen.still, seen.failed], ['Recording', 'capture-failed'])
+  const status = await judge(t, system, session.id, recorder)
+  assert.equal(status.status, 'complete')
+  assert.deepEqual(Object.keys(status.tracks), ['webcam'])
+  const { parts, files } = status.tracks['webcam']!
+  assert.equal(parts.length, 3)
+  t.diagnostic(JSON.stringify({ files: files.map(({ mimeType, durationMs }) => ({ mimeType, durationMs })), gaps: parts.map(({ gaps }) => gaps) }))
   await page.close()
 }
 

@@ -44,5 +44,9 @@ export const REPORT_EVENTS = [
   'page-closed',
   'bitrate-lowered',
   'bitrate-raised',
+  'stalled',
+  'recovered',
+  'silent',
+  'audible',
 ] as const
 export type ReportEvent = (typeof REPORT_EVENTS)[number]

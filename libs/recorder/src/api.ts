@@ -35,8 +35,8 @@ export type RecorderPhase = 'recording' | 'stopping' | 'stopped' | 'failed'
 /** `offline`: waiting until the next try. */
 export type ConnectionState = 'connecting' | 'connected' | 'offline'
 
-/** `ended`: nothing of it is recorded any more, until `addTrack` or `replaceStream` gives it a stream. */
-export type TrackState = 'recording' | 'paused' | 'ended'
+/** `stalled`: no data comes of it. `ended`: nothing of it is recorded any more, until `addTrack` or `replaceStream` gives it a stream. */
+export type TrackState = 'recording' | 'paused' | 'stalled' | 'ended'
 
 /** `polling`: ordinary HTTPS requests, where the network blocks WebSockets. */
 export type TransportKind = 'websocket' | 'polling'
@@ -77,13 +77,14 @@ export interface TrackEnded {
 /**
  * What a person wants to know:
  * - `recording`, `paused`
+ * - `stalled`: recording goes on, but no data comes of any track: a device is switched off, or used by another program
  * - `nothing`: every track has ended, and recording has not been stopped
  * - `offline`: the server is out of reach; everything is kept on this computer
  * - `catching-up`: what had to wait is being sent
  * - `safe`: all of it is durable, the page may close; `safe-with-losses`: so is all that could be saved
  * - `failed`: the `error` event said why
  */
-export type SituationKind = 'recording' | 'paused' | 'nothing' | 'offline' | 'catching-up' | 'safe' | 'safe-with-losses' | 'failed'
+export type SituationKind = 'recording' | 'paused' | 'stalled' | 'nothing' | 'offline' | 'catching-up' | 'safe' | 'safe-with-losses' | 'failed'
 
 export interface Situation {
   kind: SituationKind
@@ -106,7 +107,7 @@ export interface StorageLeft {
 
 /** What the server is told, too: something happened to the recording. */
 export interface Report {
-  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised */
+  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised, stalled, recovered, silent, audible */
   event: string
   track?: string
   /** More about it, for people. */

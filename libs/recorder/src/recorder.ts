@@ -117,6 +117,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       phase: this.#phase,
       connection: this.#connection,
       anyTrack: this.#tracks.anyGoesOn,
+      anyDelivers: this.#tracks.anyDelivers,
+      stalled: this.#tracks.stalled,
       paused: this.#tracks.isPaused,
       waitingBytes: sumOf(this.progress, 'waiting').bytes,
       acknowledgedBytes: sumOf(this.progress, 'acknowledged').bytes,

@@ -7,6 +7,10 @@ export interface SituationFacts {
   connection: ConnectionState
   /** Of the session's tracks: whether any is recorded, or would be if it were not paused. */
   anyTrack: boolean
+  /** Whether data comes of any track. */
+  anyDelivers: boolean
+  /** Tracks of which something should be recorded, and no data comes. */
+  stalled: readonly string[]
   paused: boolean
   waitingBytes: number
   acknowledgedBytes: number
@@ -40,7 +44,7 @@ export class SituationWatch {
     const { now, phase, lostChunks, connection } = facts
     this.#remember(facts)
     const keptMinutes = this.#keptMinutes(facts)
-    const rest = { recording: phase === 'recording' && facts.anyTrack && !facts.paused, keptMinutes, percent: this.#percent(facts), lostChunks }
+    const rest = { recording: phase === 'recording' && facts.anyTrack && !facts.paused && (facts.anyDelivers || facts.stalled.length === 0), keptMinutes, percent: this.#percent(facts), lostChunks }
     if (phase === 'stopped') return { ...rest, kind: lostChunks === 0 ? 'safe' : 'safe-with-losses', percent: 100, words: lostChunks === 0 ? 'All safe: you may close this page' : `All that could be saved is safe; ${lossOf(lostChunks)}` }
     if (phase === 'failed') return { ...rest, kind: 'failed', words: 'Recording has ended: it was deleted on the server, and nothing of it is kept' }
     const doing = doingOf(facts)
@@ -54,7 +58,7 @@ export class SituationWatch {
     }
     if (this.#backlogFrom !== null) return { ...rest, kind: 'catching-up', words: `${doing} · catching up (${rest.percent} %)${stay}${losses}` }
     if (!facts.anyTrack) return { ...rest, kind: 'nothing', words: `${doing}${losses}` }
-    return { ...rest, kind: facts.paused ? 'paused' : 'recording', words: `${doing}${losses}` }
+    return { ...rest, kind: facts.paused ? 'paused' : rest.recording ? 'recording' : 'stalled', words: `${doing}${losses}` }
   }
 
   #remember({ now, phase, connection, acknowledgedBytes, waitingBytes, oldestWaitingAt }: SituationFacts): void {
@@ -81,10 +85,12 @@ export class SituationWatch {
   }
 }
 
-function doingOf({ phase, anyTrack, paused }: SituationFacts): string {
+function doingOf({ phase, anyTrack, anyDelivers, stalled, paused }: SituationFacts): string {
   if (phase === 'stopping') return 'Stopped'
   if (!anyTrack) return 'Nothing is recorded any more'
-  return paused ? 'Paused' : 'Recording'
+  if (paused) return 'Paused'
+  if (stalled.length === 0) return 'Recording'
+  return `${anyDelivers ? 'Recording' : 'Nothing is being recorded'} · no data from ${stalled.join(' and ')}`
 }
 
 const keptOf = (minutes: number): string => (minutes === 0 ? 'less than a minute' : minutes === 1 ? '1 minute' : `${minutes} minutes`)

@@ -9,6 +9,8 @@ export class FakeSource extends EventTarget {
   readonly kind: 'video' | 'audio'
   readyState = 'live'
   muted = false
+  /** False: a picture that stands still, or a device that gives nothing although it is live. */
+  delivers = true
   settings: Record<string, unknown>
 
   constructor(kind: 'video' | 'audio', settings: Record<string, unknown> = kind === 'video' ? { width: 640, height: 480 } : { sampleRate: 48_000, channelCount: 1 }) {
@@ -55,11 +57,17 @@ export const streamOf = (...sources: FakeSource[]): MediaStream => new FakeStrea
 /** Behaves like Chrome's, as far as measured: see the cases in the browser. */
 export class FakeMediaRecorder extends EventTarget {
   static all: FakeMediaRecorder[] = []
-  /** What the next ones do when they are started. */
-  static next: 'record' | 'throw' | 'fail' | 'wait' = 'record'
+  /** What the next ones do when they are started. `deaf`: their `stop` event never comes. */
+  static next: 'record' | 'throw' | 'fail' | 'wait' | 'deaf' = 'record'
   readonly stream: FakeStream
   readonly options: MediaRecorderOptions
   state = 'inactive'
+  readonly #behaviour = FakeMediaRecorder.next
+  #hasStarted = false
+  #timeslice: number | undefined
+  /** What was encoded, and what of it the muxer holds until the other source delivers, too. */
+  #encoded = ''
+  #held = ''
 
   constructor(stream: FakeStream, options: MediaRecorderOptions) {
     super()
@@ -68,8 +76,18 @@ export class FakeMediaRecorder extends EventTarget {
   }
 
   static isTypeSupported = (type: string): boolean => type.includes('webm')
+  /** Those that record, without those that only look whether something comes. */
   static get running(): FakeMediaRecorder[] {
-    return FakeMediaRecorder.all.filter(({ state }) => state === 'recording')
+    return FakeMediaRecorder.all.filter((recorder) => recorder.state === 'recording' && recorder.#timeslice !== undefined)
+  }
+
+  static get probing(): FakeMediaRecorder[] {
+    return FakeMediaRecorder.all.filter((recorder) => recorder.state === 'recording' && recorder.#timeslice === undefined)
+  }
+
+  /** A second has passed. */
+  static second(): void {
+    for (const recorder of FakeMediaRecorder.all) recorder.#record()
   }
 
   get mimeType(): string {
@@ -80,24 +98,34 @@ export class FakeMediaRecorder extends EventTarget {
     return this.stream.getTracks().map(({ kind }) => kind).join('+')
   }
 
-  start(): void {
-    if (FakeMediaRecorder.next === 'throw') throw new DOMException('no encoder', 'NotSupportedError')
+  get #allDeliver(): boolean {
+    return this.#behaviour !== 'wait' && this.stream.getTracks().every(({ delivers, muted, kind }) => delivers && !(muted && kind === 'video'))
+  }
+
+  start(timeslice?: number): void {
+    if (this.#behaviour === 'throw') throw new DOMException('no encoder', 'NotSupportedError')
     FakeMediaRecorder.all.push(this)
+    this.#timeslice = timeslice
     this.state = 'recording'
-    // As of a muted camera: no frame comes.
-    if (FakeMediaRecorder.next === 'wait') return
-    queueMicrotask(() => (FakeMediaRecorder.next === 'fail' ? this.fail() : this.dispatchEvent(new Event('start'))))
+    queueMicrotask(() => (this.#behaviour === 'fail' ? this.fail() : this.#begin()))
   }
 
   give(text: string): void {
     this.dispatchEvent(Object.assign(new Event('dataavailable'), { data: new Blob([text]) }))
   }
 
+  requestData(): void {
+    const text = this.#encoded
+    this.#encoded = ''
+    queueMicrotask(() => this.give(text))
+  }
+
   stop(): void {
     if (this.state === 'inactive') return
     this.state = 'inactive'
+    if (this.#behaviour === 'deaf') return
     queueMicrotask(() => {
-      this.give('last')
+      this.give(`${this.#encoded}${this.#held}last`)
       this.dispatchEvent(new Event('stop'))
     })
   }
@@ -111,6 +139,22 @@ export class FakeMediaRecorder extends EventTarget {
   sourceEnded(): void {
     if (this.stream.getTracks().every(({ readyState }) => readyState === 'ended')) this.stop()
   }
+
+  #begin(): void {
+    if (this.#hasStarted || this.state !== 'recording' || !this.#allDeliver) return
+    this.#hasStarted = true
+    this.dispatchEvent(new Event('start'))
+  }
+
+  #record(): void {
+    if (this.state !== 'recording') return
+    this.#begin()
+    if (this.stream.getTracks().some(({ delivers }) => delivers)) this.#held += '..'
+    if (!this.#allDeliver) return
+    this.#encoded += this.#held
+    this.#held = ''
+    if (this.#timeslice !== undefined) this.requestData()
+  }
 }
 
 export function installMediaFakes(): void {
@@ -122,7 +166,7 @@ export function installMediaFakes(): void {
 /** Time that passes only when told, and with it `Date.now` and `performance.now`. */
 export class FakeTimers {
   #now = 1_000_000
-  #tasks: { at: number; task: () => void }[] = []
+  #tasks: { at: number; task: () => void }[] = [{ at: this.#now + 1000, task: () => this.#media() }]
   readonly #wall = mock.method(Date, 'now', () => this.#now + this.#setMs)
   readonly #steady = mock.method(performance, 'now', () => this.#now - this.#sleptMs)
   #setMs = 0
@@ -157,6 +201,11 @@ export class FakeTimers {
       next.task()
     }
     this.#now = end
+  }
+
+  #media(): void {
+    FakeMediaRecorder.second()
+    this.#after(1000, () => this.#media())
   }
 
   restore(): void {

@@ -6,6 +6,8 @@ const CALM: Omit<SituationFacts, 'now'> = {
   phase: 'recording',
   connection: 'connected',
   anyTrack: true,
+  anyDelivers: true,
+  stalled: [],
   paused: false,
   waitingBytes: 0,
   acknowledgedBytes: 0,
@@ -29,6 +31,17 @@ describe('the situation in words', () => {
       { now: 3000, acknowledgedBytes: 10, waitingBytes: 10, oldestWaitingAt: 1500 },
     )
     assert.deepEqual(words, ['Recording', 'Recording', 'Recording'])
+  })
+
+  it('never says recording while no data comes', () => {
+    const watch = new SituationWatch()
+    const see = (facts: Partial<SituationFacts>) => {
+      const { kind, words, recording } = watch.see({ now: 0, ...CALM, ...facts })
+      return [kind, recording, words]
+    }
+    assert.deepEqual(see({ anyDelivers: false, stalled: ['webcam'] }), ['stalled', false, 'Nothing is being recorded · no data from webcam'])
+    assert.deepEqual(see({ stalled: ['screen'] }), ['recording', true, 'Recording · no data from screen'])
+    assert.deepEqual(see({ anyDelivers: false, paused: true }), ['paused', false, 'Paused'])
   })
 
   it('does not call safe what would be gone with the page', () => {

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import type { LostCause } from '@longtake/contracts/protocol'
-import type { RecorderError } from '../src/api.ts'
-import type { Spool } from '../src/spool/spool.ts'
-import { TrackRecording, type TrackHost } from '../src/capture/track-recording.ts'
-import { UploadSession } from '../src/upload/upload-session.ts'
+import { TrackRecording } from '../src/capture/track-recording.ts'
 import { FakeMediaRecorder, FakeSource, FakeTimers, installMediaFakes, settled, streamOf } from './media-fakes.ts'
+import * as recordings from './recording-of.ts'
 
 let timers: FakeTimers
 beforeEach(() => {
@@ -14,49 +11,8 @@ beforeEach(() => {
 })
 afterEach(() => timers.restore())
 
-interface Told {
-  reports: string[]
-  errors: RecorderError[]
-  ended: number
-  /** Of each part in the order of their closing: what was spooled. */
-  parts: string[]
-  /** Of each of them: whether that is all of it. */
-  clean: boolean[]
-}
-
-/** A spool that remembers texts. */
-function hostOf(told: Told): TrackHost {
-  const chunks = new Map<string, string>()
-  const spool = {
-    addPart: () => Promise.resolve(),
-    addChunk: ({ part, payload }: { part: string; payload: ArrayBuffer }): Promise<LostCause | null> => {
-      chunks.set(part, `${chunks.get(part) ?? ''}${new TextDecoder().decode(payload)} `)
-      return Promise.resolve(null)
-    },
-    closePart: (part: string, { clean }: { clean: boolean }) => {
-      told.parts.push((chunks.get(part) ?? '').trim())
-      told.clean.push(clean)
-      return Promise.resolve()
-    },
-  } as unknown as Spool
-  return {
-    session: new UploadSession(),
-    spool,
-    timers: timers.worker,
-    perform: () => undefined,
-    error: (error) => void told.errors.push(error),
-    report: (event, _track, detail) => void told.reports.push(detail === undefined ? event : `${event} ${detail}`),
-    ended: () => void (told.ended += 1),
-  }
-}
-
-async function recordingOf(...sources: FakeSource[]): Promise<{ track: TrackRecording; told: Told }> {
-  const told: Told = { reports: [], errors: [], ended: 0, parts: [], clean: [] }
-  const track = await TrackRecording.start('webcam', { stream: streamOf(...sources) }, hostOf(told))
-  track.release()
-  return { track, told }
-}
-
+const hostOf = (seen: recordings.Seen) => recordings.hostOf(seen, timers)
+const recordingOf = (...sources: FakeSource[]) => recordings.recordingOf(timers, ...sources)
 const running = (): string[] => FakeMediaRecorder.running.map(({ kinds }) => kinds)
 
 test('when the microphone is unplugged the camera goes on in a next part, and when all is gone the track has ended', async () => {
@@ -114,7 +70,7 @@ test('a stream without anything live is refused, and nothing changes', async () 
   const dead = new FakeSource('video')
   dead.stop()
   await assert.rejects(track.replace({ stream: streamOf(dead) }), { code: 'invalid-options' })
-  await assert.rejects(TrackRecording.start('screen', { stream: streamOf() }, hostOf({ reports: [], errors: [], ended: 0, parts: [], clean: [] })), { code: 'invalid-options' })
+  await assert.rejects(TrackRecording.start('screen', { stream: streamOf() }, hostOf(recordings.nothingSeen())), { code: 'invalid-options' })
   assert.deepEqual(running(), ['video'])
 })
 
@@ -174,7 +130,7 @@ test('a failed recorder is followed by another, in growing waits; at last it is 
 test('one that cannot be started at all is said to whoever started it, and to nobody else', async () => {
   for (const next of ['throw', 'fail'] as const) {
     FakeMediaRecorder.next = next
-    const told: Told = { reports: [], errors: [], ended: 0, parts: [], clean: [] }
+    const told = recordings.nothingSeen()
     await assert.rejects(TrackRecording.start('webcam', { stream: streamOf(new FakeSource('video')) }, hostOf(told)), { code: 'capture-failed' })
     await timers.pass(60_000)
     assert.deepEqual(told, { reports: [], errors: [], ended: 0, parts: [], clean: [] })

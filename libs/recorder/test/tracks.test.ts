@@ -32,7 +32,7 @@ test('a track that has not begun when all end is not recorded, and nothing waits
   const adding = assert.rejects(tracks.add('screen', camera()), { code: 'invalid-options' })
   await settled()
   await tracks.end()
-  await timers.pass(5000)
+  await timers.pass(15_000)
   await adding
   assert.equal(FakeMediaRecorder.running.length, 0)
   assert.deepEqual(Object.keys(upload.progress()), ['webcam'])
@@ -41,11 +41,14 @@ test('a track that has not begun when all end is not recorded, and nothing waits
 
 test('while a track waits for its first frame there is no second one of its name', async () => {
   const { tracks } = tracksOf(randomUUID())
-  FakeMediaRecorder.next = 'wait'
-  const adding = tracks.add('screen', camera())
+  const still = new FakeSource('video')
+  still.delivers = false
+  const adding = tracks.add('screen', { stream: streamOf(still) })
   await settled()
   await assert.rejects(tracks.add('screen', camera()), { code: 'invalid-options' })
   await timers.pass(5000)
+  still.delivers = true
+  await timers.pass(3000)
   await adding
   assert.equal(FakeMediaRecorder.running.length, 1)
   await tracks.end()

@@ -116,7 +116,7 @@ describe('sources', () => {
     assert.deepEqual(recordable([video, { ...audio, muted: true }]), [video, { ...audio, muted: true }])
     assert.deepEqual(recordable([{ ...video, live: false }, audio]), [audio])
   })
-  const needs = (before: SourceLook[], now: SourceLook[], partAgeMs = 60_000): boolean => needsNextPart({ recorded: [video, audio], before, now, partAgeMs })
+  const needs = (before: SourceLook[], now: SourceLook[], partAgeMs = 60_000): boolean => needsNextPart({ recorded: [video, audio], wantedBefore: recordable(before), wanted: recordable(now), now, partAgeMs })
   it('make another part when one is gone, at once', () => {
     assert.equal(needs([video, audio], [{ ...video, live: false }, audio], 0), true)
     assert.equal(needs([video, audio], [video, audio]), false)

@@ -63,6 +63,14 @@ export class Notes {
       case 'device-lost':
         this.drop(`muted ${track} ${source}`)
         return this.show(`lost ${track}`, source === 'screen' ? 'The screen is no longer shared' : `The ${source} is gone`, { label: 'Record it again', run: () => again(track) })
+      case 'stalled':
+        return this.show(`stalled ${track}`, `The ${track === 'screen' ? 'screen' : 'camera'} delivers nothing at present (${detail})`)
+      case 'recovered':
+        return this.drop(`stalled ${track}`)
+      case 'silent':
+        return this.show(`silent ${track}`, 'No sound comes from the microphone: check that it is switched on')
+      case 'audible':
+        return this.drop(`silent ${track}`)
       case 'bitrate-lowered':
         return this.show('bitrate', 'The line is thin: pictures are recorded in lower quality for now')
       case 'bitrate-raised':

@@ -15,7 +15,7 @@ type Mood = 'ok' | 'warn' | 'live' | ''
 
 const BITRATES: Record<string, number> = { webcam: 2_000_000, screen: 1_500_000 }
 const AUDIO_BITS_PER_SECOND = 64_000
-const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', failed: 'warn' }
+const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', stalled: 'warn', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', failed: 'warn' }
 
 const key = accessFromFragment()
 const state = element('state', HTMLParagraphElement)

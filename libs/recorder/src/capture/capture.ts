@@ -1,7 +1,10 @@
 import { RecorderError } from '../api.ts'
 import { deferred } from '../deferred.ts'
 import { chooseMimeType, kindsOf } from './media-type.ts'
+import type { WorkerTimers } from '../worker-timers.ts'
 
+/** A `stop` event follows within milliseconds, after a sleep with a giant blob before it. */
+export const STOP_PATIENCE_MS = 10_000
 const TIMESLICE_MS = 1000
 const KEYFRAME_INTERVAL_MS = 2000
 
@@ -13,7 +16,7 @@ export interface Bitrates {
 export interface CaptureEvents {
   /** @param blob may be empty, or very large after a sleep */
   data(blob: Blob): void
-  /** There will be no more data, whoever ended it; `error` if it failed. Called once. */
+  /** There will be no more data, whoever ended it; `error` if it failed, or did not end when it was stopped. Called once. */
   ended(error: RecorderError | null): void
 }
 
@@ -22,49 +25,67 @@ export class Capture {
   /** What is really recorded, known with its first frame; null if it ended before. */
   readonly started: Promise<{ mimeType: string; startedAt: number } | null>
   readonly #recorder: MediaRecorder
+  readonly #timers: WorkerTimers
+  readonly #events: CaptureEvents
+  readonly #started = deferred<Awaited<Capture['started']>>()
+  #failure: RecorderError | null = null
+  #isStopping = false
+  #hasEnded = false
 
   /**
    * Begins at once, and `events` follow.
    * @param sources are recorded as they are now: the stream that they come from may change without disturbing this
    * @throws RecorderError `unsupported-media`, `capture-failed`
    */
-  constructor(sources: readonly MediaStreamTrack[], bitrates: Bitrates, events: CaptureEvents) {
+  constructor(sources: readonly MediaStreamTrack[], bitrates: Bitrates, timers: WorkerTimers, events: CaptureEvents) {
+    this.#timers = timers
+    this.#events = events
+    this.started = this.#started.promise
     const mimeType = chooseMimeType(kindsOf(sources), (type) => MediaRecorder.isTypeSupported(type))
     if (mimeType === undefined) throw new RecorderError('unsupported-media', 'this browser records neither WebM nor MP4 from this stream')
     try {
       // The default is far apart, and seeking goes to keyframes. Its sibling, the count of frames, must not be given as well.
       const options = { mimeType, ...bitrates, videoKeyFrameIntervalDuration: KEYFRAME_INTERVAL_MS } as MediaRecorderOptions
       this.#recorder = new MediaRecorder(new MediaStream([...sources]), options)
-      this.started = this.#follow(this.#recorder, events)
+      this.#listen()
       this.#recorder.start(TIMESLICE_MS)
     } catch (cause) {
       throw captureFailed(cause)
     }
   }
 
-  /** The last data and `ended` follow. */
+  /** The last data and `ended` follow. One that does not end in time is abandoned: what it had not delivered is lost. */
   stop(): void {
-    if (this.#recorder.state !== 'inactive') this.#recorder.stop()
+    if (this.#isStopping || this.#hasEnded) return
+    this.#isStopping = true
+    this.#timers.after(STOP_PATIENCE_MS, () => {
+      this.#failure ??= captureFailed('it did not end when it was stopped')
+      this.#end()
+    })
+    try {
+      if (this.#recorder.state !== 'inactive') this.#recorder.stop()
+    } catch (cause) {
+      this.#failure = captureFailed(cause)
+      this.#end()
+    }
   }
 
-  #follow(recorder: MediaRecorder, events: CaptureEvents): Capture['started'] {
-    const started = deferred<Awaited<Capture['started']>>()
-    let failure: RecorderError | null = null
-    recorder.addEventListener('start', () => started.resolve({ mimeType: recorder.mimeType, startedAt: Date.now() }))
-    recorder.addEventListener('dataavailable', ({ data }) => events.data(data))
+  #listen(): void {
+    const recorder = this.#recorder
+    recorder.addEventListener('start', () => this.#started.resolve({ mimeType: recorder.mimeType, startedAt: Date.now() }))
+    recorder.addEventListener('dataavailable', ({ data }) => this.#hasEnded || this.#events.data(data))
     recorder.addEventListener('error', (event) => {
-      failure = captureFailed('error' in event ? event.error : 'unknown')
+      this.#failure = captureFailed('error' in event ? event.error : 'unknown')
       this.stop()
     })
-    recorder.addEventListener(
-      'stop',
-      () => {
-        started.resolve(null)
-        events.ended(failure)
-      },
-      { once: true },
-    )
-    return started.promise
+    recorder.addEventListener('stop', () => this.#end())
+  }
+
+  #end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#started.resolve(null)
+    this.#events.ended(this.#failure)
   }
 }
 

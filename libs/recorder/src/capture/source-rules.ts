@@ -24,18 +24,19 @@ export function recordable(sources: readonly SourceLook[]): SourceLook[] {
 export interface Comparison {
   /** What the current part was begun with. */
   recorded: readonly SourceLook[]
-  /** All sources at the look before. */
-  before: readonly SourceLook[]
+  /** What was to be recorded at the look before. */
+  wantedBefore: readonly SourceLook[]
+  /** What is to be recorded now. */
+  wanted: readonly SourceLook[]
   /** All sources now. */
   now: readonly SourceLook[]
   partAgeMs: number
 }
 
 /** Whether another part must begin: at once where a source is gone, else when a change has lasted from one look to the next. */
-export function needsNextPart({ recorded, before, now, partAgeMs }: Comparison): boolean {
+export function needsNextPart({ recorded, wantedBefore, wanted, now, partAgeMs }: Comparison): boolean {
   if (isGone(recorded, now)) return true
-  const wanted = recordable(now)
-  return partAgeMs >= YOUNGEST_PART_MS && isSame(recordable(before), wanted) && !isSame(recorded, wanted)
+  return partAgeMs >= YOUNGEST_PART_MS && isSame(wantedBefore, wanted) && !isSame(recorded, wanted)
 }
 
 /** What a source turned into since the part was begun; undefined if none did. */

@@ -9,13 +9,13 @@ export interface SourcesEvents {
 
 /** The `MediaStreamTrack`s of a stream, as they were when it was given. */
 export class Sources {
-  readonly #sources: readonly MediaStreamTrack[]
+  readonly all: readonly MediaStreamTrack[]
   readonly #unlisten = new AbortController()
 
   constructor(stream: MediaStream, events: SourcesEvents) {
-    this.#sources = stream.getTracks()
+    this.all = stream.getTracks()
     const listen = { signal: this.#unlisten.signal }
-    for (const source of this.#sources) {
+    for (const source of this.all) {
       for (const [name, told] of [['mute', 'muted'], ['unmute', 'unmuted'], ['ended', 'ended']] as const) {
         source.addEventListener(
           name,
@@ -30,12 +30,12 @@ export class Sources {
   }
 
   look(): SourceLook[] {
-    return this.#sources.map((source) => ({ id: source.id, kind: source.kind, live: source.readyState === 'live', muted: source.muted, shape: shapeOf(source) }))
+    return this.all.map((source) => ({ id: source.id, kind: source.kind, live: source.readyState === 'live', muted: source.muted, shape: shapeOf(source) }))
   }
 
   /** @param looks of these */
   pick(looks: readonly SourceLook[]): MediaStreamTrack[] {
-    return looks.flatMap(({ id }) => this.#sources.find((source) => source.id === id) ?? [])
+    return looks.flatMap(({ id }) => this.all.find((source) => source.id === id) ?? [])
   }
 
   close(): void {

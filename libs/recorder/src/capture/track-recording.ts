@@ -1,32 +1,26 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
 import { RecorderError, type TrackOptions } from '../api.ts'
-import { Capture, type Bitrates } from './capture.ts'
+import type { Bitrates } from './capture.ts'
 import { deferred } from '../deferred.ts'
-import { chooseMimeType, kindsOf } from './media-type.ts'
-import { PartRun, type PartRunHost } from './part-run.ts'
+import { Delivery } from './delivery.ts'
+import { kindsOf } from './media-type.ts'
 import { RestartPolicy } from './restart-policy.ts'
+import { RunningPart, type RunningPartHost } from './running-part.ts'
 import { describeChange, needsNextPart, recordable, type SourceLook } from './source-rules.ts'
+import { Silence } from './silence.ts'
 import { Sources } from './sources.ts'
-import type { Cancel, WorkerTimers } from '../worker-timers.ts'
+import { STALLED_AFTER_MS } from './stall-watch.ts'
+import { assertRecordable, bitratesOf } from './track-options.ts'
+import type { Cancel } from '../worker-timers.ts'
 
-export const DEFAULT_BITRATES: Bitrates = { videoBitsPerSecond: 2_500_000, audioBitsPerSecond: 64_000 }
 const LOOK_EVERY_MS = 1000
-/** A first frame comes within a tenth of a second; where none does, as of a muted camera, others need not wait for it. */
+/** A first frame comes within a tenth of a second; where none does the picture may hold the sound back, or the sound the picture. */
 const FIRST_FRAME_PATIENCE_MS = 3000
 
-export interface TrackHost extends PartRunHost {
-  readonly timers: WorkerTimers
+export interface TrackHost extends RunningPartHost {
   report(event: ReportEvent, track: string, detail?: string): void
   /** Nothing of the track is recorded any more, until it is given another stream. */
   ended(track: string): void
-}
-
-interface RunningPart {
-  capture: Capture
-  recorded: readonly SourceLook[]
-  beganAt: number
-  /** No more comes of its `MediaRecorder`; why, if it failed. */
-  over: Promise<RecorderError | null>
 }
 
 /**
@@ -49,6 +43,8 @@ export class TrackRecording {
   #turning = 0
   #hasBegun = false
   #restarts = new RestartPolicy()
+  readonly #delivery: Delivery
+  #silence: Silence | null = null
   #cancelRestart: Cancel = () => undefined
   #cancelLooks: Cancel = () => undefined
 
@@ -58,14 +54,19 @@ export class TrackRecording {
     this.#sources = this.#watch(options.stream)
     this.#before = this.#sources.look()
     this.#bitrates = bitratesOf(options)
+    this.#delivery = new Delivery({
+      // Before it is released nobody knows of it.
+      report: (event, detail) => void this.#released.promise.then(() => host.report(event, name, detail)),
+      pick: (looks) => this.#sources.pick(looks),
+    })
   }
 
   /**
-   * Resolves when it records. Nothing is said of it before `release`.
+   * Resolves when it records; rejects when no data comes of any of its sources. Nothing is said of it before `release`.
    * @throws RecorderError `invalid-options`, `unsupported-media`, `capture-failed`
    */
   static async start(name: string, options: TrackOptions, host: TrackHost): Promise<TrackRecording> {
-    assertRecordable(name, options.stream)
+    assertRecordable(name, options)
     const recording = new TrackRecording(name, options, host)
     try {
       await recording.#beginFirst()
@@ -84,6 +85,11 @@ export class TrackRecording {
     return this.#want === 'paused'
   }
 
+  /** Of what is to be recorded: whether data of it comes. */
+  get delivers(): Delivery['state'] {
+    return this.#delivery.state
+  }
+
   release(): void {
     this.#released.resolve()
   }
@@ -92,7 +98,7 @@ export class TrackRecording {
   abandon(): void {
     this.#want = 'ended'
     this.#forsake()
-    this.#part?.capture.stop()
+    this.#part?.stop()
   }
 
   /**
@@ -100,7 +106,7 @@ export class TrackRecording {
    * @throws RecorderError `invalid-options`, `unsupported-media`, and then nothing changes
    */
   async replace(options: TrackOptions): Promise<void> {
-    assertRecordable(this.name, options.stream)
+    assertRecordable(this.name, options)
     this.#forsake()
     this.#sources = this.#watch(options.stream)
     this.#bitrates = bitratesOf({ ...this.#bitrates, ...options })
@@ -153,15 +159,25 @@ export class TrackRecording {
     await before
     await this.#endPart()
     this.#turning -= 1
-    if (this.#want === 'recording' && this.#turning === 0) this.#beginPart()
+    if (this.#want !== 'recording') this.#delivery.reset()
+    else if (this.#turning === 0) this.#beginPart()
   }
 
   async #beginFirst(): Promise<void> {
-    const { capture, over } = this.#begin()
-    const patience = new Promise<'later'>((resolve) => {
-      this.#host.timers.after(FIRST_FRAME_PATIENCE_MS, () => resolve('later'))
-    })
-    if ((await Promise.race([capture.started, patience])) === null) throw (await over) ?? new RecorderError('capture-failed', 'MediaRecorder: ended before it began')
+    for (let waitedMs = 0; ; waitedMs += FIRST_FRAME_PATIENCE_MS) {
+      if (waitedMs >= STALLED_AFTER_MS) throw new RecorderError('capture-failed', `nothing arrives from the sources of ${this.name}: another program may use the device, or it is switched off`)
+      const part = this.#part ?? this.#begin()
+      const patience = new Promise<'later'>((resolve) => {
+        this.#host.timers.after(FIRST_FRAME_PATIENCE_MS, () => resolve('later'))
+      })
+      const first = await Promise.race([part.started, patience])
+      if (first === null) throw (await part.over) ?? new RecorderError('capture-failed', 'MediaRecorder: ended before it began')
+      if (first !== 'later') break
+      // Of a single source another MediaRecorder would get no more than this one.
+      if (part.recorded.length < 2 && this.#delivery.state === 'all') continue
+      this.#delivery.stalled(part.recorded, this.#sources.look())
+      await this.#endPart()
+    }
     this.#hasBegun = true
     this.#keepLooking()
   }
@@ -169,7 +185,7 @@ export class TrackRecording {
   async #endPart(): Promise<void> {
     const part = this.#part
     this.#part = null
-    part?.capture.stop()
+    part?.stop()
     await part?.over
   }
 
@@ -184,38 +200,30 @@ export class TrackRecording {
 
   #begin(): RunningPart {
     this.#before = this.#sources.look()
-    const recorded = recordable(this.#before)
-    const over = deferred<RecorderError | null>()
-    const opened = deferred<{ mimeType: string; startedAt: number }>()
-    const run = new PartRun(this.name, opened.promise, this.#host)
-    const capture = new Capture(this.#sources.pick(recorded), this.#effectiveBitrates(), {
-      data: (blob) => run.add(blob, Date.now()),
-      ended: (error) => {
-        // One that failed may have kept its last frames to itself.
-        this.#spool(run, capture, error === null)
-        over.resolve(error)
-        if (this.#part?.capture === capture) this.#endedByItself(error)
-      },
-    })
-    void Promise.all([capture.started, this.#released.promise]).then(([started]) => started !== null && opened.resolve(started))
-    this.#part = { capture, recorded, beganAt: Date.now(), over: over.promise }
-    return this.#part
+    const recorded = this.#delivery.choose(recordable(this.#before))
+    const options = { track: this.name, recorded, sources: this.#sources.pick(recorded), bitrates: this.#effectiveBitrates(), released: this.#released.promise }
+    const part = new RunningPart(options, this.#host, () => this.#part === part && this.#delivery.delivered())
+    this.#delivery.began()
+    this.#unspooled.add(part.spooled)
+    void part.spooled.then(() => this.#unspooled.delete(part.spooled))
+    void this.#follow(part)
+    this.#part = part
+    return part
   }
 
-  #spool(run: PartRun, capture: Capture, clean: boolean): void {
-    const spooled = capture.started.then((started) => (started === null ? undefined : run.close(clean)))
-    this.#unspooled.add(spooled)
-    void spooled.then(() => this.#unspooled.delete(spooled))
+  async #follow(part: RunningPart): Promise<void> {
+    const error = await part.over
+    if (this.#part === part) this.#endedByItself(part, error)
+    else if (error !== null && this.#hasBegun) this.#host.report('recorder-failed', this.name, error.message)
   }
 
   /** Its sources ended, or it failed. */
-  #endedByItself(error: RecorderError | null): void {
-    const part = this.#part
+  #endedByItself({ recorded, beganAt }: RunningPart, error: RecorderError | null): void {
     this.#part = null
-    if (part === null || !this.#hasBegun || this.#want !== 'recording' || this.#turning > 0) return
-    const isLive = this.#sources.look().some(({ id, live }) => live && part.recorded.some((source) => source.id === id))
+    if (!this.#hasBegun || this.#want !== 'recording' || this.#turning > 0) return
+    const isLive = this.#sources.look().some(({ id, live }) => live && recorded.some((source) => source.id === id))
     if (error === null && !isLive) void this.nextPart()
-    else this.#failed(error ?? new RecorderError('capture-failed', 'MediaRecorder: ended by itself'), Date.now() - part.beganAt)
+    else this.#failed(error ?? new RecorderError('capture-failed', 'MediaRecorder: ended by itself'), Date.now() - beganAt)
   }
 
   #failed(error: RecorderError, ranForMs: number): void {
@@ -252,6 +260,8 @@ export class TrackRecording {
   #keepLooking(): void {
     this.#cancelLooks()
     this.#cancelLooks = this.#host.timers.every(LOOK_EVERY_MS, () => this.#look())
+    this.#silence?.close()
+    this.#silence = new Silence(this.#sources.all, (event, detail) => this.#host.report(event, this.name, detail))
   }
 
   #look(): void {
@@ -259,8 +269,11 @@ export class TrackRecording {
     const before = this.#before
     this.#before = now
     if (this.#part === null || this.#turning > 0) return
+    this.#silence?.look()
     const { recorded, beganAt } = this.#part
-    if (!needsNextPart({ recorded, before, now, partAgeMs: Date.now() - beganAt })) return
+    const [wantedBefore, wanted] = [before, now].map((looks) => this.#delivery.choose(recordable(looks))) as [SourceLook[], SourceLook[]]
+    if (this.#delivery.look(recorded, now)) return void this.nextPart()
+    if (!needsNextPart({ recorded, wantedBefore, wanted, now, partAgeMs: Date.now() - beganAt })) return
     const change = describeChange(recorded, now)
     if (change !== undefined) this.#host.report('source-changed', this.name, change)
     void this.nextPart()
@@ -268,6 +281,8 @@ export class TrackRecording {
 
   /** Listens to its sources no longer. */
   #forsake(): void {
+    this.#delivery.reset()
+    this.#silence?.close()
     this.#cancelRestart()
     this.#cancelLooks()
     this.#sources.close()
@@ -276,15 +291,4 @@ export class TrackRecording {
   #effectiveBitrates(): Bitrates {
     return { ...this.#bitrates, videoBitsPerSecond: Math.round(this.#bitrates.videoBitsPerSecond * this.#videoShare) }
   }
-}
-
-function bitratesOf({ videoBitsPerSecond, audioBitsPerSecond }: Partial<Bitrates>): Bitrates {
-  return { videoBitsPerSecond: videoBitsPerSecond ?? DEFAULT_BITRATES.videoBitsPerSecond, audioBitsPerSecond: audioBitsPerSecond ?? DEFAULT_BITRATES.audioBitsPerSecond }
-}
-
-function assertRecordable(name: string, stream: MediaStream): void {
-  const live = stream.getTracks().filter(({ readyState }) => readyState === 'live')
-  if (live.length === 0) throw new RecorderError('invalid-options', `the stream of ${name} has nothing that could be recorded: its tracks have ended, or it has none`)
-  const mimeType = chooseMimeType(kindsOf(live), (type) => MediaRecorder.isTypeSupported(type))
-  if (mimeType === undefined) throw new RecorderError('unsupported-media', 'this browser records neither WebM nor MP4 from this stream')
 }

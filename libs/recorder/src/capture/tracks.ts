@@ -30,7 +30,17 @@ export class Tracks {
 
   /** By name. */
   get states(): Record<string, TrackState> {
-    return Object.fromEntries([...this.#tracks.values()].map((track) => [track.name, track.hasEnded ? 'ended' : track.isPaused ? 'paused' : 'recording']))
+    return Object.fromEntries([...this.#tracks.values()].map((track) => [track.name, track.hasEnded ? 'ended' : track.isPaused ? 'paused' : track.delivers === 'none' ? 'stalled' : 'recording']))
+  }
+
+  /** Those of which something should be recorded, and no data comes. */
+  get stalled(): string[] {
+    return [...this.#tracks.values()].filter((track) => !track.hasEnded && !track.isPaused && track.delivers === 'none').map(({ name }) => name)
+  }
+
+  /** Whether data comes of any. */
+  get anyDelivers(): boolean {
+    return [...this.#tracks.values()].some((track) => !track.hasEnded && !track.isPaused && track.delivers !== 'none')
   }
 
   /**
@@ -103,7 +113,7 @@ export class Tracks {
     const recording = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
     if (failed === undefined && !this.#over) return recording
     for (const track of recording) track.abandon()
-    throw failed?.reason ?? new RecorderError('invalid-options', 'the recording ended before this track had begun')
+    throw this.#over ? new RecorderError('invalid-options', 'the recording ended before this track had begun') : failed?.reason
   }
 
   #assertFree(name: string): void {

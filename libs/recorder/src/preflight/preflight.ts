@@ -2,7 +2,7 @@ import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult, T
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
-import { DEFAULT_BITRATES } from '../capture/track-recording.ts'
+import { DEFAULT_BITRATES } from '../capture/track-options.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { UplinkProbe } from './uplink-probe.ts'
 
