@@ -157,6 +157,8 @@ export interface PreflightFacts {
   mediaRecorder: boolean
   /** Whether IndexedDB keeps something. */
   store: boolean
+  /** Why it does not: it refused, or did not answer within some seconds. Null where it does. */
+  storeFault: 'refused' | 'silent' | null
   /** By track: what would be recorded. */
   mimeTypes: Record<string, string | null>
   wants: { camera: boolean; microphone: boolean }

@@ -20,3 +20,12 @@ export async function inTime<T>(work: Promise<T>, ms: number, late: () => Error)
     clearTimeout(timer)
   }
 }
+
+/** What the work gives; `otherwise` where it fails, or takes longer than `ms` milliseconds. */
+export async function inTimeOr<T, U>(work: Promise<T>, ms: number, otherwise: U): Promise<T | U> {
+  try {
+    return await inTime(work, ms, () => new Error('too late'))
+  } catch {
+    return otherwise
+  }
+}

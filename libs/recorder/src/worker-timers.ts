@@ -1,12 +1,17 @@
 /** Cancels it; harmless afterwards. */
 export type Cancel = () => void
 
+/** A worker that does not run within this, as where a policy blocks it without a word, is replaced by the page's own timers. */
+const WORKER_PATIENCE_MS = 5000
+const READY = -1
+
 /** Runs in the worker: a message with `ms` sets a timer, one without ends it; what is due comes back by its id. */
 const WORKER = `const timers = new Map()
 onmessage = ({ data: { id, ms } }) => {
   if (ms === undefined) { clearTimeout(timers.get(id)); timers.delete(id) }
   else timers.set(id, setTimeout(() => { timers.delete(id); postMessage(id) }, ms))
-}`
+}
+postMessage(${READY})`
 
 /**
  * Timers that run in a Worker: browsers slow those of background tabs down to one a minute, but not a worker's.
@@ -59,7 +64,9 @@ export class WorkerTimers {
     const url = URL.createObjectURL(new Blob([WORKER], { type: 'text/javascript' }))
     try {
       const worker = new Worker(url)
-      worker.addEventListener('message', ({ data }) => this.#fire(data as number))
+      // Asked again after a page that was busy has had time to read the answer.
+      let patience = setTimeout(() => (patience = setTimeout(() => this.#fallBack(), WORKER_PATIENCE_MS)), WORKER_PATIENCE_MS)
+      worker.addEventListener('message', ({ data }) => (data === READY ? clearTimeout(patience) : this.#fire(data as number)))
       // A policy's refusal comes as an exception in some browsers and as this event in others.
       worker.addEventListener('error', () => this.#fallBack())
       return worker
@@ -71,6 +78,8 @@ export class WorkerTimers {
   }
 
   #fallBack(): void {
+    if (this.#worker === null) return
+    this.#worker.terminate()
     this.#worker = null
     for (const id of this.#due.keys()) this.#setPageTimer(id)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { holdLock, TrackLocks } from '../src/spool/locks.ts'
+import { ANSWER_PATIENCE_MS, holdLock, holdNewLock, TrackLocks } from '../src/spool/locks.ts'
 
 test('a lock is held by one until it is released, and who waits gets it then', async () => {
   const name = randomUUID()
@@ -26,4 +26,19 @@ test('a track of a session is recorded once, and tracks are taken all or none', 
   first.release()
   await second.hold(['webcam', 'phone'])
   second.release()
+})
+
+test('a browser that does not answer when it is asked for a lock holds up nobody, and what comes late is given back', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const late: (() => Promise<void>)[] = []
+  t.mock.method(navigator.locks, 'request', (_name: string, _options: LockOptions, callback: () => Promise<void>) => {
+    late.push(callback)
+    return new Promise(() => undefined)
+  })
+  for (const asking of [holdLock('a', 20), holdNewLock('b')]) {
+    const refused = assert.rejects(asking, { code: 'spool-failed' })
+    t.mock.timers.tick(ANSWER_PATIENCE_MS)
+    await refused
+  }
+  await Promise.all(late.map((callback) => callback()))
 })

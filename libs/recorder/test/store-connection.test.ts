@@ -228,3 +228,40 @@ test('who looks for what was left does not wait for ever', async () => {
   await waits(WORK_PATIENCE_MS)
   await refused
 })
+
+test('a connection that was closed without an event is opened again, and no chunk waits in memory for that', async () => {
+  const connections: IDBDatabase[] = []
+  const transaction = Reflect.get(IDBDatabase.prototype, 'transaction') as (...options: unknown[]) => IDBTransaction
+  mock.method(IDBDatabase.prototype, 'transaction', function (this: IDBDatabase, ...options: unknown[]) {
+    if (connections.at(-1) !== this) connections.push(this)
+    return transaction.apply(this, options)
+  })
+  const { spool, session } = await spoolWith(0)
+  connections.at(-1)!.close()
+  await spool.addChunk(chunk(1))
+  assert.equal(spool.overflows, false)
+  connections.at(-1)!.close()
+  await assert.rejects(spool.readChunk(PART, 0), { name: 'InvalidStateError' }, 'the upload reads it again')
+  assert.ok(await isReadable(spool, 0))
+  await spool.close()
+  assert.deepEqual(await left(session), { here: [0, 1], lost: [] })
+})
+
+test('where every connection is closed at once recording goes on in memory, until one stays open', async () => {
+  const { spool, session } = await spoolWith(0)
+  const closing = mock.method(IDBDatabase.prototype, 'transaction', () => {
+    throw new DOMException('The database connection is closing.', 'InvalidStateError')
+  })
+  for (const seq of [1, 2, 3]) {
+    await spool.addChunk(chunk(seq))
+    now += STORE_REST_MS
+  }
+  assert.ok(await isReadable(spool, 2))
+  closing.mock.restore()
+  await settled()
+  now += STORE_REST_MS
+  await until(() => isReadable(spool, 0))
+  await spool.addChunk(chunk(4))
+  await spool.close()
+  assert.deepEqual(await left(session), { here: [0, 1, 2, 3, 4], lost: [] })
+})

@@ -44,9 +44,10 @@ const last = (): FakeSocket => FakeSocket.all.at(-1)!
 
 test('a token function that never answers is asked again, and its late answer connects nothing', async () => {
   const answers: ((token: string) => void)[] = []
-  const { uplink } = running(() => new Promise((resolve) => answers.push(resolve)))
+  const { uplink, errors } = running(() => new Promise((resolve) => answers.push(resolve)))
   await timers.pass(CONNECT_TIMEOUT_MS + 5000)
   assert.equal(answers.length, 2)
+  assert.deepEqual(errors, ['token-failed'])
   answers[0]!('late')
   await settled()
   assert.equal(sockets(), 0)

@@ -1,6 +1,7 @@
 import type { LostCause } from '@longtake/contracts/protocol'
 import { RecorderError } from '../api.ts'
 import { cut } from './cut.ts'
+import { inTime } from '../in-time.ts'
 import { isQuotaError } from '../spool/overflow.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { Action } from '../upload/action.ts'
@@ -12,6 +13,9 @@ export interface PartRunHost {
   perform(actions: Action[]): void
   error(error: RecorderError): void
 }
+
+/** A blob is read within milliseconds; large ones lie on the disk. */
+const READ_PATIENCE_MS = 30_000
 
 /** One part while it is recorded: what the browser hands over goes, in its order, by the spool to the upload session. */
 export class PartRun {
@@ -70,7 +74,7 @@ export class PartRun {
   /** @returns why it could not be kept; null when it is */
   async #spool(piece: Blob, { seq, capturedAt }: { seq: number; capturedAt: number }): Promise<LostCause | null> {
     try {
-      const payload = await piece.arrayBuffer()
+      const payload = await inTime(piece.arrayBuffer(), READ_PATIENCE_MS, () => new Error('the browser does not give its bytes'))
       await this.#host.spool.addChunk({ part: this.part, seq, payload, capturedAt })
       return null
     } catch (cause) {

@@ -3,6 +3,7 @@ import type { StorageLeft } from '../api.ts'
 import { bothClocks } from '../clocks.ts'
 import { BitratePolicy } from './bitrate-policy.ts'
 import { ClockWatch } from './clock-watch.ts'
+import { inTimeOr } from '../in-time.ts'
 import { StorageForecast } from './storage-forecast.ts'
 import { WakeLock } from './wake-lock.ts'
 import type { WorkerTimers } from '../worker-timers.ts'
@@ -102,7 +103,7 @@ export class Watches {
   }
 
   async #judgeStorage(): Promise<void> {
-    const estimate = await navigator.storage?.estimate?.().catch(() => undefined)
+    const estimate = await inTimeOr(Promise.resolve(navigator.storage?.estimate?.()), STORAGE_EVERY_MS, undefined)
     if (estimate?.quota === undefined || estimate.usage === undefined) return
     const { recordedBytes } = this.#host.bytes()
     const left = this.#forecast.see({ now: performance.now(), recordedBytes, availableBytes: estimate.quota - estimate.usage })

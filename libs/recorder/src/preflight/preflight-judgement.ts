@@ -27,9 +27,10 @@ export function judgePreflight(facts: PreflightFacts): PreflightResult {
   return { verdict: worst ?? 'ok', points, facts }
 }
 
-function judgeBrowser({ secureContext, mediaRecorder, store }: PreflightFacts): Judgement {
+function judgeBrowser({ secureContext, mediaRecorder, store, storeFault }: PreflightFacts): Judgement {
   if (!secureContext) return fail('This page was not opened by https: the browser does not let it record')
   if (!mediaRecorder) return fail('This browser cannot record: use a current Chrome, Edge, Firefox or Safari')
+  if (!store && storeFault === 'silent') return fail("This browser's storage does not answer: restart the browser")
   if (!store) return fail('This browser keeps nothing for this page: leave the private window, or allow site data')
   return ok('This browser can record, and can keep what is recorded')
 }

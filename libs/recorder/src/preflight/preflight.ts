@@ -1,4 +1,5 @@
 import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult, TransportKind, UplinkFacts } from '../api.ts'
+import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
@@ -7,6 +8,10 @@ import { untilAborted } from '../until-aborted.ts'
 import { UplinkProbe } from './uplink-probe.ts'
 
 const STORE = 'longtake-preflight'
+/** A browser answers such questions within milliseconds; one that does not answer is a finding of its own. */
+const ANSWER_PATIENCE_MS = 5000
+/** A token may have to come from a backend that has just been woken. */
+const TOKEN_PATIENCE_MS = 20_000
 
 /**
  * Looks before the start at all that recording needs; records nothing and asks the person nothing. With `ingest` it measures
@@ -20,12 +25,13 @@ export async function preflight({ ingest, tracks, signal }: PreflightOptions): P
   const microphone = planned.some(([, track]) => track.source === 'camera' && kindsOfPlan(track).audio)
   const mediaRecorder = typeof MediaRecorder !== 'undefined'
   const measured = ingest === undefined ? null : measure(ingest, signal)
-  const looks = Promise.all([isStoreUsable(), countDevices(), askPermissions(), askSpace(), measured])
-  const [store, devices, permissions, availableBytes, uplink] = await untilAborted(looks, signal)
+  const looks = Promise.all([faultOfStore(), countDevices(), askPermissions(), askSpace(), measured])
+  const [storeFault, devices, permissions, availableBytes, uplink] = await untilAborted(looks, signal)
   return judgePreflight({
     secureContext: isSecureContext,
     mediaRecorder,
-    store,
+    store: storeFault === null,
+    storeFault,
     mimeTypes: Object.fromEntries(planned.map(([name, track]) => [name, mediaRecorder ? (chooseMimeType(kindsOfPlan(track), (type) => MediaRecorder.isTypeSupported(type)) ?? null) : null])),
     wants: { camera, microphone },
     devices,
@@ -53,18 +59,23 @@ function surfaceOf(stream: MediaStream | undefined): string[] {
   return settings?.displaySurface === undefined ? [] : [settings.displaySurface]
 }
 
-/** Whether something can be written: private windows of some browsers only look as if. */
-async function isStoreUsable(): Promise<boolean> {
+/** Why nothing can be written: private windows of some browsers only look as if, and a store may not answer at all. */
+async function faultOfStore(): Promise<PreflightFacts['storeFault']> {
+  return inTime(tryStore(), ANSWER_PATIENCE_MS, () => new Error('silent')).then(
+    () => null,
+    (error: Error) => (error.message === 'silent' ? 'silent' : 'refused'),
+  )
+}
+
+async function tryStore(): Promise<void> {
+  const open = indexedDB.open(STORE)
+  open.addEventListener('upgradeneeded', () => open.result.createObjectStore('probe'))
+  await settled(open)
   try {
-    const open = indexedDB.open(STORE)
-    open.addEventListener('upgradeneeded', () => open.result.createObjectStore('probe'))
-    await settled(open)
     await settled(open.result.transaction('probe', 'readwrite').objectStore('probe').put(new ArrayBuffer(1), 'probe'))
+  } finally {
     open.result.close()
     indexedDB.deleteDatabase(STORE)
-    return true
-  } catch {
-    return false
   }
 }
 
@@ -76,8 +87,9 @@ function settled(request: IDBRequest): Promise<void> {
 }
 
 async function countDevices(): Promise<PreflightFacts['devices']> {
-  const devices = await navigator.mediaDevices?.enumerateDevices().catch(() => undefined)
-  if (devices === undefined) return null
+  const { mediaDevices } = navigator as Partial<Navigator>
+  const devices = mediaDevices === undefined ? null : await inTimeOr(mediaDevices.enumerateDevices(), ANSWER_PATIENCE_MS, null)
+  if (devices === null) return null
   const count = (kind: MediaDeviceKind): number => devices.filter((device) => device.kind === kind).length
   return { cameras: count('videoinput'), microphones: count('audioinput') }
 }
@@ -86,7 +98,8 @@ async function askPermissions(): Promise<PreflightFacts['permissions']> {
   // Not all browsers tell.
   const ask = async (name: string): Promise<PermissionState | 'unknown'> => {
     try {
-      return (await navigator.permissions.query({ name: name as PermissionName })).state
+      const answer = await inTimeOr(navigator.permissions.query({ name: name as PermissionName }), ANSWER_PATIENCE_MS, null)
+      return answer?.state ?? 'unknown'
     } catch {
       return 'unknown'
     }
@@ -96,15 +109,23 @@ async function askPermissions(): Promise<PreflightFacts['permissions']> {
 }
 
 async function askSpace(): Promise<number | null> {
-  const estimate = await navigator.storage?.estimate?.().catch(() => undefined)
+  const estimate = await inTimeOr(Promise.resolve(navigator.storage?.estimate?.()), ANSWER_PATIENCE_MS, undefined)
   return estimate?.quota === undefined ? null : estimate.quota - (estimate.usage ?? 0)
 }
 
 async function measure({ url, token }: NonNullable<PreflightOptions['ingest']>, signal?: AbortSignal): Promise<PreflightFacts['uplink']> {
   // A client of its own: it takes nothing over from one that records.
   const address = ingestUrlOf(url, crypto.randomUUID()).url
-  const measureBy = async (transport: TransportKind): Promise<Omit<UplinkFacts, 'webSocketFailed'>> =>
-    ({ ...(await UplinkProbe.measure(transport, address, typeof token === 'function' ? await token() : token, signal)), transport })
+  try {
+    const current = await inTime(Promise.resolve(typeof token === 'function' ? token() : token), TOKEN_PATIENCE_MS, () => new Error('there is no token: the token function did not answer'))
+    return await measureByEither(address, current, signal)
+  } catch (error) {
+    return { failed: messageOf(error) }
+  }
+}
+
+async function measureByEither(address: string, token: string, signal?: AbortSignal): Promise<PreflightFacts['uplink']> {
+  const measureBy = async (transport: TransportKind): Promise<Omit<UplinkFacts, 'webSocketFailed'>> => ({ ...(await UplinkProbe.measure(transport, address, token, signal)), transport })
   try {
     return await measureBy('websocket')
   } catch (error) {

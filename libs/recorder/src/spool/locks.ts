@@ -1,8 +1,11 @@
 import { RecorderError } from '../api.ts'
 import { deferred } from '../deferred.ts'
+import { inTime } from '../in-time.ts'
 
 /** How long the page before this one may take to die: after a reload its locks are freed late. */
 const LOCK_PATIENCE_MS = 5000
+/** A lock that nobody else has comes at once; a busy page or browser takes a while. One that does not answer at all never will. */
+export const ANSWER_PATIENCE_MS = 30_000
 
 export type Release = () => void
 
@@ -10,24 +13,37 @@ export type Release = () => void
 export const clientLock = (session: string, client: string): string => `longtake-client:${session}:${client}`
 const trackLock = (session: string, track: string): string => `longtake-track:${session}:${track}`
 
-/** Takes a lock of this origin, which ends with the page at the latest. @returns null when another page goes on holding it */
+/**
+ * Takes a lock of this origin, which ends with the page at the latest.
+ * @returns null when another page goes on holding it
+ * @throws RecorderError `spool-failed` when the browser answers neither way
+ */
 export async function holdLock(name: string, patienceMs = LOCK_PATIENCE_MS): Promise<Release | null> {
   const patience = AbortSignal.timeout(patienceMs)
   return request(name, { signal: patience }).catch((error: Error) => {
-    if (patience.aborted) return null
+    if (patience.aborted && !(error instanceof RecorderError)) return null
     throw error
   })
 }
 
-/** Takes a lock whose name is new, so that nobody else has it: it comes, however busy page and browser are. */
+/**
+ * Takes a lock whose name is new, so that nobody else has it: it comes, however busy page and browser are.
+ * @throws RecorderError `spool-failed` when the browser does not answer
+ */
 export async function holdNewLock(name: string): Promise<Release> {
   return request(name, {})
 }
 
-function request(name: string, options: LockOptions): Promise<Release> {
+async function request(name: string, options: LockOptions): Promise<Release> {
   const held = deferred<Release>()
   navigator.locks.request(name, options, () => new Promise<void>((release) => held.resolve(release))).catch((error: Error) => held.reject(error))
-  return held.promise
+  try {
+    return await inTime(held.promise, ANSWER_PATIENCE_MS, () => new RecorderError('spool-failed', 'the browser does not answer when it is asked for a lock: restart it'))
+  } catch (error) {
+    // One that comes after all is nobody's.
+    void held.promise.then((release) => release()).catch(() => undefined)
+    throw error
+  }
 }
 
 /** One track of a session is recorded by one page of this browser only. */

@@ -65,8 +65,15 @@ export class StoreConnection {
       return result
     } catch (error) {
       if (isSilence(error) && this.#answeredAt <= begunAt) this.#fail(opening, error)
+      if (isClosed(error)) this.#drop(opening, database)
       throw error
     }
+  }
+
+  /** Browsers close connections during long sessions, some without an event: the next call opens another one. */
+  #drop(opening: Promise<SpoolDatabase>, database: SpoolDatabase): void {
+    if (this.#opening === opening) this.#opening = null
+    database.close()
   }
 
   async close(): Promise<void> {
@@ -148,5 +155,8 @@ function abort(transaction: Transaction<IDBTransactionMode>): void {
     // It has ended just now.
   }
 }
+
+/** `transaction()` of a connection that is closed or closing. */
+const isClosed = (error: unknown): boolean => error instanceof DOMException && error.name === 'InvalidStateError'
 
 const isSilence = (error: unknown): error is RecorderError => error instanceof RecorderError

@@ -49,6 +49,8 @@ export class Uplink {
   #transport: Transport | null = null
   readonly #choice = new TransportChoice()
   #isProbing = false
+  /** The token function was asked, and has not answered. */
+  #awaitsToken = false
   /** When the server's time was last learned. */
   #learned = bothClocks()
   #cancelRetry: Cancel | null = null
@@ -141,6 +143,8 @@ export class Uplink {
         this.#url = withClient(this.#url, crypto.randomUUID())
         return
       case 'reconnect': {
+        if (this.#awaitsToken) this.#events.error(new RecorderError('token-failed', 'the token function does not answer'))
+        this.#awaitsToken = false
         const isAtOnce = this.#choice.ended(action.code, action.fruitless === 0, performance.now())
         this.#dropConnection()
         this.#events.connection('offline', null)
@@ -167,8 +171,10 @@ export class Uplink {
     session.connecting(Date.now())
     this.#events.connection('connecting', null)
     try {
+      this.#awaitsToken = typeof token === 'function'
       const current = typeof token === 'function' ? await token() : token
       if (connection !== this.#connection) return
+      this.#awaitsToken = false
       const events = {
         text: (frame: string) => this.#receive(frame),
         closed: (code: number) => this.perform(session.disconnected(code)),
@@ -178,6 +184,7 @@ export class Uplink {
       if (this.#choice.isLastTrial) this.#options.timers.after(LAST_TRIAL_WITHIN_MS, () => this.#endTrial(connection))
     } catch (cause) {
       if (connection !== this.#connection) return
+      this.#awaitsToken = false
       this.#events.error(new RecorderError('token-failed', 'there is no token to connect with', { cause }))
       this.perform(session.disconnected(null))
     }
