@@ -84,9 +84,10 @@ function timelineOf(state: SessionState, parts: readonly PlacedPart[], files: re
     const zero = startOffsetMs(state, file)
     const begun = file.parts.filter(({ part, startMs }) => startMs !== null && known.has(part)).sort((a, b) => a.startMs! - b.startMs!)
     return begun.flatMap((part, i) => {
-      // What is ahead of the next part's start by the clock cannot be right.
-      const endMs = begun[i + 1]?.startMs ?? Infinity
-      const resumed = resumptionsOf(part).filter(({ mediaMs, clockMs }) => mediaMs > part.startMs! && mediaMs < endMs && clockMs < endMs)
+      // What is ahead of the next part's start by the clock cannot be right, and nothing goes on at the end of the file.
+      const nextMs = begun[i + 1]?.startMs ?? Infinity
+      const endMs = Math.min(nextMs, file.durationMs)
+      const resumed = resumptionsOf(part).filter(({ mediaMs, clockMs }) => mediaMs > part.startMs! && mediaMs < endMs && clockMs < nextMs)
       return [{ mediaMs: part.startMs!, clockMs: part.startMs! }, ...resumed].map(({ mediaMs, clockMs }) => ({ mediaMs: base + mediaMs, offsetMs: zero + clockMs }))
     })
   })

@@ -68,3 +68,12 @@ test('given another part behind it, then the same time is not reported twice, an
   assert.deepEqual(timeline(65), [[0, 0], [14_000, 53_000], [65_000, 65_000]])
   assert.deepEqual(timeline(40), [[0, 0], [40_000, 40_000]], 'a clock that contradicts the next part')
 })
+
+test('given time that was not recorded at the end of a file, then the track\'s media time still rises from that file to the next', () => {
+  const first = whole(20, { startMs: 0, endMs: 14_000, unrecorded: [late] })
+  const second = whole(5, { part: partB, startedAt: at(5), startMs: 0, endMs: 5_000 })
+  const facts = [created(), committed(1, [first], { durationMs: 14_000 }), committed(1, [second], { file: 1, durationMs: 5_000, startedAt: at(5) })]
+  const state = facts.reduce<SessionState | undefined>((known, event, i) => judge(evolve(known, event, String(i)), ms(100 + i)).state, undefined)!
+  const { timeline } = toPublicSession(state, { file: () => '', rendition: () => '' }).tracks.webcam!
+  assert.deepEqual(timeline, [{ mediaMs: 0, offsetMs: 0 }, { mediaMs: 14_000, offsetMs: 5_000 }])
+})
