@@ -46,7 +46,7 @@ const needsMp4 = ({ mimeType }: File, { userAgent, canPlay }: Browser): boolean 
 /** Safari plays WebM from its beginning to its end only, whatever it answers when asked. On iOS every browser is Safari. */
 const isSafari = (userAgent: string): boolean =>
   /\b(iPhone|iPad|iPod)\b/.test(userAgent) ||
-  (/ Safari\//.test(userAgent) && !/ (Chrome|Chromium)\/|Android/.test(userAgent))
+  (/ Safari\//.test(userAgent) && !/(Chrome|Chromium)\/|Android/.test(userAgent))
 
 const fileNumber = ({ url }: { readonly url: string }): number => Number(new URL(url).searchParams.get('file') ?? 0)
 

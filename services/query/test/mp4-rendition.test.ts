@@ -33,6 +33,11 @@ const chrome: Browser = {
   userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36',
   canPlay: everything,
 }
+const headlessChrome: Browser = {
+  userAgent:
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/147.0.0.0 Safari/537.36',
+  canPlay: everything,
+}
 const firefox: Browser = {
   userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0',
   canPlay: (type) => type !== 'video/x-matroska',
@@ -50,7 +55,7 @@ const iphoneChrome: Browser = {
 
 test('a browser that plays what was recorded gets just that', () => {
   const track = trackOf('video/webm', [rendition({ url: `${base}/mp4` })])
-  for (const browser of [chrome, firefox])
+  for (const browser of [chrome, headlessChrome, firefox])
     assert.deepEqual(playableTrack(track, browser), { track, missing: [], isPending: false })
   const mp4 = trackOf('video/mp4')
   assert.deepEqual(playableTrack(mp4, safari), { track: mp4, missing: [], isPending: false })
