@@ -86,7 +86,10 @@ async function buildEntry({ source, module, scripts }: Entry, outdir: string, ba
 /** Of what esbuild has minified terser takes off another 4 % (compressed): it inlines, and folds what several passes find. */
 async function buildMinified(options: BuildOptions, outfile: string): Promise<void> {
   const { outputFiles } = await build({ ...options, minify: true, write: false })
-  const { code } = await minify(outputFiles![0]!.text, { ecma: 2020, module: options.format === 'esm', compress: { passes: 3 }, format: { comments: /^!/ } })
+  const module = options.format === 'esm'
+  // Browsers read a classic script in the encoding of its page, which need not be UTF-8; modules are always UTF-8.
+  const format = { comments: /^!/, ascii_only: !module }
+  const { code } = await minify(outputFiles![0]!.text, { ecma: 2020, module, compress: { passes: 3 }, format })
   await writeFile(outfile, code!)
 }
 

@@ -96,6 +96,10 @@ for (const [script, [global, exported]] of Object.entries(GLOBALS)) {
     assert.deepEqual(Object.keys(page).filter((name) => !before.includes(name)), [global])
     assert.deepEqual(Object.keys(page[global] as object).toSorted(), exported)
   })
+
+  test(`the classic script ${script} reads the same in a page of any encoding`, async () => {
+    assert.match(await inPackage(`dist/${script}.global.js`), /^[\0-\x7f]*$/)
+  })
 }
 
 const RESOLUTIONS = { bundler: { module: 'preserve', moduleResolution: 'bundler' }, node16: { module: 'node16', moduleResolution: 'node16' } }
