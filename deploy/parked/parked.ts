@@ -32,7 +32,7 @@ export async function parked({ replay: isReplay, dryRun, selection, limit }: Com
   ].join('\n')
 }
 
-/** Deletes what was sent back from where no clock does. What stays costs disk, and is listed no more. */
+/** Deletes what was sent back from where no clock does. What stays costs disk, and is no longer listed. */
 async function whyNotDeleted(kafka: KafkaConfig): Promise<string | undefined> {
   try {
     await truncateSentBack(kafka)

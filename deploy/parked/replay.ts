@@ -49,7 +49,7 @@ export interface Replayed {
  * Sends the chosen records to where they were read, each partition in its order. A record is marked as sent back only once
  * the broker has it: a crash in between repeats it at the next replay, which every reader bears.
  */
-export async function replay(kafka: KafkaConfig, producer: Pick<Producer, 'send'>, chosen: readonly ParkedRecord[], told: (replayed: Replayed) => void = () => {}): Promise<Replayed> {
+export async function replay(kafka: KafkaConfig, producer: Pick<Producer, 'send'>, chosen: readonly ParkedRecord[], onReplayed: (replayed: Replayed) => void = () => {}): Promise<Replayed> {
   const superseded = await findSuperseded(kafka, chosen)
   const byPosition = new Map(chosen.map((parked) => [positionOf(parked), parked]))
   const count = { sent: 0, superseded: 0 }
@@ -66,7 +66,7 @@ export async function replay(kafka: KafkaConfig, producer: Pick<Producer, 'send'
         if (!isSuperseded) await producer.send(toReplayed(record, parked))
         await producer.send(toReplayedMark(record, parked, new Date().toISOString()))
         count[isSuperseded ? 'superseded' : 'sent'] += 1
-        told(count)
+        onReplayed(count)
       },
       onFatal: () => {},
     })

@@ -10,8 +10,8 @@ export const MUTATIONS = {
   'early-offset': 'a committed offset of block-writer is that of the end of the log',
   'other-bytes': 'a page sends other bytes, with their digest, than it recorded',
   'damaged-block': 'the storage changes a byte of each large block',
-  'dropped-pending': 'the storage says that it has pending chunks, and has none',
-  'undeleted': 'the storage says that blobs are deleted, and keeps them',
+  'dropped-pending': 'the storage confirms pending chunks that it does not keep',
+  'undeleted': 'the storage confirms deletions and keeps the blobs',
 } as const
 
 export type Mutation = keyof typeof MUTATIONS

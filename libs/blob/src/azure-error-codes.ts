@@ -14,8 +14,8 @@ const CONCERNS: Readonly<Record<Concern, Readonly<Record<string, string>>>> = {
   blob: {
     BlobImmutableDueToLegalHold: 'a legal hold on the blob or its container: what exists stays as it is, new names can be written',
     BlobImmutableDueToPolicy: 'the same by an immutability policy, for its time',
-    ContainerHasLegalHold: 'the same, told of the container',
-    ContainerImmutabilityPolicyLocked: 'the same, told of the container',
+    ContainerHasLegalHold: 'the same, for the container',
+    ContainerImmutabilityPolicyLocked: 'the same, for the container',
     BlobArchived: 'in the archive tier: neither read nor changed before it is rehydrated',
     BlobBeingRehydrated: 'on its way out of the archive tier, which takes hours',
     BlobNotArchived: 'its tier is not what was supposed',

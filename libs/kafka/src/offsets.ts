@@ -9,6 +9,10 @@ export interface TopicPartition {
   readonly topic: string
   readonly partition: number
 }
+
+/** Names a partition in maps and messages. */
+export const partitionKey = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
+
 export interface PartitionOffset extends TopicPartition {
   readonly offset: bigint
   /** Of the record before it, where it is known. */
@@ -57,14 +61,14 @@ async function askLeader(cluster: Cluster, nodeId: number | undefined, led: Topi
   const { responses } = await cluster.raw<ListOffsetsResponse>(nodeId, 'ListOffsets', { isolationLevel: 0, topics })
   const answered = answersOf(responses)
   return led.flatMap(({ topic, partition }) => {
-    const answer = answered.get(`${topic}/${partition}`)
+    const answer = answered.get(partitionKey({ topic, partition }))
     return answer?.errorCode === 0 ? [{ topic, partition, offset: BigInt(answer.offset) }] : []
   })
 }
 
 /** By topic and partition, to be looked up for what was asked; what was not asked is not looked at, nor what is answered twice. */
 function answersOf<A extends { partition: number }>(responses: readonly { topic: string; partitions: readonly A[] }[]): Map<string, A> {
-  const groups = Map.groupBy(responses.flatMap(({ topic, partitions }) => partitions.map((answer) => ({ key: `${topic}/${answer.partition}`, answer }))), ({ key }) => key)
+  const groups = Map.groupBy(responses.flatMap(({ topic, partitions }) => partitions.map((answer) => ({ key: partitionKey({ topic, partition: answer.partition }), answer }))), ({ key }) => key)
   return new Map([...groups].flatMap(([key, [one, ...more]]) => (one === undefined || more.length > 0 ? [] : [[key, one.answer] as const])))
 }
 
@@ -86,7 +90,7 @@ export async function committedOffsets(cluster: Cluster, coordinator: number, gr
   if (errorCode !== 0) throw createErrorFromCode(errorCode)
   const answered = answersOf(responses)
   return wanted.flatMap(({ topic, partition }) => {
-    const answer = answered.get(`${topic}/${partition}`)
+    const answer = answered.get(partitionKey({ topic, partition }))
     if (answer === undefined) throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the coordinator of ${groupId} returned no single committed offset for ${topic}/${partition}`)
     // Nor must one whose offset could not be read.
     if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
@@ -141,8 +145,8 @@ async function askToDelete(
 ): Promise<(of: TopicPartition) => unknown> {
   if (nodeId === undefined) throw new KafkaError('KAFKA_UNREACHABLE', 'the partition has no leader')
   const refused = await fencedPartitions(cluster, nodeId, led)
-  const confirmed = led.filter((of) => !refused.has(keyOf(of)))
-  if (confirmed.length === 0) return (of) => refused.get(keyOf(of))
+  const confirmed = led.filter((of) => !refused.has(partitionKey(of)))
+  if (confirmed.length === 0) return (of) => refused.get(partitionKey(of))
   const topics = [...Map.groupBy(confirmed, ({ topic }) => topic)].map(([topic, partitions]) => ({
     topic,
     partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
@@ -150,7 +154,7 @@ async function askToDelete(
   const answer = await cluster.rawAdmin<DeleteRecordsResponse>(nodeId, 'DeleteRecords', { topics, timeout: DELETE_TIMEOUT_MS })
   return (of) => {
     const { topic, partition } = of
-    const fenced = refused.get(keyOf(of))
+    const fenced = refused.get(partitionKey(of))
     if (fenced !== undefined) return fenced
     const found = answer.topics.find((of) => of.topic === topic)?.partitions.find((of) => of.partition === partition)
     if (found === undefined) return new KafkaError('KAFKA_UNEXPECTED_ANSWER', `no answer for ${topic}/${partition}`)
@@ -172,13 +176,11 @@ async function fencedPartitions(cluster: Cluster, nodeId: number, led: readonly 
   const ends = await epochEnds((args) => cluster.raw(nodeId, 'OffsetForLeaderEpoch', args), questions)
   const errors = led.map((of, index): [string, unknown] => {
     const end = ends[index]!
-    if (end instanceof KafkaError) return [keyOf(of), end]
-    return [keyOf(of), end.errorCode === 0 ? undefined : createErrorFromCode(end.errorCode)]
+    if (end instanceof KafkaError) return [partitionKey(of), end]
+    return [partitionKey(of), end.errorCode === 0 ? undefined : createErrorFromCode(end.errorCode)]
   })
   return new Map(errors.filter(([, error]) => error !== undefined))
 }
-
-const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 /** Resolves with the one partition count of all topics, once all exist; throws KAFKA_PARTITION_COUNTS when they differ. */
 export async function awaitTopics(cluster: Cluster, topics: readonly string[], signal: AbortSignal): Promise<number> {

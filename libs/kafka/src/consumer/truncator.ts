@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster.ts'
-import { deleteRecords, type PartitionOffset, type TopicPartition } from '../offsets.ts'
+import { deleteRecords, partitionKey, type PartitionOffset, type TopicPartition } from '../offsets.ts'
 import { instruments } from '../metrics.ts'
 import { decodeMarks, encodeMarks, TruncationPlan } from './truncation-plan.ts'
 
@@ -49,7 +49,7 @@ export class Truncator {
 
   /** A partition is taken up at its committed offset, whose metadata may carry marks of the owner before. */
   begin({ topic, partition, offset, metadata }: PartitionOffset, now: number): void {
-    this.#plans.set(keyOf({ topic, partition }), { topic, partition, plan: new TruncationPlan(this.#behindMs, offset, now, decodeMarks(metadata)) })
+    this.#plans.set(partitionKey({ topic, partition }), { topic, partition, plan: new TruncationPlan(this.#behindMs, offset, now, decodeMarks(metadata)) })
   }
 
   /** The partition is somebody else's, or about to be. */
@@ -59,12 +59,12 @@ export class Truncator {
 
   /** The coordinator has taken these commits. */
   committed(offsets: readonly PartitionOffset[], now: number): void {
-    for (const offset of offsets) this.#plans.get(keyOf(offset))?.plan.committed(offset.offset, now)
+    for (const offset of offsets) this.#plans.get(partitionKey(offset))?.plan.committed(offset.offset, now)
   }
 
   /** The offset with the metadata that its commit has to carry. */
   withMarks(offset: PartitionOffset, now: number): PartitionOffset {
-    const marks = this.#plans.get(keyOf(offset))?.plan.inheritance(now) ?? []
+    const marks = this.#plans.get(partitionKey(offset))?.plan.inheritance(now) ?? []
     return marks.length === 0 ? offset : { ...offset, metadata: encodeMarks(marks) }
   }
 
@@ -80,16 +80,16 @@ export class Truncator {
     try {
       const generation = this.#fence.generation()
       if (generation === undefined) return
-      const committed = new Map((await this.#fence.committed(due)).map((of) => [keyOf(of), of.offset]))
+      const committed = new Map((await this.#fence.committed(due)).map((of) => [partitionKey(of), of.offset]))
       if (this.#fence.generation() !== generation) return
       const allowed = due.flatMap((of) => {
-        const limit = committed.get(keyOf(of))
-        const soundEpoch = this.#plans.has(keyOf(of)) ? this.#fence.soundEpoch(of) : undefined
+        const limit = committed.get(partitionKey(of))
+        const soundEpoch = this.#plans.has(partitionKey(of)) ? this.#fence.soundEpoch(of) : undefined
         if (limit === undefined || soundEpoch === undefined) return []
         return [{ ...of, offset: of.offset < limit ? of.offset : limit, soundEpoch }]
       })
       const { deleted, failed } = await deleteRecords(this.#cluster, allowed)
-      for (const of of deleted) this.#plans.get(keyOf(of))?.plan.truncated(of.offset)
+      for (const of of deleted) this.#plans.get(partitionKey(of))?.plan.truncated(of.offset)
       if (deleted.length > 0) {
         instruments().truncations.add(deleted.length, { group: this.#group, outcome: 'truncated' })
         this.#cluster.log.debug({ group: this.#group, partitions: deleted.length }, 'partitions truncated behind committed offsets')
@@ -120,4 +120,3 @@ export class Truncator {
   }
 }
 
-const keyOf = ({ topic, partition }: { topic: string; partition: number }): string => `${topic}/${partition}`

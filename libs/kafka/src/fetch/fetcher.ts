@@ -3,6 +3,7 @@ import { isStaleMetadata } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
 import { createErrorFromCode, type ApiName, type Instead, type Log } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
+import { partitionKey } from '../offsets.ts'
 import { NO_EPOCH } from '../protocol.ts'
 import { decodeBatches, decodeFetchResponse, type FetchedPartition, type FetchQuestion } from './decode.ts'
 import { FetchState, type FetchTarget } from './fetch-state.ts'
@@ -79,7 +80,7 @@ export class Fetcher {
     for (const { target, failing } of this.#states) {
       if (failing === null || now - failing.since <= afterMs || !target.wants()) continue
       const { since, error } = failing
-      return `${keyOf(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${error instanceof Error ? error.message : String(error)}`
+      return `${partitionKey(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${error instanceof Error ? error.message : String(error)}`
     }
     return undefined
   }
@@ -197,7 +198,7 @@ export class Fetcher {
     const asked = new Map<string, Asked>()
     states.forEach((_, index) => {
       const state = states[(index + this.#rotation) % states.length]!
-      const key = keyOf(state.target)
+      const key = partitionKey(state.target)
       // Answers are matched by topic and partition.
       if (!asked.has(key)) asked.set(key, { state, question: state.ask(this.#leaderEpoch(state)) })
     })
@@ -231,12 +232,12 @@ export class Fetcher {
       await pause(Math.min(throttleTimeMs, LATEST_BACKOFF_MS), this.#closing.signal)
       return false
     }
-    const waiting = new Map(asked.map((each) => [keyOf(each.state.target), each]))
+    const waiting = new Map(asked.map((each) => [partitionKey(each.state.target), each]))
     // Grouped by topic, the request begins with the first topic's partitions.
-    const first = asked[0] === undefined ? '' : keyOf(asked[0].state.target)
+    const first = asked[0] === undefined ? '' : partitionKey(asked[0].state.target)
     let isStale = false
     for (const fetched of partitions) {
-      const key = keyOf(fetched)
+      const key = partitionKey(fetched)
       const one = waiting.get(key)
       waiting.delete(key)
       if (one === undefined) this.#reportUnexpected(new KafkaError('KAFKA_UNEXPECTED_ANSWER', `broker ${nodeId} answered for ${key}, which it was not asked for, or twice`), key, (this.#unaskedAnswers += 1))
@@ -254,7 +255,7 @@ export class Fetcher {
       if (fetched.errorCode !== 0) throw createErrorFromCode(fetched.errorCode)
       const decoded = await decodeBatches(fetched, question)
       if (isFirst && fetched.batches.length > 0 && decoded.nextOffset === question.fetchOffset) {
-        throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `${keyOf(state.target)} came first in its request, but its first batch is not whole`)
+        throw new KafkaError('KAFKA_UNEXPECTED_ANSWER', `${partitionKey(state.target)} came first in its request, but its first batch is not whole`)
       }
       if (this.#isCurrent(asked)) state.advance(question, decoded, fetched.highWatermark)
       return false
@@ -280,7 +281,7 @@ export class Fetcher {
       else if (this.#isCurrent(one) && !one.state.validated(one.question, end)) {
         const { fetchOffset, lastEpoch, leaderEpoch } = one.question
         const found = `its leader of epoch ${leaderEpoch} has epoch ${end.leaderEpoch} up to ${end.endOffset}`
-        this.#stop(one.state, new KafkaError('KAFKA_LOG_TRUNCATED', `${keyOf(one.state.target)} was read up to ${fetchOffset} in epoch ${lastEpoch}, but ${found}: records that were acknowledged may be lost`))
+        this.#stop(one.state, new KafkaError('KAFKA_LOG_TRUNCATED', `${partitionKey(one.state.target)} was read up to ${fetchOffset} in epoch ${lastEpoch}, but ${found}: records that were acknowledged may be lost`))
       }
     })
     return isStale
@@ -295,7 +296,7 @@ export class Fetcher {
   #failed(asked: Asked, error: unknown): boolean {
     if (!this.#isCurrent(asked)) return false
     const { state, question } = asked
-    const key = keyOf(state.target)
+    const key = partitionKey(state.target)
     const isOutOfRange = (error as { type?: string }).type === 'OFFSET_OUT_OF_RANGE'
     if (isOutOfRange && state.outOfRange()) {
       this.#stop(state, new KafkaError('KAFKA_OFFSET_OUT_OF_RANGE', `${key} no longer holds offset ${question.fetchOffset}: records were lost unread, or the topic was made anew`, { cause: error }))
@@ -350,4 +351,3 @@ interface Asked {
 }
 
 const READ_UNCOMMITTED = 0
-const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
