@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '@longtake/contracts'
 import { reportSetupError, untilStopped } from '../local/run.ts'
 import { SetupError } from '../local/setup-error.ts'
 import { PROFILES, type Profile } from './scenario.ts'
@@ -21,7 +22,7 @@ function readArguments() {
     const string = { type: 'string' } as const
     return parseArgs({ options: { profile: { ...string, default: 'short' }, seed: string, only: string, trials: string, minutes: string, list: { type: 'boolean' } } }).values
   } catch (error) {
-    throw new SetupError(`${error instanceof Error ? error.message : String(error)}: ${USAGE}`)
+    throw new SetupError(`${messageOf(error)}: ${USAGE}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { LongtakeError, METRICS, SPANS } from '@longtake/contracts'
+import { LongtakeError, messageOf, METRICS, SPANS } from '@longtake/contracts'
 import type { RetryReason } from './attempts.ts'
 import type { RequestQueue } from './request-queue.ts'
 import { metrics, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
@@ -60,7 +60,7 @@ export function blobTelemetry(): BlobTelemetry {
     },
     retried(operation, error, reason) {
       retries.add(1, { operation, reason })
-      trace.getActiveSpan()?.addEvent('retry', { 'exception.message': error instanceof Error ? error.message : String(error) })
+      trace.getActiveSpan()?.addEvent('retry', { 'exception.message': messageOf(error) })
     },
     watch(queue) {
       limit.addCallback((result) => result.observe(queue.limit))

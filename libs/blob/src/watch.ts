@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '@longtake/contracts'
 import type { BlobStore } from './store.ts'
 
 export interface StorageWatch extends Disposable {
@@ -21,7 +22,7 @@ export function watchStorage(store: Pick<BlobStore, 'ping'>, { everyMs = EVERY_M
       await store.ping({ signal: AbortSignal.any([stopping.signal, timeout]) })
       answeredAt = performance.now()
     } catch (error) {
-      failure = timeout.aborted ? `no answer within ${ONE_ANSWER_MS / 1000} s` : error instanceof Error ? error.message : String(error)
+      failure = timeout.aborted ? `no answer within ${ONE_ANSWER_MS / 1000} s` : messageOf(error)
     }
   }
   const run = async (): Promise<void> => {

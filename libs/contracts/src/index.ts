@@ -1,6 +1,7 @@
 export * from './asyncapi.ts'
 export * from './catalogue.ts'
 export * from './declarations.ts'
+export * from './error-message.ts'
 export * from './errors.ts'
 export * from './events.ts'
 export * from './frame.ts'

@@ -1,4 +1,5 @@
 import { isMainThread } from 'node:worker_threads'
+import { messageOf } from '@longtake/contracts'
 import type { ServiceConfig } from './common-settings.ts'
 import { Health } from './health.ts'
 import { startHealthServer } from './health-server.ts'
@@ -100,7 +101,7 @@ function readConfigOrExit<C>(name: string, readConfig: (env: Env) => C): C {
     return readConfig(process.env)
   } catch (error) {
     // For a human's eyes, and only so: as JSON the list of faults is one unreadable line.
-    process.stderr.write(`${name} cannot start. ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`${name} cannot start. ${messageOf(error)}\n`)
     return process.exit(1)
   }
 }

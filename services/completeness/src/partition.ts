@@ -1,4 +1,4 @@
-import { decodeEvent, decodeStatus, HEADERS, isRecordFault, type ParkedReason } from '@longtake/contracts'
+import { decodeEvent, decodeStatus, HEADERS, isRecordFault, messageOf, type ParkedReason } from '@longtake/contracts'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
 import type { Publisher, TopicNames } from './publisher.ts'
@@ -167,7 +167,7 @@ export class SessionsPartition implements PartitionHandler {
       try {
         return this.#options.sessions.fold(event, record.offset)
       } catch (error) {
-        return this.#park(record, 'not-foldable', error instanceof Error ? error.message : String(error), signal)
+        return this.#park(record, 'not-foldable', messageOf(error), signal)
       }
     }
     if (event.fault === 'unknown-kind') {
@@ -199,7 +199,7 @@ export class SessionsPartition implements PartitionHandler {
       delays: RETRY_DELAYS,
       signal,
       failed: (error, failures) => {
-        this.#fault = `${what} fails: ${error instanceof Error ? error.message : String(error)}`
+        this.#fault = `${what} fails: ${messageOf(error)}`
         if (failures % 10 === 1) this.#options.logger.error({ error, failures }, `${what} failed, retrying`)
       },
     })

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BlobStore } from '@longtake/blob'
-import { BLOBS, decodeStatus, encodeEvent, isRecordFault, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
+import { BLOBS, decodeStatus, encodeEvent, isRecordFault, messageOf, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
 import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
@@ -123,7 +123,7 @@ export class FinalizerPartition implements PartitionHandler {
         }
         logger.warn({ session, version: job.state.version, reason: outcome.reason }, 'a completed session differs from storage; looking again')
       } catch (error) {
-        this.#faults.set(session, `finalizing fails: ${error instanceof Error ? error.message : String(error)}`)
+        this.#faults.set(session, `finalizing fails: ${messageOf(error)}`)
         if (!this.#signal.aborted && attempt % 10 === 1) logger.error({ session, attempt, error }, 'session finalization failed, retrying')
       }
       // What is newer may be the explanation, and is to be done instead.

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '@longtake/contracts'
 import type { Logger } from '@longtake/service'
 import { backlogRecords, type LogHistory } from './backlog.ts'
 
@@ -60,5 +61,3 @@ export function watchBacklog(options: BacklogWatchOptions): Disposable {
   void run()
   return { [Symbol.dispose]: () => stopping.abort() }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -23,6 +23,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What to show of anything that was thrown. Pages are served without a bundler, so they cannot import the one of the contracts. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+
 export function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id)
   if (found instanceof type) return found

@@ -1,7 +1,7 @@
 import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
 import { type PlannedTrack, type Recorder, type SituationKind, startRecorder } from '/pages/recorder/index.js'
-import { accessFromFragment, ApiError, clock, element } from './access.ts'
+import { accessFromFragment, ApiError, clock, element, messageOf } from './access.ts'
 import { Checks } from './checks.ts'
 import { forgetSession, interruptedSession, rememberSession } from './interrupted.ts'
 import { Notes } from './notes.ts'
@@ -204,7 +204,7 @@ function wordsOf(error: unknown): string {
   if (error instanceof DOMException && error.name === 'NotReadableError') return 'Something else uses the camera or microphone: end that and press Start again'
   if (error instanceof ApiError && error.status === 401) return 'The key in the address of this page is not (or no longer) the right one: open the address that npm start printed'
   if (error instanceof TypeError) return 'No connection to the server: press Start again'
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }
 
 function invite(): void {

@@ -1,6 +1,6 @@
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
 import { recoverPending, type RecoveryOptions, type RecoveryProgress, type RecoveryReport } from '/pages/recorder/index.js'
-import { ApiError, element } from './access.ts'
+import { ApiError, element, messageOf } from './access.ts'
 import { openSession } from './session-access.ts'
 
 /**
@@ -19,7 +19,7 @@ export async function recoverEarlier(key: string): Promise<string | null> {
     const interrupted = reports.filter(({ outcome, stopped }) => outcome === 'uploaded' && !stopped)
     return interrupted.toSorted((a, b) => a.startedAt - b.startedAt).at(-1)?.session ?? null
   } catch (error) {
-    line.failed(error instanceof Error ? error.message : String(error))
+    line.failed(messageOf(error))
     return null
   }
 }

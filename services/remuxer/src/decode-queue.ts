@@ -1,4 +1,4 @@
-import type { RetryDelays } from '@longtake/contracts'
+import { messageOf, type RetryDelays } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
 import type { PlannedDecoding } from './plan.ts'
@@ -90,7 +90,7 @@ export class DecodeQueue {
         delays,
         signal,
         failed: (error, failures) => {
-          this.fault = `decoding fails: ${error instanceof Error ? error.message : String(error)}`
+          this.fault = `decoding fails: ${messageOf(error)}`
           if (failures % 10 === 1) logger.error({ session, track, failures, error }, 'file decoding failed, retrying')
         },
       })

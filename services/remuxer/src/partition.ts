@@ -1,6 +1,6 @@
 import { type BlobStore, deletePermitted } from '@longtake/blob'
 import {
-  BLOBS, decodeJson, decodeStatus, encodeEvent, isRecordFault, type Manifest, ManifestShape, type RecordingEvent, type SessionState,
+  BLOBS, decodeJson, decodeStatus, encodeEvent, isRecordFault, type Manifest, ManifestShape, messageOf, type RecordingEvent, type SessionState,
 } from '@longtake/contracts'
 import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
@@ -70,7 +70,7 @@ export class RemuxerPartition implements PartitionHandler {
     } catch (error) {
       // Neither done nor to be handed out again here.
       if (this.#signal.aborted) return
-      this.#renderFault = `remuxing fails: ${error instanceof Error ? error.message : String(error)}`
+      this.#renderFault = `remuxing fails: ${messageOf(error)}`
       throw error
     }
     await this.#decodings.set(job)

@@ -3,7 +3,7 @@ import type { Cluster } from '../cluster.ts'
 import { KafkaError, protocolError, RETRIABLE_AFTER_ALL, toKafkaError } from '../errors.ts'
 import { createErrorFromCode, MemberAssignment, MemberMetadata } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
-import { isCoordinatorGone, onePartitionCount, type PartitionOffset } from '../offsets.ts'
+import { isCoordinatorGone, onePartitionCount, partitionKey, type PartitionOffset } from '../offsets.ts'
 import { NO_EPOCH } from '../protocol.ts'
 import { assignPartitions, type Member } from './assigner.ts'
 
@@ -270,11 +270,11 @@ export class Membership {
       if (isCoordinatorGone(error)) this.#coordinator = undefined
       throw error
     }
-    const codes = new Map(answer.responses.flatMap(({ topic, partitions }) => partitions.map(({ partition, errorCode }) => [`${topic}/${partition}`, errorCode])))
+    const codes = new Map(answer.responses.flatMap(({ topic, partitions }) => partitions.map(({ partition, errorCode }) => [partitionKey({ topic, partition }), errorCode])))
     const refusals = [...new Set(codes.values())].filter((code) => code !== 0).map((code) => createErrorFromCode(code))
     const isPresent = generation === this.#generation && memberId === this.#memberId
     for (const error of refusals) this.#judgeRefusal(error, isPresent)
-    return offsets.filter(({ topic, partition }) => codes.get(`${topic}/${partition}`) === 0)
+    return offsets.filter((offset) => codes.get(partitionKey(offset)) === 0)
   }
 
   /** @param isPresent false for an answer to an earlier generation's commit: it does not concern the membership that there is now */

@@ -1,5 +1,6 @@
 import type { EpochStart } from '../consumer/epoch-history.ts'
 import type { KafkaError } from '../errors.ts'
+import { partitionKey } from '../offsets.ts'
 import { NO_EPOCH } from '../protocol.ts'
 import type { KafkaRecord } from '../record.ts'
 import type { DecodedBatches, FetchQuestion } from './decode.ts'
@@ -129,6 +130,6 @@ export class FetchState {
   }
 
   get #name(): string {
-    return `${this.target.topic}/${this.target.partition}`
+    return partitionKey(this.target)
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '@longtake/contracts'
 import { backoffMs, pause } from '../backoff.ts'
 import { isStaleMetadata } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
@@ -80,7 +81,7 @@ export class Fetcher {
     for (const { target, failing } of this.#states) {
       if (failing === null || now - failing.since <= afterMs || !target.wants()) continue
       const { since, error } = failing
-      return `${partitionKey(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${error instanceof Error ? error.message : String(error)}`
+      return `${partitionKey(target)} cannot be read for ${Math.round((now - since) / 1000)} s: ${messageOf(error)}`
     }
     return undefined
   }

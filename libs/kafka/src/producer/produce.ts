@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster.ts'
 import { KafkaError } from '../errors.ts'
+import { partitionKey } from '../offsets.ts'
 import { encodeProduce, type Batch } from './encode.ts'
 
 /** What became of one batch: in the log at an offset, refused with the protocol's code, or unknown. */
@@ -20,16 +21,17 @@ export async function produce(cluster: Cluster, nodeId: number, batches: readonl
     return batches.map(() => ({ error }))
   }
   const answers = Map.groupBy(
-    response.topics.flatMap(({ topicName, partitions }) => partitions.map((answer) => ({ key: `${topicName}/${answer.partition}`, ...answer }))),
+    response.topics.flatMap(({ topicName, partitions }) => partitions.map((answer) => ({ key: partitionKey({ topic: topicName, partition: answer.partition }), ...answer }))),
     ({ key }) => key,
   )
-  return batches.map(({ topic, partition }) => {
-    const [answer, ...more] = answers.get(`${topic}/${partition}`) ?? []
+  return batches.map((batch) => {
+    const key = partitionKey(batch)
+    const [answer, ...more] = answers.get(key) ?? []
     // Neither is an acknowledgement: the batch is sent again.
-    if (answer === undefined || more.length > 0) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker returned no single result for ${topic}/${partition}`) }
+    if (answer === undefined || more.length > 0) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker returned no single result for ${key}`) }
     if (answer.errorCode !== 0) return { code: answer.errorCode }
     const offset = BigInt(answer.baseOffset)
-    if (offset < 0n) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker acknowledged a batch of ${topic}/${partition} without its offset`) }
+    if (offset < 0n) return { error: new KafkaError('KAFKA_UNEXPECTED_ANSWER', `the broker acknowledged a batch of ${key} without its offset`) }
     return { offset }
   })
 }

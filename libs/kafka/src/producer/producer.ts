@@ -4,7 +4,7 @@ import { Cluster } from '../cluster.ts'
 import { isConnectionError, KafkaError } from '../errors.ts'
 import type { KafkaConfig } from '../kafkajs.ts'
 import { instruments } from '../metrics.ts'
-import { listOffsets } from '../offsets.ts'
+import { listOffsets, partitionKey } from '../offsets.ts'
 import { PARKED_TOPICS, PARKING_BYTES } from '../parked.ts'
 import { recordBytes, type OutgoingRecord } from '../record.ts'
 import { failSpan, injectTrace } from '../trace.ts'
@@ -190,7 +190,7 @@ export class Producer implements AsyncDisposable {
   }
 
   #entry(topic: string, partition: number): LaneEntry {
-    const key = `${topic}/${partition}`
+    const key = partitionKey({ topic, partition })
     let entry = this.#lanes.get(key)
     if (entry === undefined) {
       this.#cluster.want([topic])

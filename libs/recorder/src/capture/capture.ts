@@ -1,3 +1,4 @@
+import { messageOf } from '@longtake/contracts/error-message'
 import { RecorderError } from '../api.ts'
 import { deferred } from '../deferred.ts'
 import { chooseMimeType, kindsOf } from './media-type.ts'
@@ -90,5 +91,5 @@ export class Capture {
 }
 
 function captureFailed(cause: unknown): RecorderError {
-  return new RecorderError('capture-failed', `MediaRecorder: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  return new RecorderError('capture-failed', `MediaRecorder: ${messageOf(cause)}`, { cause })
 }

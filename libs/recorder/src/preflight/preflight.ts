@@ -1,3 +1,4 @@
+import { messageOf } from '@longtake/contracts/error-message'
 import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult, TransportKind, UplinkFacts } from '../api.ts'
 import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
@@ -138,5 +139,3 @@ async function measureByEither(address: string, token: string, signal?: AbortSig
     }
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
