@@ -1,6 +1,10 @@
-/** The services in the order in which they are stopped: who takes in data first, who only shows it last. */
-export const SERVICES = ['gateway', 'block-writer', 'completeness', 'finalizer', 'remuxer', 'query'] as const
-export type ServiceName = (typeof SERVICES)[number]
+/**
+ * Who takes in data is stopped first, so that the others see all of it. The last ones need nothing of each other: one that
+ * takes its time leaves the others theirs.
+ */
+export const STOP_ORDER = [['gateway'], ['block-writer'], ['completeness'], ['finalizer', 'remuxer', 'query']] as const
+export type ServiceName = (typeof STOP_ORDER)[number][number]
+export const SERVICES: readonly ServiceName[] = STOP_ORDER.flat()
 
 /** Where each service's `/readyz` and `/metrics` are by default. */
 export const HEALTH_PORTS: Readonly<Record<ServiceName, number>> = {

@@ -9,7 +9,7 @@ import { startKafka, type ProxiedPort, type RunningKafka } from './kafka.ts'
 import { readOrMakeKeys } from './keys.ts'
 import { freePort } from './ports.ts'
 import { Processes, type ProcessSpec } from './processes.ts'
-import { allocatorEnv, healthPortVariable, SERVICES, type ServiceName } from './services.ts'
+import { allocatorEnv, healthPortVariable, SERVICES, type ServiceName, STOP_ORDER } from './services.ts'
 import { ROOT } from './test-files.ts'
 import { prepareUws } from './uws-glibc.ts'
 
@@ -222,11 +222,11 @@ async function planProcesses(options: SystemOptions, { gateways, queries }: Addr
   return specs
 }
 
-/** One kind after the other in the order of {@link SERVICES}; instances of one kind together. */
+/** One group after the other in the order of {@link STOP_ORDER}; all instances of a group together. */
 async function stopServices(processes: Processes, log: (line: string) => void): Promise<void> {
   processes.expectEnd()
-  for (const service of SERVICES) {
-    const names = processes.names().filter((name) => name === service || new RegExp(`^${service}-\\d+$`).test(name))
+  for (const services of STOP_ORDER) {
+    const names = processes.names().filter((name) => services.some((service: string) => name === service || new RegExp(`^${service}-\\d+$`).test(name)))
     await Promise.all(
       names.map(async (name) => {
         const exit = await processes.stop(name)

@@ -23,3 +23,19 @@ export async function retrying<T>(attempt: () => Promise<T>, { delays, signal, f
     }
   }
 }
+
+/**
+ * The outcome of what was begun, or a rejection with the signal's reason as soon as that aborts: for what cannot be
+ * aborted itself. It then goes on without anybody waiting for it; its rejection is ignored.
+ */
+export async function orAborted<T>(begun: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason as Error)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([begun, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

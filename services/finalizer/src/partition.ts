@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { BlobStore } from '@longtake/blob'
 import { BLOBS, decodeStatus, encodeEvent, isRecordFault, messageOf, retryDelayMs, type ParkedReason, type RecordingEvent, type RetryDelays, type SessionState } from '@longtake/contracts'
 import { isCompleted } from '@longtake/domain'
-import type { AssignedPartition, CloseReason, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
-import { retrying, type Logger } from '@longtake/service'
+import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
+import { orAborted, retrying, type Logger } from '@longtake/service'
 import { deleteManifests, findTombstone, handOver, hasBlobs } from './deletion.ts'
 import { type Finalization, finalize } from './finalize.ts'
 import type { ContentReader } from './read-content.ts'
@@ -26,6 +26,8 @@ export interface PartitionOptions {
   eventsTopic: string
   logger: Logger
   pauses: RetryDelays
+  /** Ends what is under way at once: whoever reads the records next begins anew. */
+  stopping: AbortSignal
   now: () => number
 }
 
@@ -41,7 +43,7 @@ interface Job {
 export class FinalizerPartition implements PartitionHandler {
   readonly #options: PartitionOptions
   readonly #signal: AbortSignal
-  readonly #dropped = new AbortController()
+  readonly #closing = new AbortController()
   /** The newest status of each session that has work to be done. */
   readonly #waiting = new Map<string, Job>()
   readonly #running = new Map<string, Promise<void>>()
@@ -50,7 +52,8 @@ export class FinalizerPartition implements PartitionHandler {
 
   constructor(options: PartitionOptions) {
     this.#options = options
-    this.#signal = AbortSignal.any([options.assigned.signal, this.#dropped.signal])
+    this.#signal = AbortSignal.any([options.assigned.signal, options.stopping, this.#closing.signal])
+    this.#signal.addEventListener('abort', () => this.#room.resolve(), { once: true })
   }
 
   /** Why something does not go on now; undefined while all is well. */
@@ -73,15 +76,16 @@ export class FinalizerPartition implements PartitionHandler {
     if (!needsWork(state)) return this.#options.assigned.done(record)
     this.#waiting.set(state.session, { record, state })
     this.#startMore()
-    if (this.#waiting.size >= MAX_WAITING) await this.#room.promise
+    if (this.#waiting.size >= MAX_WAITING && !this.#signal.aborted) await this.#room.promise
   }
 
-  /** Another member, or this one later, does what has not been begun. */
-  async close(reason: CloseReason): Promise<void> {
+  /**
+   * Aborts what is under way: a read of a large file, or a request to a storage that is away, may take minutes. Every step of a
+   * finalization can be repeated, and its record is not done, so whoever has the partition next begins it anew.
+   */
+  async close(): Promise<void> {
     this.#waiting.clear()
-    this.#room.resolve()
-    // What waits for storage to come back would wait for ever.
-    if (reason === 'lost' || this.#faults.size > 0) this.#dropped.abort(new Error('the partition is given up'))
+    this.#closing.abort(new Error('the partition is closed'))
     await Promise.all(this.#running.values())
   }
 
@@ -185,16 +189,17 @@ export class FinalizerPartition implements PartitionHandler {
     logger.info({ session }, 'record of a deleted session removed')
   }
 
-  /** Resolves once the broker has it. */
+  /** Resolves once the broker has it; rejects when the partition is closed meanwhile. */
   async #publish(partition: number, event: RecordingEvent): Promise<void> {
     const { producer, eventsTopic } = this.#options
-    await producer.send({ topic: eventsTopic, partition, ...encodeEvent(event) })
+    // With Kafka away it would take until the producer's own deadline.
+    await orAborted(producer.send({ topic: eventsTopic, partition, ...encodeEvent(event) }), this.#signal)
   }
 
-  /** Rejects only when the partition is given up. */
+  /** Rejects only when the partition is closed. */
   async #park(record: KafkaRecord, reason: ParkedReason, details: string): Promise<void> {
     const { parker, logger } = this.#options
-    await retrying(() => parker.park(record, { reason, details }), {
+    await retrying(() => orAborted(parker.park(record, { reason, details }), this.#signal), {
       delays: this.#options.pauses,
       signal: this.#signal,
       failed: (error, failures) => {
@@ -203,7 +208,7 @@ export class FinalizerPartition implements PartitionHandler {
     })
   }
 
-  /** Ends early, without rejecting, when the partition is given up. */
+  /** Ends early, without rejecting, when the partition is closed. */
   async #pause(attempt: number): Promise<void> {
     await delay(retryDelayMs(attempt, this.#options.pauses, Math.random()), undefined, { signal: this.#signal }).catch(() => {})
   }

@@ -38,13 +38,13 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     onFatal: fail,
     assign(assigned): PartitionHandler {
       const log = logger.child({ partition: assigned.partition })
-      const partition = new FinalizerPartition({ assigned, store, contents, producer, parker, eventsTopic: topics.events, logger: log, pauses, now: Date.now })
+      const partition = new FinalizerPartition({ assigned, store, contents, producer, parker, eventsTopic: topics.events, logger: log, pauses, stopping, now: Date.now })
       held.add(partition)
       return {
         handle: (record) => partition.handle(record),
-        async close(reason) {
+        async close() {
           held.delete(partition)
-          await partition.close(reason)
+          await partition.close()
         },
       }
     },

@@ -1,33 +1,42 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
-import { deletePrefix, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
+import { type BlobStore, deletePrefix, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { BLOBS, decodeEvent, encodeStatus, TOMBSTONE_DELETED_AT, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
 import { FinalizerPartition } from '../src/partition.ts'
 import { ContentReader } from '../src/read-content.ts'
+import { mediaFile } from './media-file.ts'
 import { NOW, Recording } from './recording.ts'
 
-function setUp(faults: MemoryFaults = {}) {
+type Acknowledge = () => Promise<{ offset: bigint }>
+
+function setUp(
+  faults: MemoryFaults = {},
+  answersFrom: (store: MemoryBlobStore) => BlobStore = (store) => store,
+  acknowledge: Acknowledge = () => Promise.resolve({ offset: 0n }),
+) {
   const store = new MemoryBlobStore(faults)
+  const stopping = new AbortController()
   const sent: RecordingEvent[] = []
   const done: bigint[] = []
   const parked: string[] = []
   const partition = new FinalizerPartition({
     assigned: { signal: new AbortController().signal, done: (record) => void done.push(record.offset) },
-    store,
-    contents: new ContentReader(store),
+    store: answersFrom(store),
+    contents: new ContentReader(answersFrom(store)),
     producer: {
       send({ key, value, headers }: OutgoingRecord) {
         sent.push(decodeEvent({ key, value: value!, headers: { ...headers } }) as RecordingEvent)
-        return Promise.resolve({ offset: 0n })
+        return acknowledge()
       },
     },
     parker: { park: (record, { reason, details }) => Promise.resolve(void parked.push(`${record.offset} ${reason}: ${details}`)) },
     eventsTopic: 'events',
     logger: createLogger({ service: 'test', level: 'silent' }),
     pauses: { firstMs: 1, maxMs: 2 },
+    stopping: stopping.signal,
     now: () => NOW,
   })
   let next = 0n
@@ -37,7 +46,7 @@ function setUp(faults: MemoryFaults = {}) {
   const settled = async (count: number): Promise<void> => {
     while (done.length < count) await turn()
   }
-  return { store, sent, done, parked, partition, raw, tell, settled }
+  return { store, stopping, sent, done, parked, partition, raw, tell, settled }
 }
 
 test('a version is finalized once its status is complete, and told with its manifest', async () => {
@@ -125,25 +134,75 @@ test('of statuses that wait only the newest is worked on, and one that fails mak
   await settled(3)
   assert.deepEqual(sent.map((event) => event.type === 'session-finalized' && event.version), [3])
   assert.deepEqual(new Set(done), new Set([0n, 1n, 2n]))
-  await partition.close('shutdown')
+  await partition.close()
 })
 
-test('given up while storage fails it ends, and leaves the record to the next', async () => {
-  for (const reason of ['lost', 'revoked'] as const) {
+for (const [ends, end] of Object.entries({
+  closed: ({ partition }: ReturnType<typeof setUp>) => partition.close(),
+  stopped: ({ partition, stopping }: ReturnType<typeof setUp>) => {
+    stopping.abort(new Error('stopping'))
+    return partition.close()
+  },
+})) {
+  test(`${ends} while storage fails it ends, and leaves the record to the next`, async () => {
     let broken = false
-    const { store, done, partition, tell } = setUp({
+    const started = setUp({
       at() {
         if (broken) throw new Error('the storage broke')
       },
     })
+    const { store, done, partition, tell } = started
     const recording = new Recording(store, 's1')
     await recording.commitWhole('webcam', 5)
     broken = true
     await tell(recording.finish('webcam'))
     while (partition.fault === undefined) await turn()
-    await partition.close(reason)
+    await end(started)
     assert.deepEqual(done, [])
-  }
+  })
+
+  test(`${ends} while it reads, it aborts the read, and leaves the record and all that wait to the next`, async () => {
+    const reading = Promise.withResolvers<AbortSignal>()
+    const answersFrom = (store: MemoryBlobStore): BlobStore =>
+      new Proxy(store, {
+        get(target, name) {
+          if (name === 'readRange') {
+            return (_blob: string, { signal }: { signal: AbortSignal }) => {
+              reading.resolve(signal)
+              return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+            }
+          }
+          const value: unknown = Reflect.get(target, name)
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value
+        },
+      })
+    const started = setUp({}, answersFrom)
+    const { store, sent, done, tell } = started
+    const media = mediaFile()
+    for (let i = 0; i < 20; i++) {
+      const recording = new Recording(store, `s${i}`)
+      await recording.commitFile('webcam', media.blocks, media.durationMs, media.stated)
+      await tell(recording.finish('webcam'))
+    }
+    await reading.promise
+    await end(started)
+    assert.deepEqual([done, sent], [[], []])
+    assert.ok((await reading.promise).aborted)
+  })
+}
+
+test('closed while Kafka does not answer it ends, and leaves the record to the next', async () => {
+  const sending = Promise.withResolvers<void>()
+  const { store, done, partition, tell } = setUp({}, undefined, () => {
+    sending.resolve()
+    return new Promise(() => {})
+  })
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  await tell(recording.finish('webcam'))
+  await sending.promise
+  await partition.close()
+  assert.deepEqual(done, [])
 })
 
 test('a manifest written by one who did not hear of a deletion does not stay', async () => {
