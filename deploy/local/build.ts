@@ -15,7 +15,7 @@ interface Bundle {
 const BUNDLES: readonly Bundle[] = [
   {
     script: 'libs/recorder/build.ts',
-    sources: ['libs/recorder/build.ts', 'libs/recorder/src/**', 'libs/contracts/src/**', 'package-lock.json'],
+    sources: ['libs/recorder/build.ts', 'libs/recorder/internal-names.ts', 'libs/recorder/src/**', 'libs/contracts/src/**', 'package-lock.json'],
     output: 'libs/recorder/dist',
   },
   {

@@ -70,7 +70,7 @@ async function recordsParts(t: TestContext, { system, browser }: Places): Promis
   const { page, session } = await openLibrary(system, browser)
   const recorder = new Eavesdropper(page)
   const seen = await page.evaluate<{ events: string[]; states: string[]; errors: string[] }>(`(async () => {
-    const { startRecorder } = await import('/pages/recorder/index.js')
+    const { startRecorder } = await import('/pages/recorder/longtake-recorder.min.js')
     const open = () => navigator.mediaDevices.getUserMedia({ video: true, audio: true })
     const first = await open()
     const recorder = await startRecorder({ ingest: ${JSON.stringify(session.ingest)}, tracks: { webcam: { stream: first } } })
@@ -108,7 +108,7 @@ async function recordsParts(t: TestContext, { system, browser }: Places): Promis
 async function endsWhenDeleted({ system, browser }: Places): Promise<void> {
   const { page, session } = await openLibrary(system, browser)
   await page.evaluate(`(async () => {
-    const { startRecorder } = await import('/pages/recorder/index.js')
+    const { startRecorder } = await import('/pages/recorder/longtake-recorder.min.js')
     const stream = await navigator.mediaDevices.getUserMedia({ video: true })
     window.recorder = await startRecorder({ ingest: ${JSON.stringify(session.ingest)}, tracks: { webcam: { stream } } })
     window.codes = []
