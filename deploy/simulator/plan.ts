@@ -170,6 +170,19 @@ export function planOf(seed: number, size: Size = SMALL): Plan {
 }
 
 /**
+ * When the last page of a plan comes, in milliseconds: one may return hours after everything else has ended. Only then
+ * can everything come to its end.
+ */
+export function lastPageAt({ sessions }: Pick<Plan, 'sessions'>): number {
+  const returns = sessions.flatMap(({ startsAt, clients }) =>
+    clients.flatMap(({ joinsAt, events }) =>
+      events.map((event) => startsAt + joinsAt + event.at + (event.do === 'crash' ? event.backAfterMs : 0)),
+    ),
+  )
+  return Math.max(0, ...sessions.map(endOf), ...returns)
+}
+
+/**
  * Each seed has only some kinds of trouble, but those often (swarm testing: Groce et al., ISSTA 2012): what breaks only
  * when two kinds meet at the right moment hardly ever happens in a mixture of all.
  */

@@ -3,7 +3,7 @@ import './world/request-timeouts.ts'
 import { Faults } from './faults.ts'
 import type { Mutation } from './mutations.ts'
 import type { Violation } from './model.ts'
-import type { Plan } from './plan.ts'
+import { lastPageAt, type Plan } from './plan.ts'
 import { formatTime } from './world/trace.ts'
 import { World } from './world/world.ts'
 
@@ -17,7 +17,7 @@ export interface Outcome {
   readonly recordedMs: number
 }
 
-/** After the last fault everything must come to its end within this. */
+/** After the last fault, and the coming of the last page, everything must come to its end within this. */
 const SETTLES_WITHIN_MS = 15 * 60_000
 const LOOK_EVERY_MS = 1000
 
@@ -35,16 +35,17 @@ export async function simulate(plan: Plan, { write, mutation }: SimulateOptions 
   const { time, model } = world
   world.start()
   new Faults(world).schedule()
+  const settlesBy = Math.max(plan.quietAt, lastPageAt(plan)) + SETTLES_WITHIN_MS
   let over = false
   const look = async (): Promise<void> => {
     const open = [
       ...(await model.unsettled()),
       ...world.browsers.filter(({ isSettled }) => !isSettled).map(() => 'a page is not settled'),
     ]
-    const isLate = time.now > plan.quietAt + SETTLES_WITHIN_MS
+    const isLate = time.now > settlesBy
     if (isLate)
       for (const what of open)
-        model.broken('comes-to-its-end', `${what} ${formatTime(SETTLES_WITHIN_MS)} after the last fault`)
+        model.broken('comes-to-its-end', `${what} ${formatTime(SETTLES_WITHIN_MS)} after the last fault and page`)
     if (open.length === 0 || isLate || model.violations.length > 0) over = true
     else time.after(LOOK_EVERY_MS, () => void look())
   }
