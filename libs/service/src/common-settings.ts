@@ -35,6 +35,15 @@ export const deletionSettings = {
   }),
 }
 
+/** For the service that truncates recordings.chunks, and those that state how long it keeps what is committed. */
+export const chunkLogSettings = {
+  keepCommittedMs: duration('LONGTAKE_CHUNKS_KEEP', {
+    help: 'how long recordings.chunks keeps records once they are committed',
+    default: 3_600_000,
+    min: 1_000,
+  }),
+}
+
 /** For every service that speaks to Azure Blob Storage. Of the first two exactly one is needed. */
 export const azureSettings = {
   azureConnectionString: secret('AZURE_STORAGE_CONNECTION_STRING', { help: 'storage account with its key; for local use and tests', default: undefined }),

@@ -1,4 +1,4 @@
-export { azureSettings, deletionSettings, type AzureSettings, type ServiceConfig, serviceSettings } from './common-settings.ts'
+export { azureSettings, chunkLogSettings, deletionSettings, type AzureSettings, type ServiceConfig, serviceSettings } from './common-settings.ts'
 export { type Check, Health, type Readiness } from './health.ts'
 export { METRICS_CONTENT_TYPE, startHealthServer } from './health-server.ts'
 export { kafkaConnection, type KafkaConnection } from './kafka-connection.ts'

@@ -1,4 +1,4 @@
-import { azureSettings, bytes, duration, kafkaSettings, readEnv, serviceSettings, type ConfigOf, type Env } from '@longtake/service'
+import { azureSettings, bytes, chunkLogSettings, duration, kafkaSettings, readEnv, serviceSettings, type ConfigOf, type Env } from '@longtake/service'
 import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
 
 const MiB = 1024 ** 2
@@ -14,11 +14,7 @@ const settings = {
   headerBytes: bytes('LONGTAKE_HEADER_BYTES', { help: 'fixed size of a new file’s header with its cues', default: COMMIT_LIMITS.headerBytes, min: 4096, max: 4 * MiB }),
   holeWaitMs: duration('LONGTAKE_HOLE_WAIT', { help: 'how long chunks behind a missing one wait for it', default: 5_000 }),
   bufferBytes: bytes('LONGTAKE_WRITER_BUFFER', { help: 'memory for uncommitted chunks of all tracks together', default: 256 * MiB, min: 8 * MiB }),
-  keepCommittedMs: duration('LONGTAKE_CHUNKS_KEEP', {
-    help: 'how long recordings.chunks keeps records once they are committed',
-    default: 3_600_000,
-    min: 1_000,
-  }),
+  ...chunkLogSettings,
   parkedBytes: bytes('LONGTAKE_PARKED_PER_SESSION', {
     help: 'what a session may leave in recordings.parked by what its clients send; then gateways refuse its chunks',
     default: 64 * MiB,

@@ -1,4 +1,4 @@
-import { azureSettings, deletionSettings, duration, kafkaSettings, list, port, readEnv, secret, serviceSettings, tokenSettings, url, type ConfigOf, type Env } from '@longtake/service'
+import { azureSettings, chunkLogSettings, deletionSettings, duration, kafkaSettings, list, port, readEnv, secret, serviceSettings, tokenSettings, url, type ConfigOf, type Env } from '@longtake/service'
 
 const settings = {
   ...serviceSettings('query', { healthPort: 9106 }),
@@ -6,6 +6,7 @@ const settings = {
   ...azureSettings,
   ...tokenSettings,
   ...deletionSettings,
+  ...chunkLogSettings,
   port: port('LONGTAKE_QUERY_PORT', { help: 'where API clients and players connect', default: 8080 }),
   publicUrl: url('LONGTAKE_QUERY_PUBLIC_URL', {
     help: 'how this service is reached from outside, as https://recordings.example.org',

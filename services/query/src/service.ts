@@ -57,7 +57,11 @@ export async function start(config: Config, { logger, health, fail, stopping }: 
     },
     spoolKey: (session) => spoolKeyOf(config.spoolSecret ?? config.tokenSecret, session),
     addresses: publicAddresses(config),
-    deletionPolicy: { deletedRetentionMs: config.deletedRetentionMs, keptAtMostMs: await keptOrUnknown(kafka, logger) },
+    deletionPolicy: {
+      deletedRetentionMs: config.deletedRetentionMs,
+      keepCommittedMs: config.keepCommittedMs,
+      keptAtMostMs: await keptOrUnknown(kafka, logger),
+    },
     browserPolicy: { corsOrigins: config.corsOrigins, frameAncestors: config.frameAncestors, connectOrigins: gatewayOrigins(config.gatewayPublicUrl) },
     now: () => new Date(),
   })

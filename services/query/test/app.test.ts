@@ -333,6 +333,17 @@ test('a deleted session states what remains of it, where and until when', async 
   assert.deepEqual([receipt.statusCode, receipt.headers['preference-applied'], receipt.json().id, receipt.json().erasedAt], [200, 'return=representation', 'gone', erasedAt])
 })
 
+test('a deleted session states how long recordings.chunks keeps its records, as configured', async () => {
+  const periods = [[3_600_000, '1 hour'], [7_200_000, '2 hours'], [300_000, '5 minutes'], [90_000, '90 seconds'], [1_500, '1500 milliseconds']] as const
+  for (const [keepCommittedMs, period] of periods) {
+    const { app, put, admin } = await testApp({ keepCommittedMs })
+    put(sessionState('gone', { status: 'deleted', deletedAt: '2026-03-02T10:00:00.000Z', eventsOffset: '2' }))
+    const { deletion } = (await app.inject({ url: '/v1/sessions/gone', headers: admin })).json()
+    const { what } = deletion.remains.find(({ where }: { where: string }) => where === 'recordings.chunks')
+    assert.ok(what.endsWith(`truncates the topic ${period} after it has committed them`), what)
+  }
+})
+
 test('the OpenAPI document names every address of the interface', async () => {
   const { app } = await testApp()
   const { paths } = (await app.inject({ url: '/docs/json' })).json()

@@ -21,6 +21,7 @@ export async function testApp(
     log?: (line: string) => void
     corsOrigins?: string[]
     frameAncestors?: string[]
+    keepCommittedMs?: number
   } = {},
 ) {
   const announced: (RecordingEvent | Declaration)[] = []
@@ -49,7 +50,11 @@ export async function testApp(
     spoolKey: (session) => spoolKeyOf(new Secret('a-secret-of-tests-32-characters-long'), session),
     tokens: { issue: (session, scope) => sign(session, scope) },
     addresses: publicAddresses({ publicUrl: 'https://recordings.example.org', gatewayPublicUrl: 'wss://ingest.example.org' }),
-    deletionPolicy: { deletedRetentionMs: 30 * 86_400_000, keptAtMostMs: new Map([['recordings.events', 365 * 86_400_000]]) },
+    deletionPolicy: {
+      deletedRetentionMs: 30 * 86_400_000,
+      keepCommittedMs: options.keepCommittedMs ?? 3_600_000,
+      keptAtMostMs: new Map([['recordings.events', 365 * 86_400_000]]),
+    },
     browserPolicy: { corsOrigins: options.corsOrigins ?? [], frameAncestors: options.frameAncestors ?? [], connectOrigins: ['wss://ingest.example.org'] },
     now: () => new Date(NOW),
   }
