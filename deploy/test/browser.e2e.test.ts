@@ -60,7 +60,18 @@ test('a real browser records webcam, microphone and screen; both play while reco
     assert.ok(seek.requests <= 3, `${track}: ${seek.requests} range requests for one seek`)
   }
   await postersShow(system, session)
+  await docsShow(browser, system)
 })
+
+/** Without a violation of its own Content Security Policy. */
+async function docsShow(browser: Browser, system: System): Promise<void> {
+  const page = await browser.newPage()
+  const problems = listenForProblems(page)
+  await page.goto(`${system.queryUrl}/docs`)
+  await page.waitForSelector('.opblock')
+  assert.deepEqual(problems, [])
+  await page.close()
+}
 
 /** Waits until the page's own clock shows that the recording has lasted so long. */
 async function recordedFor(page: Page, clock: string): Promise<void> {

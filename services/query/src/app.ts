@@ -66,7 +66,9 @@ export async function buildApp(deps: AppDeps) {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    theme: { title: 'Longtake · API', css: [{ filename: 'longtake.css', content: '.swagger-ui .topbar { display: none }' }] },
+    // Its other layout has a top bar with an inline style, which the Content Security Policy rejects.
+    uiConfig: { layout: 'BaseLayout' },
+    theme: { title: 'Longtake · API' },
   })
   await app.register(sessionRoutes, deps)
   await app.register(trackRoutes, deps)
