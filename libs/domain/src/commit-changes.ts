@@ -1,4 +1,5 @@
 import type { EventOf, FileState, PartState } from '@longtake/contracts'
+import { withChangedParts, type PartList } from './part-lists.ts'
 
 /** Files of up to so many parts are published whole with every commit: that is nearly every recording. */
 const SMALL_PARTS = 16
@@ -19,11 +20,10 @@ export class CommitChanges {
   eventOf(whole: WholeCommit): WholeCommit | ChangedCommit {
     if (this.#published === null || whole.parts.length <= SMALL_PARTS) return whole
     const { number, parts: before } = this.#published
-    const known = new Set(before)
-    const parts = whole.parts.filter((part) => !known.has(part))
+    const parts = changedParts(before, whole.parts)
     // Consumers that know only whole commits have to see how the file ends.
-    const isAtRest = whole.parts.every(({ closed }) => closed !== null)
-    if (isAtRest || this.#sinceWhole + parts.length >= whole.parts.length || !areSame(merged(before, parts), whole.parts)) return whole
+    const isAtRest = whole.parts.findLastIndex(({ closed }) => closed === null) < 0
+    if (parts === null || isAtRest || this.#sinceWhole + parts.length >= whole.parts.length) return whole
     return { ...whole, type: 'parts-committed', parts, since: number }
   }
 
@@ -34,26 +34,38 @@ export class CommitChanges {
   }
 }
 
+type File = Pick<FileState, 'file' | 'commit' | 'parts'>
+
 /**
- * All that block-writer knows of the file after such a commit.
+ * All parts of the file after such a commit.
  * @param files of the track, as known before it
  * @throws RangeError where the commit that it refers to is not known: a later `blocks-committed` has everything
  */
-export function wholeCommit(files: readonly Pick<FileState, 'file' | 'commit' | 'parts'>[], event: EventOf<'parts-committed'>): EventOf<'blocks-committed'> {
-  const { since, type: _type, ...commit } = event
-  const known = files.find(({ file }) => file === event.file)
+export function partsAfter(files: readonly File[], event: EventOf<'parts-committed'>): PartList {
+  const { file, blob, commit, since, parts } = event
+  const known = files.find((one) => one.file === file)
   if (known === undefined || known.commit.number < since) {
-    throw new RangeError(`commit ${event.commit.number} of ${event.blob} changes commit ${since}, and ${known?.commit.number ?? 'none'} is the last one known`)
+    const last = known?.commit.number ?? 'none'
+    throw new RangeError(`commit ${commit.number} of ${blob} changes commit ${since}, and ${last} is the last one known`)
   }
-  return { ...commit, type: 'blocks-committed', parts: merged(known.parts, event.parts) }
+  return withChangedParts(known.parts, parts)
 }
 
-/** Changed parts in the place of those that they replace, new ones behind. */
-function merged(before: readonly PartState[], changed: readonly PartState[]): PartState[] {
-  const byId = new Map(changed.map((part) => [part.part, part]))
-  const parts = before.map((part) => byId.get(part.part) ?? part)
-  for (const { part } of before) byId.delete(part)
-  return [...parts, ...byId.values()]
+/** All that block-writer knows of the file after such a commit: see `partsAfter`. */
+export function wholeCommit(files: readonly File[], event: EventOf<'parts-committed'>): EventOf<'blocks-committed'> {
+  const { since: _since, type: _type, ...commit } = event
+  return { ...commit, type: 'blocks-committed', parts: [...partsAfter(files, event)] }
 }
 
-const areSame = (a: readonly PartState[], b: readonly PartState[]): boolean => a.length === b.length && a.every((part, i) => part === b[i])
+/** What `withChangedParts` makes the later list of; null where it cannot. */
+function changedParts(before: PartList, after: PartList): PartState[] | null {
+  if (after.length < before.length) return null
+  const changed: PartState[] = []
+  for (let i = 0; i < after.length; i++) {
+    const part = after[i]!
+    if (part === before[i]) continue
+    if (i < before.length && part.part !== before[i]!.part) return null
+    changed.push(part)
+  }
+  return changed
+}

@@ -1,4 +1,5 @@
 import type { GapState, RecordingEvent, SeqRange } from '@longtake/contracts'
+import { differingGaps } from './dated-gaps.ts'
 import { gapRanges } from './gaps.ts'
 import { subtractRanges } from './ranges.ts'
 import { grouped } from './spans.ts'
@@ -11,8 +12,9 @@ import { instantOf } from './time.ts'
 export function gapEvents(session: string, before: readonly GapState[], after: readonly GapState[], now: number): RecordingEvent[] {
   if (before === after) return []
   const at = instantOf(now)
-  const old = grouped(before, trackAndPart)
-  const current = grouped(after, trackAndPart)
+  const [left, come] = differingGaps(before, after)
+  const old = grouped(left, trackAndPart)
+  const current = grouped(come, trackAndPart)
   return [...new Set([...old.keys(), ...current.keys()])].flatMap((key) => changesOf(old.get(key) ?? [], current.get(key) ?? []))
 
   function changesOf(was: readonly GapState[], is: readonly GapState[]): RecordingEvent[] {

@@ -1,13 +1,13 @@
 import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
-import { DECODER_ERRORS } from './decoded.ts'
 import { isEqual } from './equal.ts'
-import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, partsByTrack, type KnownPart, type PlacedPart } from './parts.ts'
+import { datedGaps, type Gap, type GapGroup } from './dated-gaps.ts'
+import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, type KnownPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
 import { endOf, intersectRanges, subtractRanges, toRanges, type Ranges } from './ranges.ts'
-import { remembered } from './remembered.ts'
-import { grouped, spansTouching } from './spans.ts'
+import { spansTouching } from './spans.ts'
 import { instantOf } from './time.ts'
-import { unrecordedGaps, type Gap } from './unrecorded.ts'
+import { trackParts } from './track-parts.ts'
+import { unrecordedGaps } from './unrecorded.ts'
 
 type PartGap = Omit<Gap, 'track' | 'part'>
 
@@ -20,21 +20,30 @@ type PartGap = Omit<Gap, 'track' | 'part'>
 export function currentGaps(state: SessionState, now: number, writtenTo: number): GapState[] {
   const awaited = awaitedOf(state, now, writtenTo)
   const cause = givenUpCause(state)
-  const gaps = partsByTrack(state).flatMap((parts) => gapsOfTrack(parts, awaited, cause))
-  for (const gap of unrecordedGaps(state)) gaps.push(gap)
-  const known = byKindAndPart(state.gaps)
-  const dated = gaps.map((gap) => ({ ...gap, since: since(gap, known) ?? instantOf(now) }))
-  return isEqual(dated, state.gaps) ? state.gaps : dated
+  const tracks = trackParts(state)
+  const groups = [
+    ...tracks.flatMap(({ track, segments }) =>
+      segments.map(({ parts }) => groupOf(gapsOfSegment(track, parts, awaited, cause))),
+    ),
+    ...tracks.flatMap((parts) => unrecordedGaps(parts, state.reports)),
+  ]
+  // A part that stands in several files may have gaps in several groups.
+  const areApart = tracks.every(({ shared }) => shared.size === 0)
+  return datedGaps(state.gaps, groups.filter(({ key }) => key.length > 0), instantOf(now), areApart)
 }
 
-function gapsOfTrack(parts: readonly PlacedPart[], awaited: Awaited, givenUpCause: string): readonly Gap[] {
-  const known = gapsOfTracks.get(parts)
+const groupOf = (gaps: readonly Gap[]): GapGroup => ({ key: gaps, find: () => gaps })
+
+type Parts = readonly KnownPart[]
+
+function gapsOfSegment(track: string, parts: Parts, awaited: Awaited, givenUpCause: string): readonly Gap[] {
+  const known = gapsOfSegments.get(parts)
   if (known !== undefined && known.awaited === awaited && known.givenUpCause === givenUpCause) return known.gaps
   const gaps: Gap[] = []
-  for (const { track, part } of parts) {
+  for (const part of parts) {
     for (const gap of gapsOf(part, awaited, givenUpCause)) gaps.push({ track, part: part.part, ...gap })
   }
-  gapsOfTracks.set(parts, { awaited, givenUpCause, gaps })
+  gapsOfSegments.set(parts, { awaited, givenUpCause, gaps })
   return gaps
 }
 
@@ -43,8 +52,8 @@ interface FoundGaps<G> {
   readonly givenUpCause: string
   readonly gaps: readonly G[]
 }
-/** What was found last of each track and each part: most of them ended long ago, and their gaps with them. */
-const gapsOfTracks = new WeakMap<readonly PlacedPart[], FoundGaps<Gap>>()
+/** What was found last of each segment and each part: most of them ended long ago, and their gaps with them. */
+const gapsOfSegments = new WeakMap<readonly KnownPart[], FoundGaps<Gap>>()
 const gapsOfParts = new WeakMap<KnownPart, FoundGaps<PartGap>>()
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
@@ -118,21 +127,6 @@ function joined(gaps: readonly PartGap[]): PartGap[] {
   }
   return all
 }
-
-/** A gap that shrank, grew or was confirmed is still the old one. */
-function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): string | undefined {
-  return spansTouching(known.get(kindAndPart(gap)) ?? [], gap.from, gap.to)
-    .map((other) => other.since)
-    .sort()[0]
-}
-
-/**
- * Gaps of a decoder lie between the others, or in the same chunks, and so do times in which less was recorded than passed: lists of
- * spans are looked through as sorted ones.
- */
-const kindAndPart = ({ kind, track, part, cause, unrecorded }: Gap): string => `${kind} ${track} ${part} ${unrecorded?.evidence ?? ''}${cause === DECODER_ERRORS ? ` ${cause}` : ''}`
-/** The gaps that a state has, as `since` looks for them. */
-const byKindAndPart = remembered((gaps: readonly GapState[]) => grouped(gaps, kindAndPart))
 
 /** Chunks in the gaps of one part; times in which nothing was recorded are no chunks. */
 export function gapRanges(gaps: readonly GapState[], state?: GapState['state']): SeqRange[] {

@@ -3,7 +3,7 @@ import { liveConnections } from './clients.ts'
 import { isEqual } from './equal.ts'
 import { gapEvents } from './gap-events.ts'
 import { currentGaps } from './gaps.ts'
-import { isSettled, isWhole, partsOf, unseenParts } from './parts.ts'
+import { areSettled, areWhole, hasParts, hasUnseenParts } from './parts.ts'
 import { isAbandoned, isEnded, isInterrupted } from './patience.ts'
 import { resendsFor } from './resends.ts'
 import { isCompleted } from './session.ts'
@@ -50,12 +50,10 @@ function completedAsOf({ status: before, endedAt, completedAs }: SessionState, s
 /** The status by the rules alone, whatever it was called before. */
 export function statusOf(state: SessionState, now: number, writtenTo: number = now): SessionStatus {
   if (state.deletedAt !== null) return 'deleted'
-  const parts = partsOf(state).map(({ part }) => part)
-  const awaited = isEnded(state, now) ? 'acknowledged' : 'all'
-  if (state.finish !== null && unseenParts(state).length === 0 && parts.every((part) => isSettled(part, awaited))) {
-    return parts.every(isWhole) ? 'complete' : 'complete-with-gaps'
+  if (state.finish !== null && !hasUnseenParts(state) && areSettled(state, isEnded(state, now) ? 'acknowledged' : 'all')) {
+    return areWhole(state) ? 'complete' : 'complete-with-gaps'
   }
-  if (parts.length === 0 && state.finish === null) return 'waiting'
+  if (state.finish === null && !hasParts(state)) return 'waiting'
   if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (isAbandoned(state, now, writtenTo)) return 'abandoned'
   return isInterrupted(state, now) ? 'interrupted' : 'recording'

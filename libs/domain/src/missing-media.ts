@@ -1,9 +1,9 @@
 import type { PartState, SessionState } from '@longtake/contracts'
-import type { KnownPart, PlacedPart } from './parts.ts'
+import { keyOf, type Causes, type Gap, type GapGroup } from './dated-gaps.ts'
+import type { KnownPart } from './parts.ts'
 import { remembered } from './remembered.ts'
 import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
-import type { Gap } from './unrecorded.ts'
 
 type Reports = SessionState['reports']
 type Unrecorded = NonNullable<PartState['unrecorded']>[number]
@@ -15,23 +15,49 @@ const REPORT_TOLERANCE_MS = 2_000
 /** Causes of what no report explains. */
 export const UNEXPLAINED = { clock: 'media-missing', sound: 'sound-missing' } as const
 
-const NONE: readonly Unrecorded[] = []
-/** Nearly all parts have none, and most of them ended long ago. */
-const unrecordedOf = remembered((part: KnownPart): readonly Unrecorded[] => part.unrecorded ?? NONE)
-
 /**
- * Times within the parts of a track in which less was recorded than passed. A recorder that was paused recorded all that it was to,
- * so its pauses, where it reports them, are no gaps.
- * @param causes that were known before, by `keyOf`, since reports are forgotten
+ * Times within a segment's parts in which less was recorded than passed. A recorder that was paused recorded all that
+ * it was to, so its pauses, where it reports them, are no gaps.
  */
-export function missingMediaGaps(parts: readonly PlacedPart[], reports: Reports, causes: ReadonlyMap<string, string | null>): Gap[] {
+export function missingMediaGaps(track: string, segment: readonly KnownPart[], reports: Reports): GapGroup {
+  const parts = unrecordedIn(segment)
+  if (parts.length === 0) return NO_GAPS
+  const known = keysOfParts.get(parts)
+  // Reports change what follows.
+  const key = known?.reports === reports ? known.key : [reports]
+  keysOfParts.set(parts, { reports, key })
+  return { key, find: (causes) => findGaps(track, parts, reports, causes) }
+}
+
+const NO_GAPS: GapGroup = { key: [], find: () => [] }
+/** Nearly all parts have none, and most of them ended long ago. */
+const unrecordedIn = remembered((segment: readonly KnownPart[]) =>
+  segment.filter(({ unrecorded = [] }) => unrecorded.length > 0),
+)
+const keysOfParts = new WeakMap<readonly KnownPart[], { readonly reports: Reports; readonly key: readonly unknown[] }>()
+
+function findGaps(track: string, parts: readonly KnownPart[], reports: Reports, causes: Causes): Gap[] {
   const gaps: Gap[] = []
-  for (const { track, part } of parts) {
-    for (const { from, to, startMs, endMs, ...time } of unrecordedOf(part)) {
-      const own = reports.filter((report) => (report.track === null || report.track === track) && (part.client === null || report.client === part.client))
+  for (const part of parts) {
+    const own = reports.filter(
+      (report) =>
+        (report.track === null || report.track === track) && (part.client === null || report.client === part.client),
+    )
+    for (const { from, to, startMs, endMs, ...time } of part.unrecorded ?? []) {
       const missingMs = time.evidence === 'clock' ? time.missingMs - pausedMs(own, time) : time.missingMs
       if (time.evidence === 'clock' && missingMs < WORTH_REPORTING_MS) continue
-      const gap: Gap = { track, part: part.part, from, to, startMs, endMs, kind: 'not-recorded', state: 'confirmed', cause: null, unrecorded: { ...time, missingMs } }
+      const gap: Gap = {
+        track,
+        part: part.part,
+        from,
+        to,
+        startMs,
+        endMs,
+        kind: 'not-recorded',
+        state: 'confirmed',
+        cause: null,
+        unrecorded: { ...time, missingMs },
+      }
       const known = causes.get(keyOf(gap))
       const isKnown = known !== undefined && known !== null && known !== UNEXPLAINED[time.evidence]
       gaps.push({ ...gap, cause: isKnown ? known : (causeOf(own, time) ?? UNEXPLAINED[time.evidence]) })
@@ -39,9 +65,6 @@ export function missingMediaGaps(parts: readonly PlacedPart[], reports: Reports,
   }
   return gaps
 }
-
-export const keyOf = ({ track, part, from, unrecorded }: Pick<Gap, 'track' | 'part' | 'from' | 'unrecorded'>): string =>
-  unrecorded === undefined ? `${track} ${part}` : `${track} ${part} ${unrecorded.evidence} ${from}`
 
 /** How long the recorder was paused in that time. */
 function pausedMs(reports: Reports, { startedAt, endedAt }: Pick<Unrecorded, 'startedAt' | 'endedAt'>): number {
@@ -60,7 +83,13 @@ function pausedMs(reports: Reports, { startedAt, endedAt }: Pick<Unrecorded, 'st
 }
 
 /** What was reported in that time; a pause explains no more than itself. */
-function causeOf(reports: Reports, { startedAt, endedAt }: Pick<Unrecorded, 'startedAt' | 'endedAt'>): string | undefined {
+function causeOf(
+  reports: Reports,
+  { startedAt, endedAt }: Pick<Unrecorded, 'startedAt' | 'endedAt'>,
+): string | undefined {
   const [fromMs, toMs] = [epochMs(startedAt) - REPORT_TOLERANCE_MS, epochMs(endedAt) + REPORT_TOLERANCE_MS]
-  return reports.find((report) => explainsGap(report) && report.event !== 'paused' && epochMs(report.at) >= fromMs && epochMs(report.at) <= toMs)?.event
+  return reports.find(
+    (report) =>
+      explainsGap(report) && report.event !== 'paused' && epochMs(report.at) >= fromMs && epochMs(report.at) <= toMs,
+  )?.event
 }

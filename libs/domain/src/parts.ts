@@ -1,10 +1,8 @@
-import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState, type TimedRange } from '@longtake/contracts'
-import { spansOfParts } from './decoded.ts'
-import { faultsByPart, withFaults } from './file-faults.ts'
+import { LOST_CAUSES, type FileState, type LostCause, type PartState, type SeqRange, type SessionState } from '@longtake/contracts'
 import type { Awaited } from './patience.ts'
-import { filesOf } from './session.ts'
 import { endOf, firstSeqs, intersectRanges, subtractRanges, toRanges } from './ranges.ts'
 import { remembered } from './remembered.ts'
+import { trackParts, type PartFacts } from './track-parts.ts'
 
 /** Why a chunk is not stored: as its client declared, or because block-writer fails over it and has parked it. */
 export type MissingCause = LostCause | 'unwritable'
@@ -23,75 +21,25 @@ export interface PlacedPart {
   part: KnownPart
 }
 
-/**
- * All known parts: by track name, then file, then in the order of the file. A part that found its place in another file
- * may still stand in the state of the one before; it counts once, as the state that knows most of it says.
- */
-export function partsOf({ tracks, parked = NOTHING, decoded = NOTHING }: PartFacts): readonly PlacedPart[] {
-  // Several rules ask for one state.
-  const known = partsOfTracks.get(tracks)
-  if (known !== undefined && known.parked === parked && known.decoded === decoded) return known.parts
-  const parts = partsByTrack({ tracks, parked, decoded }).flat()
+/** All known parts: by track name, then file, then in the order of the file. */
+export function partsOf(state: PartFacts): readonly PlacedPart[] {
+  const { tracks, parked, decoded } = state
+  // Several readers ask for one state.
+  const found = partsOfTracks.get(tracks)
+  if (found !== undefined && found.parked === parked && found.decoded === decoded) return found.parts
+  const parts = trackParts(state).flatMap(({ track, segments }) =>
+    segments.flatMap(({ file, parts: known }) => known.map((part) => ({ track, file, part }))),
+  )
   partsOfTracks.set(tracks, { parked, decoded, parts })
   return parts
 }
 
-/** The same, track by track; the list of a track that nothing changed is the very same one. */
-export function partsByTrack({ tracks, parked = NOTHING, decoded = NOTHING }: PartFacts): (readonly PlacedPart[])[] {
-  return Object.keys(tracks)
-    .sort()
-    .map((track) => partsOfTrack(track, filesOf({ tracks }, track), parked, decoded))
-}
-
-/** All that is known of parts. */
-export type PartFacts = Pick<SessionState, 'tracks' | 'parked' | 'decoded'>
-type Parked = NonNullable<SessionState['parked']>
-type Decoded = NonNullable<SessionState['decoded']>
-const NOTHING: [] = []
-
 interface FoundParts {
-  readonly parked: Parked
-  readonly decoded: Decoded
+  readonly parked: PartFacts['parked'] | undefined
+  readonly decoded: PartFacts['decoded'] | undefined
   readonly parts: readonly PlacedPart[]
 }
 const partsOfTracks = new WeakMap<SessionState['tracks'], FoundParts>()
-/** The same of one track: its list of files is another one with each commit. */
-const partsOfFiles = new WeakMap<readonly FileState[], FoundParts>()
-
-function partsOfTrack(track: string, files: readonly FileState[], parked: Parked, decoded: Decoded): readonly PlacedPart[] {
-  const known = partsOfFiles.get(files)
-  if (known !== undefined && known.parked === parked && known.decoded === decoded) return known.parts
-  const placed = files.flatMap((file) => file.parts.map((part) => ({ track, file, part })))
-  const best = new Map<string, (typeof placed)[number]>()
-  for (const one of placed) {
-    const other = best.get(one.part.part)
-    if (other === undefined || knowsMore(one.part, other.part)) best.set(one.part.part, one)
-  }
-  const once = best.size === placed.length ? placed : placed.filter((one) => best.get(one.part.part) === one)
-  const own = Map.groupBy(parked.filter((one) => one.track === track), ({ part }) => part)
-  const spans = spansOfParts(files, decoded.filter((one) => one.track === track))
-  const found = own.size === 0 && spans.size === 0 ? once : once.map((one) => withFound(one, own.get(one.part.part) ?? [], spans.get(one.part.part) ?? []))
-  const faults = faultsByPart(files)
-  const parts = faults.size === 0 ? found : found.map((one) => ({ ...one, part: withFaults(one.part, faults.get(one.part.part) ?? []) }))
-  partsOfFiles.set(files, { parked, decoded, parts })
-  return parts
-}
-
-/** With what block-writer does not say of it: chunks that it has parked, and media that a decoder does not show. */
-function withFound(placed: Omit<PlacedPart, 'part'> & { part: PartState }, own: Parked, spans: readonly TimedRange[]): PlacedPart {
-  const { part } = placed
-  if (own.length === 0 && spans.length === 0) return placed
-  const lost = [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))]
-  return { ...placed, part: { ...part, lost, undecodable: [...part.undecodable, ...spans] } }
-}
-
-/** Of two states of one part. All of these only ever grow; on a tie the later file has it. */
-function knowsMore(a: PartState, b: PartState): boolean {
-  const ranks = (part: PartState): number[] => [part.chunks, part.closed === null ? 0 : 1, part.lost.length, part.startMs === null ? 0 : 1]
-  const [of, than] = [ranks(a), ranks(b)]
-  const differing = of.findIndex((rank, i) => rank !== than[i])
-  return differing < 0 || of[differing]! > than[differing]!
-}
 
 /** How many chunks the part is known to have: by its close, by what is stored, declared lost or parked. */
 export function knownChunks({ closed, stored, lost }: KnownPart): number {
@@ -133,11 +81,65 @@ export const isWhole: (part: KnownPart) => boolean = remembered((part) => {
   return closed.chunks === knownChunks(part) && holesOf(part).length === 0 && undecodable.length === 0
 })
 
+/** What a segment's parts have in common, for the status of its session. */
+const verdicts = remembered((parts: readonly KnownPart[]) => ({
+  isSettledForAll: parts.every((part) => isSettled(part, 'all')),
+  isSettledForAcknowledged: parts.every((part) => isSettled(part, 'acknowledged')),
+  areWhole: parts.every(isWhole),
+}))
+
+/** Whether nothing of any part is waited for. */
+export function areSettled(state: PartFacts, awaited: Exclude<Awaited, 'nothing'>): boolean {
+  const isSettledFor = awaited === 'all' ? 'isSettledForAll' : 'isSettledForAcknowledged'
+  return trackParts(state).every(({ segments }) => segments.every(({ parts }) => verdicts(parts)[isSettledFor]))
+}
+
+export const areWhole = (state: PartFacts): boolean =>
+  trackParts(state).every(({ segments }) => segments.every(({ parts }) => verdicts(parts).areWhole))
+
+/** Whether any part is known. */
+export const hasParts = (state: PartFacts): boolean =>
+  trackParts(state).some(({ segments }) => segments.some(({ parts }) => parts.length > 0))
+
+type Finish = Pick<SessionState, 'finish'>
+
 /** Parts that `finish` names and of which nothing else is known. */
-export function unseenParts(state: PartFacts & Pick<SessionState, 'finish'>): { track: string; part: string }[] {
-  if (state.finish === null) return []
+export function unseenParts(state: PartFacts & Finish): { track: string; part: string }[] {
   const seen = new Set(partsOf(state).map(({ track, part }) => `${track} ${part.part}`))
   return Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>
     [...new Set(parts)].filter((part) => !seen.has(`${track} ${part}`)).map((part) => ({ track, part })),
   )
 }
+
+/** Whether there are such parts. Counted by segments: a finished session of many parts waits for each of them. */
+export function hasUnseenParts(state: PartFacts & Finish): boolean {
+  const { finish } = state
+  if (finish === null || finish.parts === null) return false
+  const named = namedParts(finish)
+  let seen = 0
+  for (const { track, segments } of trackParts(state)) {
+    const ids = named.byTrack.get(track)
+    if (ids !== undefined) for (const { parts } of segments) seen += namedIn(parts, ids)
+  }
+  return seen < named.count
+}
+
+const namedParts = remembered(({ parts }: NonNullable<SessionState['finish']>) => {
+  const byTrack = new Map(Object.entries(parts ?? {}).map(([track, ids]) => [track, new Set(ids)]))
+  return { byTrack, count: byTrack.values().reduce((sum, { size }) => sum + size, 0) }
+})
+
+/** How many parts of the segment are named. Each part that counts stands in one segment, once. */
+function namedIn(parts: readonly KnownPart[], ids: ReadonlySet<string>): number {
+  const known = namedInSegments.get(parts)
+  if (known?.ids === ids) return known.count
+  const count = parts.reduce((sum, { part }) => sum + (ids.has(part) ? 1 : 0), 0)
+  namedInSegments.set(parts, { ids, count })
+  return count
+}
+
+interface NamedParts {
+  readonly ids: ReadonlySet<string>
+  readonly count: number
+}
+const namedInSegments = new WeakMap<readonly KnownPart[], NamedParts>()

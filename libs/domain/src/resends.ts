@@ -1,6 +1,7 @@
 import { exponentialDelayMs, type ClientRequest, type GapState, type SessionState } from '@longtake/contracts'
 import { liveConnections } from './clients.ts'
 import { isInKafka } from './parts.ts'
+import { remembered } from './remembered.ts'
 import { grouped, spansTouching } from './spans.ts'
 import { epochMs, instantOf } from './time.ts'
 
@@ -21,10 +22,12 @@ type Asked = SessionState['resends'][number]
  */
 export function resendsFor(state: SessionState, gaps: readonly GapState[], now: number): { resends: Asked[]; requests: ClientRequest[] } {
   const newestClient = newestClientAt(state, now)
+  const areOfGaps = gapsOfResends.get(state.resends) === gaps
+  if (areOfGaps && !isMoreToAsk(gaps, state.resends, newestClient, now)) return { resends: state.resends, requests: [] }
   const asked = grouped(state.resends, trackAndPart)
   const resends: Asked[] = []
   const requests: ClientRequest[] = []
-  for (const { track, part, from, to } of gaps.filter(isAskable)) {
+  for (const { track, part, from, to } of askableIn(gaps)) {
     // A hole that shrank was asked for when it was larger.
     const last = spansTouching(asked.get(trackAndPart({ track, part })) ?? [], from, to).sort(newestFirst)[0]
     if (newestClient !== null && requests.length < AT_ONCE && isDue(last, newestClient, now)) {
@@ -36,7 +39,27 @@ export function resendsFor(state: SessionState, gaps: readonly GapState[], now: 
       resends.push({ ...last, from, to })
     }
   }
-  return { resends: requests.length === 0 && isUnchanged(resends, state.resends) ? state.resends : resends, requests }
+  const kept = requests.length === 0 && isUnchanged(resends, state.resends) ? state.resends : resends
+  gapsOfResends.set(kept, gaps)
+  return { resends: kept, requests }
+}
+
+/** The gaps that requests are of. */
+const gapsOfResends = new WeakMap<readonly Asked[], readonly GapState[]>()
+const askableIn = remembered((gaps: readonly GapState[]) => gaps.filter(isAskable))
+
+/** When these are to be asked for again, of the same client and of one that connected later. */
+const dueTimes = remembered((resends: readonly Asked[]) => ({
+  askedFirst: resends.reduce((least, { askedAt }) => Math.min(least, epochMs(askedAt)), Infinity),
+  dueFirst: resends.reduce((least, asked) => Math.min(least, dueAgainAt(asked)), Infinity),
+}))
+
+type Gaps = readonly GapState[]
+
+function isMoreToAsk(gaps: Gaps, resends: readonly Asked[], newestClient: number | null, now: number): boolean {
+  if (newestClient === null) return false
+  const { askedFirst, dueFirst } = dueTimes(resends)
+  return askableIn(gaps).length > resends.length || askedFirst < newestClient || dueFirst <= now
 }
 
 /** Since when the newest of those is connected who are there; null for nobody. */
@@ -55,10 +78,8 @@ function isDue(last: Asked | undefined, newestClient: number, now: number): bool
 export function nextResendAt(state: SessionState, now: number): number {
   const newestClient = newestClientAt(state, now)
   if (newestClient === null) return Infinity
-  const { gaps, resends } = state
   // Those that were too many for one judgement are due at once.
-  const isMore = gaps.filter(isAskable).length > resends.length || resends.some((asked) => isDue(asked, newestClient, now))
-  return isMore ? now : Math.min(Infinity, ...resends.map(dueAgainAt))
+  return isMoreToAsk(state.gaps, state.resends, newestClient, now) ? now : dueTimes(state.resends).dueFirst
 }
 
 /** When a request is repeated of the same client; `Infinity` when it is not. */

@@ -1,9 +1,10 @@
 import type { EventOf, FileState, PartState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { connectionEnded, connectionSeen } from './clients.ts'
-import { wholeCommit } from './commit-changes.ts'
+import { partsAfter } from './commit-changes.ts'
 import { areSameSpans, fileDecoded } from './decoded.ts'
-import { isEqual, sharing } from './equal.ts'
+import { isEqual } from './equal.ts'
 import { fileVerified } from './file-faults.ts'
+import { differences, segmentsOf, sharingParts, type PartList, type PartSegment } from './part-lists.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade, renditionRequested } from './renditions.ts'
 import { reported } from './reports.ts'
@@ -65,9 +66,9 @@ function apply(state: SessionState, event: RecordingEvent): SessionState {
     case 'client-reported':
       return { ...alive(state, event.at), reports: [...reported(state.reports, event)] }
     case 'blocks-committed':
-      return committed(state, event)
+      return committed(state, event, (known) => sharingParts(known, event.parts))
     case 'parts-committed':
-      return committed(state, wholeCommit(filesOf(state, event.track), event))
+      return committed(state, event, () => partsAfter(filesOf(state, event.track), event))
     case 'chunks-parked': {
       const parked = chunksParked(state.parked, event)
       return parked === state.parked ? state : { ...reopened(changed(state)), parked }
@@ -151,13 +152,13 @@ function deleted(state: SessionState, at: string): SessionState {
   return { ...initialState(session, createdAt, eventsOffset), revision, activeAt, version, finalizedVersion, clients, status: 'deleted', deletedAt: at, deletion: {} }
 }
 
-function committed(state: SessionState, event: EventOf<'blocks-committed'>): SessionState {
+/** @param partsOf all parts of the file, made of those known before it: what was worked out of those that stay holds */
+function committed(state: SessionState, event: EventOf<'blocks-committed' | 'parts-committed'>, partsOf: (known: PartList) => PartList): SessionState {
   const { track, file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, at } = event
   const files = filesOf(state, track)
   const known = files.find((other) => other.file === file)
   if (known !== undefined && commit.number < known.commit.number) return alive(state, at)
-  // Most parts of a long session ended long ago: what was worked out of them holds.
-  const parts = sharing(known?.parts ?? [], event.parts, ({ part }) => part)
+  const parts = partsOf(known?.parts ?? []) as PartState[]
   // What was found in an earlier commit holds until this one was looked at: most commits add to a file.
   const verification = known?.verification === undefined ? {} : { verification: known.verification }
   const next: FileState = { file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at, ...verification }
@@ -169,7 +170,8 @@ function committed(state: SessionState, event: EventOf<'blocks-committed'>): Ses
 
 /** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
 export function hasSameContent(a: FileState, b: FileState): boolean {
-  if (a.parts.length !== b.parts.length || !a.parts.every((part, i) => part === b.parts[i] || isEqual(partContentOf(part), partContentOf(b.parts[i]!)))) return false
+  if (a.parts.length !== b.parts.length) return false
+  for (const [one, other] of differences(a.parts, b.parts)) if (!isEqual(partContentOf(one), partContentOf(other))) return false
   return isEqual(contentOf({ ...a, parts: [] }), contentOf({ ...b, parts: [] }))
 }
 /** What a file holds of the recording, whatever commit it is of. */
@@ -205,24 +207,34 @@ export function filesOf(state: Pick<SessionState, 'tracks'>, track: string): Fil
 
 /** The earliest moment of which anything was recorded. */
 function startOf(tracks: SessionState['tracks']): string | null {
-  let start: string | null = null
-  let startMs = Infinity
-  const consider = (at: string | null, ms: number): void => {
-    // Equal instants may be written differently: the first one counts. What is no instant is kept only where there is no other.
-    if (at === null || (start !== null && !(ms < startMs))) return
-    start = at
-    startMs = ms
-  }
+  let first: Moment = NEVER
   for (const { files } of Object.values(tracks)) {
     for (const { startedAt, parts } of files) {
-      consider(startedAt, startedAt === null ? Infinity : epochMs(startedAt))
-      for (const part of parts) consider(part.startedAt, startedMsOf(part))
+      first = earliest(first, momentOf(startedAt))
+      for (const segment of segmentsOf(parts)) first = earliest(first, startOfSegment(segment))
     }
   }
-  return start
+  return first.at
 }
 
-const startedMsOf = remembered(({ startedAt }: PartState): number => (startedAt === null ? Infinity : epochMs(startedAt)))
+interface Moment {
+  readonly at: string | null
+  readonly ms: number
+}
+const NEVER: Moment = { at: null, ms: Infinity }
+
+/** What is no instant is kept only where there is no other. */
+function momentOf(at: string | null): Moment {
+  if (at === null) return NEVER
+  const ms = epochMs(at)
+  return { at, ms: Number.isNaN(ms) ? Infinity : ms }
+}
+
+/** Equal instants may be written differently: the first one counts. */
+const earliest = (a: Moment, b: Moment): Moment => (b.at === null || (a.at !== null && a.ms <= b.ms) ? a : b)
+
+const startOfPart = remembered(({ startedAt }: PartState) => momentOf(startedAt))
+const startOfSegment = remembered((parts: PartSegment) => parts.reduce((first, part) => earliest(first, startOfPart(part)), NEVER))
 
 function unknownEvent(event: never): never {
   throw new TypeError(`no rule for the event ${JSON.stringify(event)}`)

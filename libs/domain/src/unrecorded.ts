@@ -1,93 +1,147 @@
-import type { FileState, GapState, SessionState } from '@longtake/contracts'
-import { keyOf, missingMediaGaps } from './missing-media.ts'
+import type { SessionState } from '@longtake/contracts'
+import { keyOf, type Causes, type Gap, type GapGroup } from './dated-gaps.ts'
+import { missingMediaGaps } from './missing-media.ts'
+import type { PartSegment } from './part-lists.ts'
+import { knownChunks, type KnownPart } from './parts.ts'
 import { endOf } from './ranges.ts'
-import { knownChunks, partsByTrack, type KnownPart, type PartFacts, type PlacedPart } from './parts.ts'
-import { remembered } from './remembered.ts'
-import { filesOf } from './session.ts'
 import { explainsGap } from './reports.ts'
 import { epochMs } from './time.ts'
-
-/** A gap before it is known since when it is one. */
-export type Gap = Omit<GapState, 'since'>
+import type { TrackParts, TrackSegment } from './track-parts.ts'
 
 /** Shorter pauses are what starting another MediaRecorder takes. */
 const WORTH_TELLING_MS = 1000
 const REPORT_TOLERANCE_MS = 2000
 
 /**
- * Time in which nothing was recorded, between two parts of a track or within one: never a reason not to be complete. Between parts the
- * gap stands before the later part, as `from` = `to` = 0 of it, in the media time of that part's file: below 0 where
- * the part before is in another file. Its cause is kept once known, since reports are forgotten.
+ * Time in which nothing was recorded, between two parts of a track or within one: never a reason not to be complete.
+ * Between parts the gap stands before the later part, as `from` = `to` = 0 of it, in the media time of that part's
+ * file: below 0 where the part before is in another file.
  */
-export function unrecordedGaps(state: PartFacts & Pick<SessionState, 'reports' | 'gaps'>): Gap[] {
-  const causes = causesOf(state.gaps)
-  const gaps: Gap[] = []
-  for (const parts of partsByTrack(state)) {
-    const track = parts[0]?.track
-    if (track === undefined) continue
-    const placed = placesOf(parts, filesOf(state, track))
-    let before: Placed | undefined
-    for (const next of placed) {
-      if (before !== undefined && before.part.part !== next.part.part) gaps.push(...between(state, causes, track, before, next))
-      // What a part goes on with in a later file may lie within what was recorded.
-      if (before === undefined || next.endedAt > before.endedAt) before = next
-    }
-    gaps.push(...missingMediaGaps(parts, state.reports, causes))
+export function unrecordedGaps({ track, segments, altered }: TrackParts, reports: Reports): GapGroup[] {
+  const groups: GapGroup[] = []
+  let before: Placed | undefined
+  for (const places of inOrder(segments.map((segment) => placesOf(segment, altered)))) {
+    const found = pausesIn(places, before)
+    groups.push({
+      key: found.pauses,
+      find: (causes) => found.pauses.map((pause) => gapOf(pause, track, reports, causes)),
+    })
+    before = found.last
   }
-  return gaps
+  return [...groups, ...segments.map(({ parts }) => missingMediaGaps(track, parts, reports))]
 }
 
-/** Causes that are known. */
-const causesOf = remembered((gaps: readonly GapState[]): ReadonlyMap<string, string | null> => {
-  return new Map(gaps.filter(({ kind }) => kind === 'not-recorded').map((gap) => [keyOf(gap), gap.cause]))
-})
+type Reports = SessionState['reports']
 
 interface Placed {
-  part: KnownPart
-  startMs: number
+  readonly part: KnownPart
+  readonly startMs: number
   /** By the clock, in milliseconds since the epoch. */
-  startedAt: number
-  endedAt: number
+  readonly startedAt: number
+  readonly endedAt: number
 }
+type Places = readonly Placed[]
+const NOWHERE: Places = []
 
-/** The places of a track's parts by the clock. A part that goes on in a later file has a place in both. */
-function placesOf(parts: readonly PlacedPart[], files: readonly FileState[]): readonly Placed[] {
-  const known = placesOfParts.get(parts)
-  if (known !== undefined) return known
-  const byId = new Map(parts.map(({ part }) => [part.part, part]))
-  const places: Placed[] = []
-  for (const file of files) {
-    if (file.startedAt === null) continue
-    const zero = epochMs(file.startedAt)
-    for (const { part: id, startMs, endMs, unrecorded = [] } of file.parts) {
-      const part = byId.get(id)
-      if (part === undefined || startMs === null || endMs === null) continue
-      // What was not recorded within it passed all the same: it is no part of what passed behind it.
-      const missingMs = unrecorded.reduce((sum, { evidence, missingMs: ms }) => (evidence === 'clock' ? sum + ms : sum), 0)
-      places.push({ part, startMs, startedAt: zero + startMs, endedAt: zero + endMs + missingMs })
-    }
-  }
-  places.sort((a, b) => a.startedAt - b.startedAt)
-  placesOfParts.set(parts, places)
+/** The places of a segment's parts by the clock. A part that goes on in a later file has a place in both. */
+function placesOf({ file, stored, parts }: TrackSegment, altered: TrackParts['altered']): Places {
+  if (file.startedAt === null) return NOWHERE
+  if (stored !== parts) return findPlaces(stored, file.startedAt, altered)
+  const known = foundPlaces.get(stored)
+  if (known?.zero === file.startedAt) return known.places
+  const places = findPlaces(stored, file.startedAt, altered)
+  foundPlaces.set(stored, { zero: file.startedAt, places })
   return places
 }
 
-/** A track's list of parts is another one whenever one of its files is. */
-const placesOfParts = new WeakMap<readonly PlacedPart[], readonly Placed[]>()
+const foundPlaces = new WeakMap<PartSegment, { readonly zero: string; readonly places: Places }>()
 
-function between(state: Pick<SessionState, 'reports'>, causes: ReadonlyMap<string, string | null>, track: string, before: Placed, next: Placed): Gap[] {
-  const lengthMs = next.startedAt - before.endedAt
-  if (lengthMs < WORTH_TELLING_MS) return []
-  // Where chunks are missing at either side the time was recorded and lost, and their gap tells it.
-  const isLost = endOf(before.part.stored) < knownChunks(before.part) || next.part.stored[0]?.[0] !== 0
-  if (isLost) return []
-  const { part } = next.part
-  const cause = causes.get(keyOf({ track, part, from: 0 })) ?? causeOf(state, track, before, next)
-  return [{ track, part, from: 0, to: 0, startMs: next.startMs - lengthMs, endMs: next.startMs, kind: 'not-recorded', state: 'confirmed', cause }]
+function findPlaces(parts: PartSegment, startedAt: string, altered: TrackParts['altered']): Places {
+  const zero = epochMs(startedAt)
+  const places: Placed[] = []
+  for (const own of parts) {
+    const { startMs, endMs, unrecorded = [] } = own
+    if (startMs === null || endMs === null) continue
+    // What was not recorded within it passed all the same: it is no part of what passed behind it.
+    const missingMs = unrecorded.reduce(
+      (sum, { evidence, missingMs: ms }) => (evidence === 'clock' ? sum + ms : sum),
+      0,
+    )
+    places.push({
+      part: altered.get(own.part) ?? own,
+      startMs,
+      startedAt: zero + startMs,
+      endedAt: zero + endMs + missingMs,
+    })
+  }
+  return places.sort(byStart)
 }
 
-function causeOf(state: Pick<SessionState, 'reports'>, track: string, before: Placed, next: Placed): string {
-  const report = state.reports.find(
+const byStart = (a: Placed, b: Placed): number => a.startedAt - b.startedAt
+
+/** The lists one behind the other where that is the order of all; else all as one. */
+function inOrder(lists: readonly Places[]): readonly Places[] {
+  const filled = lists.filter(({ length }) => length > 0)
+  const areInOrder = filled.every((places, i) => i === 0 || filled[i - 1]!.at(-1)!.startedAt <= places[0]!.startedAt)
+  return areInOrder ? filled : [filled.flat().sort(byStart)]
+}
+
+/** Time between two parts. */
+interface Pause {
+  readonly before: Placed
+  readonly next: Placed
+  readonly lengthMs: number
+}
+interface FoundPauses {
+  readonly before: Placed | undefined
+  readonly pauses: readonly Pause[]
+  /** What of all up to here ended last. */
+  readonly last: Placed | undefined
+}
+const foundPauses = new WeakMap<Places, FoundPauses>()
+
+/** @param first what of all before ended last */
+function pausesIn(places: Places, first: Placed | undefined): FoundPauses {
+  const known = foundPauses.get(places)
+  if (known !== undefined && known.before === first) return known
+  const pauses: Pause[] = []
+  let before = first
+  for (const next of places) {
+    if (before !== undefined && before.part.part !== next.part.part && isPause(before, next))
+      pauses.push({ before, next, lengthMs: next.startedAt - before.endedAt })
+    // What a part goes on with in a later file may lie within what was recorded.
+    if (before === undefined || next.endedAt > before.endedAt) before = next
+  }
+  const found = { before: first, pauses, last: before }
+  foundPauses.set(places, found)
+  return found
+}
+
+function isPause(before: Placed, next: Placed): boolean {
+  if (next.startedAt - before.endedAt < WORTH_TELLING_MS) return false
+  // Where chunks are missing at either side the time was recorded and lost, and their gap tells it.
+  const isLost = endOf(before.part.stored) < knownChunks(before.part) || next.part.stored[0]?.[0] !== 0
+  return !isLost
+}
+
+function gapOf({ before, next, lengthMs }: Pause, track: string, reports: Reports, causes: Causes): Gap {
+  const { part } = next.part
+  const cause = causes.get(keyOf({ track, part, from: 0 })) ?? causeOf(reports, track, before, next)
+  return {
+    track,
+    part,
+    from: 0,
+    to: 0,
+    startMs: next.startMs - lengthMs,
+    endMs: next.startMs,
+    kind: 'not-recorded',
+    state: 'confirmed',
+    cause,
+  }
+}
+
+function causeOf(reports: Reports, track: string, before: Placed, next: Placed): string {
+  const report = reports.find(
     (one) =>
       explainsGap(one) &&
       (one.track === null || one.track === track) &&
