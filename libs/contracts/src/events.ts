@@ -74,10 +74,11 @@ export type PartState = Static<typeof PartState>
 
 /**
  * How a file in storage differs from its status. `file-missing`, `file-changed`: its blob is gone, or not the one that was committed.
- * `unreadable`: bytes that are no media. `wrong-span`, `wrong-frames`, `wrong-index`: it does not last as long, has other frames, or
+ * `file-unavailable`: storage refuses to read or to seal it (archive tier). `unreadable`: bytes that are not those that were written,
+ * or no media. `wrong-span`, `wrong-frames`, `wrong-index`: it does not last as long, has other frames, or
  * its index points to none.
  */
-export const FILE_FAULT_CAUSES = ['file-missing', 'file-changed', 'unreadable', 'wrong-span', 'wrong-frames', 'wrong-index'] as const
+export const FILE_FAULT_CAUSES = ['file-missing', 'file-changed', 'file-unavailable', 'unreadable', 'wrong-span', 'wrong-frames', 'wrong-index'] as const
 export const FileFault = Type.Object({
   startMs: Type.Union([Ms, Type.Null()], { description: 'null: all of the file' }),
   endMs: Type.Union([Ms, Type.Null()]),

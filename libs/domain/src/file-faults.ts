@@ -51,11 +51,13 @@ export function withFaults<P extends Pick<PartState, 'stored' | 'undecodable'>>(
   return { ...part, undecodable: [...part.undecodable, ...found].sort((a, b) => a.from - b.from) }
 }
 
-/** Whether this commit of a file cannot be sealed: its blob was found to be gone, or not the one that was committed. */
+/** Whether this commit of a file cannot be sealed: its blob was found to be gone, not the one that was committed, or one that storage does not give. */
 export function isUnsealable({ commit, verification }: FileState): boolean {
   if (verification?.commit.id !== commit.id) return false
-  return verification.faults.some(({ cause }) => cause === 'file-missing' || cause === 'file-changed')
+  return verification.faults.some(({ cause }) => UNSEALABLE.has(cause))
 }
+
+const UNSEALABLE: ReadonlySet<FileFault['cause']> = new Set<FileFault['cause']>(['file-missing', 'file-changed', 'file-unavailable'])
 
 const later = (a: number | null, b: number | null): number | null => (a === null || b === null ? (a ?? b) : Math.max(a, b))
 const earlier = (a: number | null, b: number | null): number | null => (a === null || b === null ? (a ?? b) : Math.min(a, b))

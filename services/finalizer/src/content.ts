@@ -6,6 +6,8 @@ export interface ObservedBlock {
   /** Bytes of media before it. */
   readonly offset: number
   readonly bytes: number
+  /** Whether its bytes are those that its id was made of. */
+  readonly isIntact: boolean
   /** Null where its bytes are no whole clusters. */
   readonly frames: readonly FrameTime[] | null
 }
@@ -15,6 +17,8 @@ export interface ObservedFile {
   readonly bytes: number
   /** Null where the first block is no header of a file. */
   readonly header: FileHeader | null
+  /** Whether the first block's bytes are those that its id was made of. */
+  readonly isHeaderIntact: boolean
   /** Those that were read, in order. */
   readonly blocks: readonly ObservedBlock[]
   /** Whether these are all blocks of the file. */
@@ -33,36 +37,45 @@ const MAX_RANGES = 20
 const KINDS = ['video', 'audio'] as const
 type Kind = (typeof KINDS)[number]
 
-/** Whether the status says enough of a file to compare its content: not of MP4, nor of one that an earlier version wrote. */
-export const isComparable = ({ parts, bytes }: FileState): boolean => bytes > 0 && parts.some(({ media }) => media !== undefined)
+/** Whether the status says enough of a file to compare its frames: not of MP4, nor of one that an earlier version wrote. */
+const isComparable = ({ parts }: FileState): boolean => parts.some(({ media }) => media !== undefined)
 
 /** Where the content of a file is not what the status says of it. Empty where they agree. */
 export function contentFaults(file: FileState, observed: ObservedFile): FileFault[] {
-  const { header, blocks } = observed
+  const { header, isHeaderIntact, blocks } = observed
+  if (!isComparable(file)) return [...damagedHeader(isHeaderIntact), ...bounded(damagedBlocks(blocks, null, file).faults, 'unreadable')]
   if (header === null) return [{ startMs: null, endMs: null, cause: 'unreadable', detail: 'its first block is no header' }]
-  return [
-    ...unreadableBlocks(blocks, header, file),
+  const found = [
+    damagedBlocks(blocks, header, file),
     ...sizeFaults(observed, header),
     ...spanFaults(file, blocks, header),
     ...countFaults(file, observed, header),
     ...cueFaults(file, blocks, header),
   ].flatMap(({ faults, cause }) => bounded(faults, cause))
+  return [...damagedHeader(isHeaderIntact), ...found]
 }
+
+/** The first block of a file describes all of it. */
+const damagedHeader = (isIntact: boolean): FileFault[] =>
+  isIntact ? [] : [{ startMs: null, endMs: null, cause: 'unreadable', detail: 'its first block has other bytes than were written' }]
 
 interface Found {
   readonly cause: FileFault['cause']
   readonly faults: readonly Omit<FileFault, 'cause'>[]
 }
 
-function unreadableBlocks(blocks: readonly ObservedBlock[], { cues }: FileHeader, { durationMs }: FileState): Found[] {
-  const faults = blocks.flatMap(({ offset, bytes, frames }) => {
-    if (frames !== null) return []
+/** Blocks with other bytes than were written, or without clusters. @param header null where only the bytes are compared */
+function damagedBlocks(blocks: readonly ObservedBlock[], header: FileHeader | null, { durationMs }: FileState): Found {
+  const faults = blocks.flatMap(({ offset, bytes, isIntact, frames }): Found['faults'] => {
+    if (isIntact && (header === null || frames !== null)) return []
+    const detail = `${bytes} bytes behind ${offset} bytes of media are ${isIntact ? 'no clusters' : 'not those that were written'}`
+    if (header === null) return [{ startMs: null, endMs: null, detail }]
     // Where it stands in time is known by the cues around it.
-    const startMs = cues.findLast(({ clusterOffset }) => clusterOffset <= offset)?.timeMs ?? 0
-    const endMs = cues.find(({ clusterOffset }) => clusterOffset >= offset + bytes)?.timeMs ?? durationMs
-    return [{ startMs, endMs, detail: `${bytes} bytes behind ${offset} bytes of media are no clusters` }]
+    const startMs = header.cues.findLast(({ clusterOffset }) => clusterOffset <= offset)?.timeMs ?? 0
+    const endMs = header.cues.find(({ clusterOffset }) => clusterOffset >= offset + bytes)?.timeMs ?? durationMs
+    return [{ startMs, endMs, detail }]
   })
-  return [{ cause: 'unreadable', faults }]
+  return { cause: 'unreadable', faults }
 }
 
 function sizeFaults({ bytes }: ObservedFile, header: FileHeader): Found[] {

@@ -1,7 +1,7 @@
 import { type BlobStore, COMMIT_ID } from '@longtake/blob'
-import { BLOBS, type EventOf, type FileFault, type FileState, type Manifest, ManifestShape, type SessionState } from '@longtake/contracts'
+import { BLOBS, LongtakeError, type EventOf, type FileFault, type FileState, type Manifest, ManifestShape, type SessionState } from '@longtake/contracts'
 import { isEqual, isSealable, isUnsealable, type Seal, toManifest } from '@longtake/domain'
-import { contentFaults, isComparable } from './content.ts'
+import { contentFaults } from './content.ts'
 import type { ContentReader } from './read-content.ts'
 import { contradictions, verifyFile } from './verify.ts'
 
@@ -33,13 +33,17 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
     for (const file of files) {
       // Its gaps say already that the blob is not there, or is another one.
       if (isUnsealable(file)) continue
-      const looked = await look(store, contents, file, signal)
+      const looked = await orRefused(look(store, contents, file, signal), (error) => lookAtSeal(store, file, error, signal))
       if (looked === 'superseded') return { outcome: 'superseded' }
       if (isNews(file, looked.faults)) found.push({ track, file: file.file, commit: file.commit, faults: looked.faults })
       // Nothing is sealed of a version that is not the last one.
       if (!isSealable(file) || found.length > 0 || looked.version === null) continue
       const { etag, metadata } = looked.version
-      const snapshot = (await findSeal(store, file, signal)) ?? (await seal(store, file, etag, metadata, signal))
+      const snapshot = (await findSeal(store, file, signal)) ?? (await orRefused(seal(store, file, etag, metadata, signal), unavailable))
+      if (typeof snapshot === 'object' && snapshot !== null) {
+        found.push({ track, file: file.file, commit: file.commit, faults: snapshot.faults })
+        continue
+      }
       // Between looking and sealing somebody committed: what was verified is not what stands there now.
       if (snapshot === null) return { outcome: 'superseded' }
       seals.set(file.blob, { snapshot, etag })
@@ -63,10 +67,36 @@ async function look(store: BlobStore, contents: ContentReader, file: FileState, 
   const { etag, metadata, blocks } = verdict
   const version = { etag, metadata }
   if (file.verification?.commit.id === file.commit.id) return { faults: file.verification.faults, version }
-  if (!isComparable(file)) return { faults: [], version }
+  if (file.bytes === 0) return { faults: [], version }
   const observed = await contents.read(file.blob, blocks, etag, signal)
   return observed === null ? 'superseded' : { faults: contentFaults(file, observed), version }
 }
+
+/**
+ * What to do where storage refuses this very blob: the same again would be refused for as long as an archive tier, a hold or a limit lasts,
+ * while everything else can be finalized.
+ */
+async function orRefused<T, R>(request: Promise<T>, whenRefused: (error: LongtakeError) => R | Promise<R>): Promise<T | R> {
+  try {
+    return await request
+  } catch (error) {
+    if (error instanceof LongtakeError && error.code === 'BLOB_HELD') return whenRefused(error)
+    throw error
+  }
+}
+
+/** A file that cannot be read: what was sealed of this very commit had been verified. */
+async function lookAtSeal(store: BlobStore, file: FileState, error: LongtakeError, signal: AbortSignal): Promise<Looked> {
+  const properties = await store.properties(file.blob, { signal })
+  const isSealed = properties?.metadata[COMMIT_ID] === file.commit.id && (await findSeal(store, file, signal)) !== undefined
+  if (!isSealed) return unavailable(error)
+  return { faults: file.verification?.faults ?? [], version: properties }
+}
+
+const unavailable = ({ message }: LongtakeError): Looked => ({
+  faults: [{ startMs: null, endMs: null, cause: 'file-unavailable', detail: message.slice(0, 1000) }],
+  version: null,
+})
 
 /** Whether the status lacks this of the file: of a commit in which nothing differs only where an earlier one did. */
 function isNews({ commit, verification }: FileState, faults: readonly FileFault[]): boolean {

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import type { Block, BlobStore } from '@longtake/blob'
+import { isBlockOf, type Block, type BlobStore } from '@longtake/blob'
 import PQueue from 'p-queue'
 import { readFileHeader, readFrameTimes, WebmError, type FrameTime } from '@longtake/webm'
 import type { ObservedBlock, ObservedFile } from './content.ts'
@@ -33,7 +33,7 @@ export class ContentReader {
 
 async function readContent(store: BlobStore, blob: string, blocks: readonly Block[], etag: string, signal: AbortSignal): Promise<ObservedFile | null> {
   const [headerBlock, ...media] = blocks
-  if (headerBlock === undefined) return { bytes: 0, header: null, blocks: [], isComplete: true }
+  if (headerBlock === undefined) return { bytes: 0, header: null, isHeaderIntact: true, blocks: [], isComplete: true }
   const read = async (offset: number, count: number): Promise<Uint8Array | null> => {
     const found = await store.readRange(blob, { offset, count, ifMatch: etag, signal })
     return found.outcome === 'read' ? buffer(found.body) : null
@@ -43,15 +43,16 @@ async function readContent(store: BlobStore, blob: string, blocks: readonly Bloc
   const chosen = new Set(chooseBlocks(media.map(({ bytes }) => bytes)))
   const observed: ObservedBlock[] = []
   let offset = 0
-  for (const [i, { bytes }] of media.entries()) {
+  for (const [i, { id, bytes }] of media.entries()) {
     if (chosen.has(i)) {
       const content = await read(headerBlock.bytes + offset, bytes)
       if (content === null) return null
-      observed.push({ offset, bytes, frames: framesIn(content) })
+      observed.push({ offset, bytes, isIntact: isBlockOf(id, content), frames: framesIn(content) })
     }
     offset += bytes
   }
-  return { bytes: headerBlock.bytes + offset, header: readFileHeader(first), blocks: observed, isComplete: chosen.size === media.length }
+  const isHeaderIntact = isBlockOf(headerBlock.id, first)
+  return { bytes: headerBlock.bytes + offset, header: readFileHeader(first), isHeaderIntact, blocks: observed, isComplete: chosen.size === media.length }
 }
 
 /**

@@ -5,12 +5,11 @@ import type { FileFault, FileState } from '@longtake/contracts'
 import { finalize, type FoundInFile } from '../src/finalize.ts'
 import { chooseBlocks, ContentReader } from '../src/read-content.ts'
 import { mediaFile, type MediaFile } from './media-file.ts'
-import { NOW, Recording } from './recording.ts'
+import { DecayingStore, NOW, Recording } from './recording.ts'
 
 const never = new AbortController().signal
 
-async function recorded({ blocks, durationMs, stated }: MediaFile) {
-  const store = new MemoryBlobStore()
+async function recorded({ blocks, durationMs, stated }: MediaFile, store = new MemoryBlobStore()) {
   const recording = new Recording(store, 's1')
   await recording.commitFile('webcam', blocks, durationMs, stated)
   recording.finish('webcam')
@@ -18,8 +17,8 @@ async function recorded({ blocks, durationMs, stated }: MediaFile) {
 }
 
 /** What is found in this file; nothing where it is finalized. */
-async function found(file: MediaFile): Promise<FileFault[]> {
-  const { store, recording } = await recorded(file)
+async function found(file: MediaFile, kept = new MemoryBlobStore()): Promise<FileFault[]> {
+  const { store, recording } = await recorded(file, kept)
   const result = await finalize(store, new ContentReader(store), recording.state, NOW, never)
   if (result.outcome === 'finalized') return []
   return result.outcome === 'differs' ? result.found.flatMap(({ faults }) => faults) : assert.fail(result.outcome)
@@ -61,6 +60,19 @@ test('given a block of other bytes, then it is unreadable, with the time that it
   const [fault] = await found(mediaFile({ clusters: (bytes, i) => (i === 3 ? new Uint8Array(bytes.length).fill(7) : bytes) }))
   assert.equal(fault!.cause, 'unreadable')
   assert.ok(fault!.startMs! >= 3_000 && fault!.endMs! <= 10_000 && fault!.startMs! < fault!.endMs!, `${fault!.startMs}–${fault!.endMs}`)
+})
+
+test('given one bit of a frame that changed in storage, then its block is unreadable, with the time that it stands for', async () => {
+  const [fault, ...others] = await found(mediaFile(), new DecayingStore(4))
+  assert.equal(fault!.cause, 'unreadable')
+  assert.match(fault!.detail, /not those that were written/)
+  assert.ok(fault!.startMs! < fault!.endMs! && fault!.endMs! < 15_000, `${fault!.startMs}–${fault!.endMs}`)
+  assert.deepEqual(others, [])
+})
+
+test('given one bit of a header that changed in storage, then all of the file is unreadable', async () => {
+  const faults = await found(mediaFile(), new DecayingStore(0))
+  assert.ok(faults.some(({ startMs, cause, detail }) => startMs === null && cause === 'unreadable' && /first block/.test(detail)))
 })
 
 test('given a first block that is no header, then all of the file is unreadable', async () => {

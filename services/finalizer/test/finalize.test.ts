@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOBS, ManifestShape, type Manifest, type SessionState } from '@longtake/contracts'
+import { BLOBS, LongtakeError, ManifestShape, type Manifest, type SessionState } from '@longtake/contracts'
 import { type BlobStore, MemoryBlobStore, type MemoryFaults } from '@longtake/blob'
 import { checkManifest, newLedger } from '@longtake/testkit'
 import { finalize, type Finalization } from '../src/finalize.ts'
 import { ContentReader } from '../src/read-content.ts'
-import { NOW, part, Recording } from './recording.ts'
+import { DecayingStore, NOW, part, Recording } from './recording.ts'
 
 const never = new AbortController().signal
 const run = (store: BlobStore, state: SessionState): Promise<Finalization> => finalize(store, new ContentReader(store), state, NOW, never)
@@ -136,6 +136,53 @@ test('whatever does not fit is a mismatch and makes no manifest', async () => {
   ]
   for (const [told, reason] of cases) assert.match(mismatch(await run(store, told)), reason)
   assert.equal(await manifestOf(store), null)
+})
+
+/** What was found is told, and finalized as the next version. */
+async function reported(store: BlobStore, recording: Recording, result: Finalization): Promise<Manifest> {
+  assert.ok(result.outcome === 'differs')
+  for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })
+  assert.equal((await run(store, recording.state)).outcome, 'finalized')
+  return (await manifestOf(store, recording.state.version))!
+}
+
+test('given a file of which only bytes are known, when one changed in storage, then it is reported', async () => {
+  const store = new DecayingStore(0)
+  const recording = new Recording(store, 's1')
+  await recording.commitWhole('webcam', 5)
+  const manifest = await reported(store, recording, await run(store, recording.finish('webcam')))
+  assert.deepEqual([manifest.status, manifest.gaps.map(({ cause }) => cause)], ['complete-with-gaps', ['unreadable']])
+})
+
+test('given a file that cannot be read or sealed, as in the archive tier, then the session is finalized without it', async () => {
+  let [isArchived, takesSnapshots] = [true, true]
+  const { store, recording, state } = await recorded({
+    refuses: (blob, operation) => (isArchived && blob === 's1/webcam/0' && operation === 'read' ? 'held' : null),
+    at(_moment, change, blob) {
+      if (!takesSnapshots && change === 'snapshot' && blob === 's1/webcam/0') throw new LongtakeError('BLOB_HELD', 'it has as many snapshots as it may')
+    },
+  })
+  const unread = await run(store, state)
+  isArchived = false
+  takesSnapshots = false
+  assert.deepEqual([unread, await run(store, state)].map((result) => result.outcome === 'differs' && result.found.map(({ track, faults }) => [track, faults[0]?.cause])), [
+    [['webcam', 'file-unavailable']],
+    [['webcam', 'file-unavailable']],
+  ])
+  const manifest = await reported(store, recording, unread)
+  assert.deepEqual([manifest.status, manifest.tracks.webcam!.files, manifest.tracks.screen!.files.length], ['complete-with-gaps', [], 1])
+})
+
+test('given a file that was sealed and archived, when late data of another one comes, then its seal is used again', async () => {
+  let isArchived = false
+  const { store, recording, state } = await recorded({ refuses: (blob, operation) => (isArchived && blob === 's1/webcam/0' && operation === 'read' ? 'held' : null) })
+  await run(store, state)
+  const sealed = (await manifestOf(store))!.tracks.webcam!.files[0]!.snapshot
+  isArchived = true
+  await recording.commitWhole('screen', 4)
+  assert.equal((await run(store, recording.state)).outcome, 'finalized')
+  const manifest = (await manifestOf(store, 2))!
+  assert.deepEqual([manifest.status, manifest.tracks.webcam!.files[0]!.snapshot], ['complete', sealed])
 })
 
 test('a manifest that says something else is never replaced', async () => {

@@ -1,11 +1,28 @@
 import { createHash } from 'node:crypto'
-import { type BlobStore, COMMIT_ID, newBlockIds } from '@longtake/blob'
+import { type BlobStore, COMMIT_ID, MemoryBlobStore, newBlockIds } from '@longtake/blob'
 import { BLOBS, type EventOf, type PartState, type RecordingEvent, type SessionState } from '@longtake/contracts'
 import { evolve, judge } from '@longtake/domain'
 
 export const part = '00000000-0000-4000-8000-00000000000a'
 export const NOW = Date.parse('2026-03-01T10:10:00.000Z')
 const START = '2026-03-01T10:00:00.000Z'
+
+/** Storage that keeps one block, counted from 0 as they are staged, with its last bit changed. */
+export class DecayingStore extends MemoryBlobStore {
+  readonly #block: number
+  #staged = 0
+
+  constructor(block: number) {
+    super()
+    this.#block = block
+  }
+
+  override stageBlock(blob: string, blockId: string, bytes: Uint8Array): Promise<void> {
+    const kept = Uint8Array.from(bytes)
+    if (this.#staged++ === this.#block) kept[kept.length - 1]! ^= 1
+    return super.stageBlock(blob, blockId, kept)
+  }
+}
 
 /** A session as block-writer and completeness would leave it, with real blobs in the store. */
 export class Recording {

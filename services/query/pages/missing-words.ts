@@ -27,6 +27,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   'no-media': 'there is neither picture nor sound in it',
   truncated: 'the recording breaks off there',
   'file-missing': 'the stored file is gone',
+  'file-unavailable': 'the stored file cannot be read from its storage, which may have archived it',
   'file-changed': 'the stored file is not the one that was written',
   unreadable: 'the stored file cannot be read there',
   'wrong-span': 'the stored file does not last as long as what was written',
