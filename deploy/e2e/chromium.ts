@@ -1,15 +1,17 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Browser, type BrowserContext, chromium } from 'playwright-core'
+import { type Browser, chromium } from 'playwright-core'
 import { cacheDir } from '../local/cache.ts'
 import { SetupError } from '../local/setup-error.ts'
+import type { BrowserEngine, MortalBrowser } from './browser-engine.ts'
+import { findCommand, isExecutable } from './find-command.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
@@ -39,11 +41,6 @@ export async function findChromium(): Promise<ChromiumBinary> {
   return { path: installed, env: {} }
 }
 
-function findCommand(names: readonly string[]): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable)
-}
-
 const ARGUMENTS = [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
@@ -61,14 +58,16 @@ export async function launchChromium(options: { args?: string[] } = {}): Promise
   })
 }
 
-export interface MortalChromium {
-  context: BrowserContext
-  /** As a power failure, a crash or the task manager does it: all its processes at once, without a word. */
-  kill: () => Promise<void>
+export const CHROMIUM: BrowserEngine = {
+  name: 'Chromium',
+  missing: false,
+  needsTap: false,
+  launch: () => launchChromium(),
+  launchMortal: launchMortalChromium,
 }
 
-/** The same as a process of our own that keeps its profile in `profile`, so that another one may go on with that. */
-export async function launchMortalChromium(profile: string): Promise<MortalChromium> {
+/** The same as a process of our own with its profile in `profile`. */
+async function launchMortalChromium(profile: string): Promise<MortalBrowser> {
   const { path, env } = await findChromium()
   const args = ['--headless', '--no-sandbox', '--no-first-run', '--disable-gpu', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...ARGUMENTS, 'about:blank']
   // Detached, it leads a process group, to which all of its processes belong.
@@ -97,15 +96,6 @@ async function debuggerOf(output: Readable): Promise<string> {
     return address
   }
   throw new Error(`Chromium ended before it could be spoken to:\n${said.join('\n')}`)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 async function unpackPackaged(): Promise<ChromiumBinary> {

@@ -1,6 +1,6 @@
 import { decodeChunkFrame, isWireFault, parseClientMessage, parseServerMessage } from '@longtake/contracts'
 import { newLedger, type PartLedger } from '@longtake/testkit'
-import type { Page, WebSocket } from 'playwright-core'
+import type { PageSocket, RecordingPage } from './browser-engine.ts'
 import { PolledFrames, type FrameListener } from './polled-frames.ts'
 import type { WebSocketBlocker } from './web-socket-blocker.ts'
 
@@ -9,7 +9,7 @@ export class Eavesdropper {
   readonly #ledgers: Map<string, PartLedger>
 
   /** @param earlier whose page is gone: what its recorder began is gone on with here */
-  constructor(page: Page, earlier?: Eavesdropper) {
+  constructor(page: Pick<RecordingPage, 'on'>, earlier?: Eavesdropper) {
     this.#ledgers = earlier === undefined ? new Map() : new Map(earlier.#ledgers)
     page.on('websocket', (socket) => this.#listen(socket))
   }
@@ -25,7 +25,7 @@ export class Eavesdropper {
     proxy.onAnswer = (request, answer) => polled.answered(request, answer)
   }
 
-  #listen(socket: WebSocket): void {
+  #listen(socket: PageSocket): void {
     const connection = this.#connection()
     socket.on('framesent', ({ payload }) => (typeof payload === 'string' ? connection.clientText(payload) : connection.clientBinary(payload)))
     socket.on('framereceived', ({ payload }) => {

@@ -1,26 +1,32 @@
 import { assertContent, checkSession, describeSummary, downloadSession } from '@longtake/testkit'
 import type { TestContext } from 'node:test'
 import type { PublicSession } from '@longtake/contracts'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { RecordingPage } from '../e2e/browser-engine.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
+import { FrameTap } from '../e2e/frame-tap.ts'
 import { TcpLine } from '../e2e/tcp-line.ts'
 import { freePort } from '../local/ports.ts'
 import type { System } from '../local/system.ts'
 import { untilPage } from '../e2e/until-page.ts'
 import { disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
 
-/** A system whose gateway is reached over a line that may be cut; by its own port it is reached all the same. */
-export async function systemOverLine(): Promise<{ system: System; line: TcpLine; gateway: number } & AsyncDisposable> {
+/**
+ * A system whose gateway is reached over a line that may be cut; by its own port it is reached all the same.
+ * @param needsTap whether pages connect by way of the tap
+ */
+export async function systemOverLine({ needsTap = false }: { needsTap?: boolean } = {}): Promise<{ system: System; line: TcpLine; tap: FrameTap; gateway: number } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const gateway = await freePort()
   const line = stack.use(await TcpLine.to(gateway))
-  const system = stack.use(await disposableSystem({ services: RECORDING_SERVICES, ports: { gateway }, env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${line.port}` } }))
+  const tap = stack.use(await FrameTap.to(line.port))
+  const { port } = needsTap ? tap : line
+  const system = stack.use(await disposableSystem({ services: RECORDING_SERVICES, ports: { gateway }, env: { LONGTAKE_GATEWAY_PUBLIC_URL: `ws://127.0.0.1:${port}` } }))
   const scene = stack.move()
-  return { system, line, gateway, [Symbol.asyncDispose]: () => scene.disposeAsync() }
+  return { system, line, tap, gateway, [Symbol.asyncDispose]: () => scene.disposeAsync() }
 }
 
 /** Presses Start on the record page; resolves when it has a session. */
-export async function startRecording({ queryUrl, apiKey }: System, context: Pick<BrowserContext, 'newPage'>): Promise<{ page: Page; recorder: Eavesdropper; session: string }> {
+export async function startRecording<P extends RecordingPage>({ queryUrl, apiKey }: System, context: { newPage(): Promise<P> }): Promise<{ page: P; recorder: Eavesdropper; session: string }> {
   const page = await context.newPage()
   const recorder = new Eavesdropper(page)
   await page.goto(`${queryUrl}/record#key=${apiKey}`)
@@ -29,13 +35,13 @@ export async function startRecording({ queryUrl, apiKey }: System, context: Pick
   return { page, recorder, session: (await page.getAttribute('#state', 'data-session')) ?? '' }
 }
 
-export async function stopRecording(page: Page): Promise<void> {
+export async function stopRecording(page: RecordingPage): Promise<void> {
   await page.click('#stop')
   await page.waitForSelector('#state[data-state=stopped]', { timeout: 60_000 })
 }
 
 /** Until this column of each track has at least (at most) so many chunks. */
-export async function untilCells(page: Page, cell: 'acknowledged' | 'waiting', chunks: number, comparison: '>=' | '<=' = '>='): Promise<void> {
+export async function untilCells(page: RecordingPage, cell: 'acknowledged' | 'waiting', chunks: number, comparison: '>=' | '<=' = '>='): Promise<void> {
   const all = `[...document.querySelectorAll('[data-cell=${cell}]')]`
   await untilPage(page, `${all}.length > 0 && ${all}.every((cell) => Number(cell.dataset.chunks) ${comparison} ${chunks})`)
 }

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 import type { PublicSession } from '@longtake/contracts'
-import type { BrowserContext, Page } from 'playwright-core'
-import { launchChromium, launchMortalChromium } from '../e2e/chromium.ts'
+import type { BrowserEngine, RecordingContext, RecordingPage } from '../e2e/browser-engine.ts'
+import { CHROMIUM } from '../e2e/chromium.ts'
 import { Eavesdropper } from '../e2e/eavesdropper.ts'
+import { FIREFOX } from '../e2e/firefox.ts'
+import type { FrameTap } from '../e2e/frame-tap.ts'
 import type { TcpLine } from '../e2e/tcp-line.ts'
 import type { System } from '../local/system.ts'
 import { untilPage } from '../e2e/until-page.ts'
@@ -18,23 +20,23 @@ const CUT_MS = 20_000
 /** A gap of less than a second is not told of. */
 const GAP_MS = 1500
 
-test('what a browser has kept arrives, whatever becomes of its network, its page and itself', async (t) => {
-  await using scene = await systemOverLine()
-  const { system, line } = scene
-  const browser = await launchChromium()
+for (const engine of [CHROMIUM, FIREFOX]) test(`what ${engine.name} has kept arrives, whatever becomes of its network, its page and itself`, { skip: engine.missing }, async (t) => {
+  await using scene = await systemOverLine(engine)
+  const { system, line, tap } = scene
+  const browser = await engine.launch(tap)
   t.after(() => browser.close())
   const places = async () => ({ system, line, context: await browser.newContext() })
 
   await t.test('twenty seconds without a network cost nothing', async (step) => recordsThroughACut(step, await places()))
   await t.test('after a reload the next page uploads what waited, and goes on with the next part', async (step) => goesOnAfterReload(step, await places()))
   await t.test('a second tab leaves the recording of the first alone, and cannot record the same track', async () => leavesTheLivingAlone(await places()))
-  await t.test('what a killed browser had kept is uploaded on the next visit, and nobody else could read it', (step) => survivesTheBrowser(step, { system, line }))
+  await t.test('what a killed browser had kept is uploaded on the next visit, and nobody else could read it', (step) => survivesTheBrowser(step, { system, line, tap, engine }))
 })
 
 interface Places {
   system: System
   line: TcpLine
-  context: BrowserContext
+  context: RecordingContext
 }
 
 async function recordsThroughACut(t: TestContext, { system, line, context }: Places): Promise<void> {
@@ -96,10 +98,10 @@ async function leavesTheLivingAlone({ system, context }: Places): Promise<void> 
   await context.close()
 }
 
-async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places, 'context'>): Promise<void> {
+async function survivesTheBrowser(t: TestContext, { system, line, tap, engine }: Omit<Places, 'context'> & { tap: FrameTap; engine: BrowserEngine }): Promise<void> {
   const profile = await mkdtemp(join(tmpdir(), 'longtake-profile-'))
   t.after(() => rm(profile, { recursive: true, force: true }))
-  const first = await launchMortalChromium(profile)
+  const first = await engine.launchMortal(profile, tap)
   t.after(first.kill)
   const started = await startRecording(system, first.context)
   await untilCells(started.page, 'acknowledged', 2)
@@ -111,7 +113,7 @@ async function survivesTheBrowser(t: TestContext, { system, line }: Omit<Places,
   await first.kill()
   line.mend()
 
-  const second = await launchMortalChromium(profile)
+  const second = await engine.launchMortal(profile, tap)
   t.after(second.kill)
   const page = await second.context.newPage()
   const recovery = new Eavesdropper(page, started.recorder)
@@ -152,7 +154,7 @@ function assertUnreadable(stored: Buffer, recorder: Eavesdropper, kept: readonly
 type Kept = [part: string, seq: number]
 
 // These run in the page, hence as text: this project's types are those of Node.
-const keptChunks = (page: Page): Promise<Kept[]> =>
+const keptChunks = (page: RecordingPage): Promise<Kept[]> =>
   page.evaluate<Kept[]>(`(async () => {
     const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) })
     const database = await done(indexedDB.open('longtake-spool'))
@@ -162,7 +164,7 @@ const keptChunks = (page: Page): Promise<Kept[]> =>
   })()`)
 
 /** All payloads of the spool. */
-async function storedBytes(page: Page): Promise<Buffer> {
+async function storedBytes(page: RecordingPage): Promise<Buffer> {
   const base64 = await page.evaluate<string>(`(async () => {
     const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) })
     const database = await done(indexedDB.open('longtake-spool'))
