@@ -1,5 +1,6 @@
 export { CONNECTION_STALE_MS, liveConnections } from './clients.ts'
 export { CommitChanges, wholeCommit } from './commit-changes.ts'
+export { differingGaps } from './dated-gaps.ts'
 export { deletionExpiresAt, expireDeletion, isForgotten } from './deletion.ts'
 export { isEqual } from './equal.ts'
 export { areSameGaps, judge, type Judgement, statusOf } from './judge.ts'
