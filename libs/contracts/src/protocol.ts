@@ -24,7 +24,8 @@ export const DEFAULT_HEARTBEAT_MS = 10_000
 export const CLIENT_SILENCE_MS = 90_000
 export const MAX_HANDLE = 255
 
-export const LOST_CAUSES = ['quota', 'spool-cleared', 'corrupt', 'crash', 'too-large', 'already-acknowledged'] as const
+/** `quota`: the disk, or what the browser gives to the site, is full. `store-failed`: the browser's store did not take it, for another reason. */
+export const LOST_CAUSES = ['quota', 'store-failed', 'spool-cleared', 'corrupt', 'crash', 'too-large', 'already-acknowledged'] as const
 export type LostCause = (typeof LOST_CAUSES)[number]
 
 /** What recorders are known to report; others are kept as they come. */
@@ -39,6 +40,7 @@ export const REPORT_EVENTS = [
   'muted',
   'unmuted',
   'quota',
+  'store-failed',
   'source-changed',
   'recorder-failed',
   'page-closed',

@@ -107,7 +107,7 @@ export interface StorageLeft {
 
 /** What the server is told, too: something happened to the recording. */
 export interface Report {
-  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised, stalled, recovered, silent, audible */
+  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, store-failed, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised, stalled, recovered, silent, audible */
   event: string
   track?: string
   /** More about it, for people. */

@@ -4,7 +4,7 @@ import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
 import { clientLock, holdNewLock, type Release } from './spool/locks.ts'
-import { isQuotaError } from './spool/overflow.ts'
+import { lossCauseOf } from './spool/loss-cause.ts'
 import { notePageEnd } from './spool/page-end.ts'
 import { untilAborted } from './until-aborted.ts'
 import { sumOf } from './progress.ts'
@@ -20,6 +20,8 @@ import { WorkerTimers } from './worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
 const SITUATION_EVERY_MS = 1000
+/** A store that fails again sooner has not recovered. */
+const FAULT_OVER_MS = 60_000
 
 /**
  * Starts recording all tracks at once and resolves when all of them do; a connection is not needed for that.
@@ -45,7 +47,11 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   readonly #situationWatch = new SituationWatch()
   #situation: Situation | null = null
   #watches: Watches | null = null
-  #saidQuota = false
+  /** By `performance.now()`: when the store last refused a chunk. */
+  #faultAt = -Infinity
+  /** What was reported of it. */
+  readonly #saidFaults = new Set<string>()
+  #saidLoss = false
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
   #transport: TransportKind | null = null
@@ -125,6 +131,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       lostChunks: sumOf(this.progress, 'lost').chunks,
       oldestWaitingAt: this.#upload.oldestWaitingAt,
       inMemory: this.#spool.overflows,
+      storeFails: this.#spool.fault !== null,
     })
   }
 
@@ -212,6 +219,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       perform: (actions) => {
         this.#uplink.perform(actions)
         this.#progressSoon()
+        this.#lookAtStore()
       },
       error: (error) => this.#trackError(error),
       report: (event, track, detail) => this.#report(event, track, detail),
@@ -250,11 +258,22 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   #trackError(error: RecorderError): void {
-    if (isQuotaError(error.cause) && !this.#saidQuota) {
-      this.#saidQuota = true
-      this.#report('quota', undefined, 'this computer has no space left: what cannot be sent is lost')
+    if (error.code === 'spool-failed' && this.#spool.overflows && !this.#saidLoss) {
+      this.#saidLoss = true
+      this.#report(lossCauseOf(error.cause), undefined, 'the memory is full, too: what cannot be sent is lost')
     }
     this.#error(error)
+  }
+
+  /** Before anything is lost: what the server does not have is in this page's memory alone. */
+  #lookAtStore(): void {
+    const { fault } = this.#spool
+    if (fault === null) return
+    const now = performance.now()
+    if (now - this.#faultAt > FAULT_OVER_MS) this.#saidFaults.clear()
+    if (!this.#saidFaults.has(fault)) this.#report(fault, undefined, 'this computer stores nothing more: chunks wait in memory until they are sent')
+    this.#saidFaults.add(fault)
+    this.#faultAt = now
   }
 
   #tellSituation(): void {

@@ -19,6 +19,8 @@ export interface SituationFacts {
   oldestWaitingAt: number | null
   /** Whether some of what waits is in this page's memory alone. */
   inMemory: boolean
+  /** Whether this computer's store refuses what is recorded. */
+  storeFails: boolean
 }
 
 /** Without an ack for so long, while chunks wait, the server does not answer; a lost line itself is noticed late. */
@@ -50,6 +52,7 @@ export class SituationWatch {
     const doing = doingOf(facts)
     const losses = lostChunks === 0 ? '' : ` · ${lossOf(lostChunks)}`
     const stay = phase === 'stopping' || facts.inMemory ? ': leave this page open' : ''
+    const unkept = facts.storeFails ? ' · this computer cannot store the recording: leave this page open' : ''
     const isAway = connection !== 'connected' && (this.#wasOffline || now - (this.#connectedAt ?? now) > CONNECTING_MS)
     if (isAway || now - (this.#answeredAt ?? now) > SILENCE_MS) {
       const why = isAway ? 'no connection' : 'the server does not answer'
@@ -57,8 +60,8 @@ export class SituationWatch {
       return { ...rest, kind: 'offline', words: `${doing} · ${why}${kept}${stay}${losses}` }
     }
     if (this.#backlogFrom !== null) return { ...rest, kind: 'catching-up', words: `${doing} · catching up (${rest.percent} %)${stay}${losses}` }
-    if (!facts.anyTrack) return { ...rest, kind: 'nothing', words: `${doing}${losses}` }
-    return { ...rest, kind: facts.paused ? 'paused' : rest.recording ? 'recording' : 'stalled', words: `${doing}${losses}` }
+    if (!facts.anyTrack) return { ...rest, kind: 'nothing', words: `${doing}${unkept}${losses}` }
+    return { ...rest, kind: facts.paused ? 'paused' : rest.recording ? 'recording' : 'stalled', words: `${doing}${unkept}${losses}` }
   }
 
   #remember({ now, phase, connection, acknowledgedBytes, waitingBytes, oldestWaitingAt }: SituationFacts): void {

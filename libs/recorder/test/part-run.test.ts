@@ -60,7 +60,7 @@ test('nothing is said of a part before it is opened', async () => {
 
 for (const [name, cause] of [
   ['QuotaExceededError', 'quota'],
-  ['UnknownError', 'spool-cleared'],
+  ['UnknownError', 'store-failed'],
 ] as const) {
   test(`a chunk that the store refuses with ${name} is declared lost, and the next ones go on`, async () => {
     const { run, spool, actions, errors } = await running()

@@ -1,4 +1,3 @@
-import type { LostCause } from '@longtake/contracts/protocol'
 import type { RecorderError } from '../src/api.ts'
 import { TrackRecording, type TrackHost } from '../src/capture/track-recording.ts'
 import type { Spool } from '../src/spool/spool.ts'
@@ -22,9 +21,9 @@ export function hostOf(seen: Seen, timers: FakeTimers): TrackHost {
   const chunks = new Map<string, string>()
   const spool = {
     addPart: () => Promise.resolve(),
-    addChunk: ({ part, payload }: { part: string; payload: ArrayBuffer }): Promise<LostCause | null> => {
+    addChunk: ({ part, payload }: { part: string; payload: ArrayBuffer }): Promise<void> => {
       chunks.set(part, `${chunks.get(part) ?? ''}${new TextDecoder().decode(payload)} `)
-      return Promise.resolve(null)
+      return Promise.resolve()
     },
     closePart: (part: string, { clean }: { clean: boolean }) => {
       seen.parts.push((chunks.get(part) ?? '').trim())

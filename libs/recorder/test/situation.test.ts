@@ -14,6 +14,7 @@ const CALM: Omit<SituationFacts, 'now'> = {
   lostChunks: 0,
   oldestWaitingAt: null,
   inMemory: false,
+  storeFails: false,
 }
 const MINUTE = 60_000
 
@@ -56,6 +57,14 @@ describe('the situation in words', () => {
       'Recording · no connection, and this computer has no place for it (1 minute kept by this page): leave this page open',
       'Recording · catching up (0 %): leave this page open',
       'Recording · catching up (50 %)',
+    ])
+  })
+
+  it('asks to leave the page open as soon as the store refuses chunks, also while all of them are sent', () => {
+    assert.deepEqual(wordsOf({ now: 0, storeFails: true }, { now: 1, storeFails: true, paused: true, lostChunks: 1 }, { now: 2 }), [
+      'Recording · this computer cannot store the recording: leave this page open',
+      'Paused · this computer cannot store the recording: leave this page open · one chunk is lost',
+      'Recording',
     ])
   })
 

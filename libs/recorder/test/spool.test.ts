@@ -210,7 +210,7 @@ test('what a page with format 1 left is read by this one', async () => {
 
 for (const [name, cause] of [
   ['QuotaExceededError', 'quota'],
-  ['UnknownError', 'spool-cleared'],
+  ['UnknownError', 'store-failed'],
 ] as const) {
   test(`a chunk that the store refuses with ${name} is kept in memory and sent, but whoever comes after the page counts it as lost`, async () => {
     const session = randomUUID()

@@ -114,7 +114,7 @@ test('a write that never ends holds up one chunk for a while, the next ones not 
   release()
   now += STORE_REST_MS
   await until(() => isReadable(spool, 0))
-  assert.deepEqual(await left(session), { here: [0], lost: ['1-2 spool-cleared'] }, 'whoever comes after the page counts them as lost')
+  assert.deepEqual(await left(session), { here: [0], lost: ['1-2 store-failed'] }, 'whoever comes after the page counts them as lost')
   await spool.addChunk(chunk(3))
   await until(() => !spool.overflows)
   await spool.close()

@@ -41,7 +41,7 @@ export type FromServer =
   | { type: 'pong'; t: number }
   | Refusal
 
-export type LostCause = 'quota' | 'spool-cleared' | 'corrupt' | 'crash' | 'too-large' | 'already-acknowledged'
+export type LostCause = 'quota' | 'store-failed' | 'spool-cleared' | 'corrupt' | 'crash' | 'too-large' | 'already-acknowledged'
 
 /** A chunk as it goes over the wire. `sha256` is told only to lie about it. */
 export function chunkMessage(handle: number, seq: number, capturedAt: number, payload: Uint8Array, sha256?: Uint8Array): Buffer {

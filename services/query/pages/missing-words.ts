@@ -5,7 +5,8 @@ type Part = PublicSession['tracks'][string]['parts'][number]
 /** In words for whoever watches. */
 const CAUSES: Readonly<Record<string, string>> = {
   quota: 'the recording computer had no space left',
-  'spool-cleared': 'the data of this site was cleared on the recording computer',
+  'store-failed': 'the browser of the recording computer could not store it',
+  'spool-cleared': 'the data of this site was cleared on the recording computer, by a person or by the browser',
   corrupt: 'it was damaged on the recording computer',
   crash: 'the page or the computer crashed',
   'too-large': 'it was too large to be sent',

@@ -2,7 +2,7 @@ import type { LostCause } from '@longtake/contracts/protocol'
 import { RecorderError } from '../api.ts'
 import { cut } from './cut.ts'
 import { inTime } from '../in-time.ts'
-import { isQuotaError } from '../spool/overflow.ts'
+import { lossCauseOf } from '../spool/loss-cause.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { Action } from '../upload/action.ts'
 import type { UploadSession } from '../upload/upload-session.ts'
@@ -79,7 +79,7 @@ export class PartRun {
       return null
     } catch (cause) {
       this.#host.error(new RecorderError('spool-failed', `chunk ${seq} of ${this.track} cannot be kept and is lost`, { cause }))
-      const lost = isQuotaError(cause) ? 'quota' : 'spool-cleared'
+      const lost = lossCauseOf(cause)
       // Told above already; and what cannot be noted now is noted with the next chunk.
       await this.#host.spool.noteLost(this.part, seq, lost).catch(() => undefined)
       return lost

@@ -45,6 +45,4 @@ export class Overflow {
   }
 }
 
-export const isQuotaError = (error: unknown): boolean => error instanceof DOMException && error.name === 'QuotaExceededError'
-
 const keyOf = (part: string, seq: number): string => `${part} ${seq}`

@@ -3,7 +3,8 @@ import type { LostCause } from '@longtake/contracts/protocol'
 import { seal, unseal } from './chunk-cipher.ts'
 import { sha256 } from './digest.ts'
 import { withLoss } from './lost-ranges.ts'
-import { isQuotaError, Overflow } from './overflow.ts'
+import { lossCauseOf, type StoreFault } from './loss-cause.ts'
+import { Overflow } from './overflow.ts'
 import { forgetPageEnd } from './page-end.ts'
 import { addRange, without } from '../ranges.ts'
 import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
@@ -46,6 +47,7 @@ export class Spool {
   /** By part: chunks that may still be in the store, and leave it with the next write. */
   readonly #leavings = new Map<string, SeqRange[]>()
   readonly #overflow = new Overflow()
+  #fault: StoreFault | null = null
   #moving: Promise<void> | null = null
   readonly #writes = new Set<Promise<void>>()
   readonly #store = new StoreConnection((database) => this.#introduce(database))
@@ -79,6 +81,11 @@ export class Spool {
     return !this.#overflow.isEmpty
   }
 
+  /** Why the store did not take the last chunk; null where it did. */
+  get fault(): StoreFault | null {
+    return this.#fault
+  }
+
   async addPart(part: Pick<PartRecord, 'part' | 'track' | 'mimeType' | 'startedAt'>): Promise<void> {
     const { session, client } = this.#client
     this.#parts.set(part.part, { session, client, ...part, opened: null, acknowledged: [], lost: [], closed: null })
@@ -86,13 +93,18 @@ export class Spool {
     await this.#write({ stores: ['parts'], requests: () => [] })
   }
 
-  /** What the store does not take, for lack of space or a fault of its own, is kept in memory as far as that goes: who comes after this page has to count it as lost. */
+  /**
+   * What the store does not take, for lack of space or a fault of its own, is kept in memory as far as that goes: who comes after this page has to count it as lost.
+   * @throws when there is no room in memory either
+   */
   async addChunk(chunk: NewChunk): Promise<void> {
     try {
       await this.#writeChunk(chunk)
+      this.#fault = null
     } catch (error) {
+      this.#fault = lossCauseOf(error)
       if (!this.#overflow.add(chunk)) throw error
-      await this.noteLost(chunk.part, chunk.seq, isQuotaError(error) ? 'quota' : 'spool-cleared').catch(() => undefined)
+      await this.noteLost(chunk.part, chunk.seq, this.#fault).catch(() => undefined)
       return
     }
     if (this.overflows) this.#moving ??= this.#moveOverflow()

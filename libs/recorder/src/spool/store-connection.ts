@@ -134,7 +134,9 @@ export async function writeTo(
   requests: (transaction: Transaction<'readwrite'>) => Promise<unknown>[],
 ): Promise<void> {
   const transaction = database.transaction([...stores], 'readwrite', durability === undefined ? {} : { durability })
-  await orAbort(transaction, Promise.all([...requests(transaction), transaction.done]))
+  // The requests of a transaction that fails reject with `AbortError`; only the transaction has the reason.
+  for (const request of requests(transaction)) request.catch(() => undefined)
+  await orAbort(transaction, transaction.done)
 }
 
 async function orAbort<T>(transaction: Transaction<IDBTransactionMode>, work: Promise<T>): Promise<T> {
