@@ -100,8 +100,12 @@ export interface Situation {
 }
 
 export interface StorageLeft {
-  /** Whole minutes of recording for which this computer has room, at the rate of the last minute. Needed only while the server is out of reach. */
+  /**
+   * At most so many whole minutes of recording fit on this computer, at the rate of the last minute. An upper bound: browsers state what they allow
+   * a site, which may be more than the disk has left. Needed only while the server is out of reach.
+   */
   minutes: number
+  /** Upper bound as well: quota minus usage, as `navigator.storage.estimate()` states them. */
   availableBytes: number
 }
 
@@ -157,13 +161,19 @@ export interface PreflightFacts {
   mediaRecorder: boolean
   /** Whether IndexedDB keeps something. */
   store: boolean
-  /** Why it does not: it refused, or did not answer within some seconds. Null where it does. */
-  storeFault: 'refused' | 'silent' | null
+  /** Why it does not: it refused, did not answer within some seconds, or the disk is full. Null where it does. */
+  storeFault: 'refused' | 'silent' | 'full' | null
+  /**
+   * Whether what is stored outlives the window. `false`: a private window of Firefox or Safari. `true`: the browser has granted persistent storage, which
+   * it does in no private window. `unknown`: an ordinary window, or a private one of a browser that does not let pages find out, such as Chrome.
+   */
+  storageLasts: boolean | 'unknown'
   /** By track: what would be recorded. */
   mimeTypes: Record<string, string | null>
   wants: { camera: boolean; microphone: boolean }
   devices: { cameras: number; microphones: number } | null
   permissions: Record<'camera' | 'microphone', 'granted' | 'prompt' | 'denied' | 'unknown'>
+  /** Upper bound, see `StorageLeft`. */
   availableBytes: number | null
   /** What is to be recorded, all tracks together. */
   bitsPerSecond: number

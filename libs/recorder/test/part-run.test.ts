@@ -4,7 +4,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import type { RecorderError } from '../src/api.ts'
 import { deferred } from '../src/deferred.ts'
-import { PartRun } from '../src/capture/part-run.ts'
+import { PartRun, READ_PATIENCE_MS } from '../src/capture/part-run.ts'
 import { Spool } from '../src/spool/spool.ts'
 import type { Action } from '../src/upload/action.ts'
 import { UploadSession } from '../src/upload/upload-session.ts'
@@ -75,3 +75,25 @@ for (const [name, cause] of [
     await spool.close()
   })
 }
+
+test('a blob whose bytes the browser never gives is declared lost in time, and the next ones go on', async (t) => {
+  const { run, spool, actions, errors } = await running()
+  const deaf = new Blob(['b'])
+  const waiting = deferred<void>()
+  deaf.arrayBuffer = () => {
+    waiting.resolve()
+    return new Promise(() => undefined)
+  }
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  for (const blob of [new Blob(['a']), deaf, new Blob(['c'])]) run.add(blob, 0)
+  const closed = run.close(true)
+  await waiting.promise
+  t.mock.timers.tick(READ_PATIENCE_MS)
+  await closed
+  assert.deepEqual(kinds(actions), ['note-opened', 'open', 'send-chunk', 'lost', 'send-chunk', 'close'])
+  const lost = actions.find((action) => action.do === 'send' && action.message.type === 'lost')
+  assert.ok(lost?.do === 'send' && lost.message.type === 'lost' && lost.message.cause === 'store-failed')
+  assert.deepEqual(errors.map(({ code }) => code), ['spool-failed'])
+  t.mock.timers.reset()
+  await spool.close()
+})

@@ -1,3 +1,4 @@
+import { IDBFactory, IDBObjectStore } from 'fake-indexeddb'
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { preflight } from '../src/preflight/preflight.ts'
@@ -7,11 +8,11 @@ const never = (): Promise<never> => new Promise(() => undefined)
 /** A request of which nothing is ever heard. */
 const deaf = (): EventTarget => new EventTarget()
 
-function page(t: TestContext, indexedDB: unknown): void {
+function page(t: TestContext, indexedDB: unknown, storage: object = { estimate: never }): void {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const before = { indexedDB: globalThis.indexedDB, isSecureContext: globalThis.isSecureContext }
   Object.assign(globalThis, { indexedDB, isSecureContext: true })
-  const parts = { mediaDevices: { enumerateDevices: never }, permissions: { query: never }, storage: { estimate: never } }
+  const parts = { mediaDevices: { enumerateDevices: never }, permissions: { query: never }, storage }
   for (const [name, value] of Object.entries(parts)) Object.defineProperty(navigator, name, { value, configurable: true })
   t.after(() => {
     Object.assign(globalThis, before)
@@ -48,3 +49,37 @@ test('a store that refuses is another finding than one that does not answer', as
   await elapses(t, 6000)
   assert.equal((await looking).facts.storeFault, 'refused')
 })
+
+test('a store whose commit fails for a full disk is another finding, too', async (t) => {
+  page(t, new IDBFactory())
+  const put = Reflect.get(IDBObjectStore.prototype, 'put') as (value: unknown, key?: IDBValidKey) => IDBRequest
+  t.mock.method(IDBObjectStore.prototype, 'put', function (this: IDBObjectStore, ...record: [unknown]) {
+    const request = put.apply(this, record)
+    request.addEventListener('success', () => {
+      this.transaction.abort()
+      Object.defineProperty(this.transaction, 'error', { value: new DOMException('FILE_ERROR_NO_SPACE', 'UnknownError') })
+    })
+    return request
+  })
+  const looking = preflight({ tracks: {} })
+  await elapses(t, 6000)
+  assert.equal((await looking).facts.storeFault, 'full')
+})
+
+const directory = (): Promise<object> => Promise.resolve({})
+const privateWindow = (): Promise<never> => Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'))
+for (const [what, storage, lasts] of [
+  ['has no directory of its own, as in private windows of Firefox and Safari', { estimate: never, getDirectory: privateWindow, persisted: () => Promise.resolve(false) }, false],
+  ['is granted as persistent', { estimate: never, getDirectory: directory, persisted: () => Promise.resolve(true) }, true],
+  ['has a directory, as also in private windows of Chrome', { estimate: never, getDirectory: directory, persisted: () => Promise.resolve(false) }, 'unknown'],
+  ['does not answer', { estimate: never, getDirectory: never, persisted: never }, 'unknown'],
+  ['answers only half', { estimate: never, getDirectory: directory, persisted: never }, 'unknown'],
+  ['is of a browser that cannot be asked', { estimate: never }, 'unknown'],
+] as const) {
+  test(`storage that ${what}: lasts ${lasts}`, async (t) => {
+    page(t, new IDBFactory(), storage)
+    const looking = preflight({ tracks: {} })
+    await elapses(t, 12_000)
+    assert.equal((await looking).facts.storageLasts, lasts)
+  })
+}

@@ -84,6 +84,6 @@ export class Notes {
 
   storage({ minutes }: StorageLeft): void {
     if (minutes >= LITTLE_MINUTES) return this.drop('storage')
-    this.show('storage', `This computer has space for ${minutes === 1 ? '1 minute' : `${minutes} minutes`} of recording without a connection: free some`)
+    this.show('storage', `This computer has space for at most ${minutes === 1 ? '1 minute' : `${minutes} minutes`} of recording without a connection: free some`)
   }
 }

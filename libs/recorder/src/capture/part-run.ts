@@ -15,7 +15,7 @@ export interface PartRunHost {
 }
 
 /** A blob is read within milliseconds; large ones lie on the disk. */
-const READ_PATIENCE_MS = 30_000
+export const READ_PATIENCE_MS = 30_000
 
 /** One part while it is recorded: what the browser hands over goes, in its order, by the spool to the upload session. */
 export class PartRun {

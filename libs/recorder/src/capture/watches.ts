@@ -109,7 +109,7 @@ export class Watches {
     const left = this.#forecast.see({ now: performance.now(), recordedBytes, availableBytes: estimate.quota - estimate.usage })
     if (left === null) return
     const { isNews, ...storage } = left
-    if (isNews) this.#host.report('quota', `space for ${storage.minutes} minutes is left`)
+    if (isNews) this.#host.report('quota', `space for at most ${storage.minutes} minutes is left`)
     this.#host.storage(storage)
   }
 }

@@ -31,6 +31,7 @@ function judgeBrowser({ secureContext, mediaRecorder, store, storeFault }: Prefl
   if (!secureContext) return fail('This page was not opened by https: the browser does not let it record')
   if (!mediaRecorder) return fail('This browser cannot record: use a current Chrome, Edge, Firefox or Safari')
   if (!store && storeFault === 'silent') return fail("This browser's storage does not answer: restart the browser")
+  if (!store && storeFault === 'full') return fail('This computer has no space for the recording: free some')
   if (!store) return fail('This browser keeps nothing for this page: leave the private window, or allow site data')
   return ok('This browser can record, and can keep what is recorded')
 }
@@ -58,11 +59,12 @@ function judgePermissions({ wants, permissions }: PreflightFacts): Judgement | n
   return ok(`The browser is going to ask for the ${asked.filter((device) => permissions[device] !== 'granted').join(' and ')}`)
 }
 
-function judgeStorage({ availableBytes, bitsPerSecond }: PreflightFacts): Judgement | null {
-  if (availableBytes === null) return null
-  const minutes = minutesOf(availableBytes, bitsPerSecond / 8)
-  if (minutes < 1) return fail('This computer has no space for the recording: free some')
-  const words = `This computer has space for ${minutes >= 120 ? `${Math.floor(minutes / 60)} hours` : `${minutes} minutes`} without a connection`
+function judgeStorage({ availableBytes, bitsPerSecond, storageLasts }: PreflightFacts): Judgement | null {
+  const minutes = availableBytes === null ? null : minutesOf(availableBytes, bitsPerSecond / 8)
+  if (minutes !== null && minutes < 1) return fail('This computer has no space for the recording: free some')
+  if (storageLasts === false) return warn('This is a private window: what is not uploaded when it is closed is lost. Use an ordinary window')
+  if (minutes === null) return null
+  const words = `This computer has space for at most ${minutes >= 120 ? `${Math.floor(minutes / 60)} hours` : `${minutes} minutes`} without a connection`
   return minutes < LITTLE_MINUTES ? warn(`${words}: free some`) : ok(words)
 }
 

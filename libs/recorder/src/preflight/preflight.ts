@@ -4,6 +4,7 @@ import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
+import { lossCauseOf } from '../spool/loss-cause.ts'
 import { DEFAULT_BITRATES } from '../capture/track-options.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { UplinkProbe } from './uplink-probe.ts'
@@ -26,13 +27,14 @@ export async function preflight({ ingest, tracks, signal }: PreflightOptions): P
   const microphone = planned.some(([, track]) => track.source === 'camera' && kindsOfPlan(track).audio)
   const mediaRecorder = typeof MediaRecorder !== 'undefined'
   const measured = ingest === undefined ? null : measure(ingest, signal)
-  const looks = Promise.all([faultOfStore(), countDevices(), askPermissions(), askSpace(), measured])
-  const [storeFault, devices, permissions, availableBytes, uplink] = await untilAborted(looks, signal)
+  const looks = Promise.all([faultOfStore(), lastsStorage(), countDevices(), askPermissions(), askSpace(), measured])
+  const [storeFault, storageLasts, devices, permissions, availableBytes, uplink] = await untilAborted(looks, signal)
   return judgePreflight({
     secureContext: isSecureContext,
     mediaRecorder,
     store: storeFault === null,
     storeFault,
+    storageLasts,
     mimeTypes: Object.fromEntries(planned.map(([name, track]) => [name, mediaRecorder ? (chooseMimeType(kindsOfPlan(track), (type) => MediaRecorder.isTypeSupported(type)) ?? null) : null])),
     wants: { camera, microphone },
     devices,
@@ -64,8 +66,17 @@ function surfaceOf(stream: MediaStream | undefined): string[] {
 async function faultOfStore(): Promise<PreflightFacts['storeFault']> {
   return inTime(tryStore(), ANSWER_PATIENCE_MS, () => new Error('silent')).then(
     () => null,
-    (error: Error) => (error.message === 'silent' ? 'silent' : 'refused'),
+    (error: Error) => (error.message === 'silent' ? 'silent' : lossCauseOf(error) === 'quota' ? 'full' : 'refused'),
   )
+}
+
+/** Private windows of Firefox and Safari have IndexedDB, but no file system of their own. Chrome's look like any other window on purpose. */
+async function lastsStorage(): Promise<PreflightFacts['storageLasts']> {
+  const { storage } = navigator as Partial<Navigator>
+  if (storage?.getDirectory === undefined) return 'unknown'
+  const hasDirectory = await inTimeOr(storage.getDirectory().then(() => true, () => false), ANSWER_PATIENCE_MS, 'unknown' as const)
+  if (hasDirectory !== true) return hasDirectory
+  return (await inTimeOr(storage.persisted(), ANSWER_PATIENCE_MS, false)) || 'unknown'
 }
 
 async function tryStore(): Promise<void> {
@@ -73,11 +84,20 @@ async function tryStore(): Promise<void> {
   open.addEventListener('upgradeneeded', () => open.result.createObjectStore('probe'))
   await settled(open)
   try {
-    await settled(open.result.transaction('probe', 'readwrite').objectStore('probe').put(new ArrayBuffer(1), 'probe'))
+    await committed(open.result.transaction('probe', 'readwrite'), (store) => store.put(new ArrayBuffer(1), 'probe'))
   } finally {
     open.result.close()
     indexedDB.deleteDatabase(STORE)
   }
+}
+
+/** A full disk may let the request succeed, and fail only the commit. */
+function committed(transaction: IDBTransaction, write: (store: IDBObjectStore) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.addEventListener('complete', () => resolve())
+    transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('refused')))
+    write(transaction.objectStore('probe'))
+  })
 }
 
 function settled(request: IDBRequest): Promise<void> {
