@@ -1,6 +1,6 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { Graces } from './graces.ts'
-import { ClientId, Instant, Offset, PartId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
+import { ClientId, Instant, Offset, PartId, ReportId, Seq, SeqRange, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import { LOST_CAUSES } from './protocol.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
@@ -91,6 +91,7 @@ const ClientReport = Type.Object({
   event: Type.String({ maxLength: 64 }),
   track: Type.Union([TrackName, Type.Null()]),
   detail: Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]),
+  id: Type.Optional(ReportId),
 })
 
 /** A poster is of the whole track, an MP4 of one of its files. */

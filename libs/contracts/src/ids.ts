@@ -9,6 +9,7 @@ export const SessionId = Type.String({ pattern: SESSION_ID_PATTERN, description:
 export const TrackName = Type.String({ pattern: TRACK_NAME_PATTERN, description: 'one camera or screen of a session' })
 export const PartId = Type.String({ pattern: UUID_PATTERN, description: 'one run of one MediaRecorder' })
 export const ClientId = Type.String({ pattern: UUID_PATTERN, description: 'one recorder (page or device) of a session' })
+export const ReportId = Type.String({ pattern: UUID_PATTERN, description: 'one report of a client, however often it is sent' })
 /** The highest seq that a chunk may have: u32 on the wire, and one below it so that a count always fits, too. */
 export const MAX_SEQ = 0xffff_fffe
 export const Seq = Type.Integer({ minimum: 0, maximum: MAX_SEQ })

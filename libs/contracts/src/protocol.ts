@@ -41,6 +41,7 @@ export const REPORT_EVENTS = [
   'unmuted',
   'quota',
   'store-failed',
+  'reports-dropped',
   'source-changed',
   'recorder-failed',
   'page-closed',

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Events, FileFault, PartState, UnrecordedTime } from './events.ts'
 import { Graces } from './graces.ts'
-import { ClientId, Instant, Offset, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { ClientId, Instant, Offset, PartId, ReportId, Seq, SessionId, TrackName } from './ids.ts'
 import { decodeJson, encodeJson } from './json.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
 import { shape } from './schema.ts'
@@ -95,7 +95,7 @@ export const SessionState = Type.Object({
   resends: Type.Array(Type.Object({ track: TrackName, part: PartId, from: Seq, to: Seq, askedAt: Instant, times: Count })),
   /** The newest reports of clients, oldest first, bounded. */
   reports: Type.Array(
-    Type.Object({ client: ClientId, event: Type.String(), track: Type.Union([TrackName, Type.Null()]), detail: Type.Union([Type.String(), Type.Null()]), at: Instant }),
+    Type.Object({ client: ClientId, event: Type.String(), track: Type.Union([TrackName, Type.Null()]), detail: Type.Union([Type.String(), Type.Null()]), at: Instant, id: Type.Optional(ReportId) }),
   ),
   manifest: Type.Union([Type.Object({ version: Count, blob: Type.String() }), Type.Null()]),
   renditions: Type.Array(

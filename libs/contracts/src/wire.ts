@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
+import { Instant, PartId, ReportId, Seq, SessionId, TrackName } from './ids.ts'
 import { LOST_CAUSES, MAX_HANDLE } from './protocol.ts'
 import { shape, type Shape } from './schema.ts'
 
@@ -27,6 +27,8 @@ export const ClientMessages = {
   lost: Type.Object({ type: Type.Literal('lost'), ...PartRef, from: Seq, to: Seq, cause: LostCauseSchema }),
   report: Type.Object({
     type: Type.Literal('report'),
+    /** With it the report is answered by `durable` and, sent again, counts once. */
+    id: Type.Optional(ReportId),
     event: Type.String({ minLength: 1, maxLength: 64 }),
     track: Type.Optional(TrackName),
     at: Instant,
@@ -52,7 +54,9 @@ export const ServerMessages = {
   ack: Type.Object({ type: Type.Literal('ack'), handle: Type.Integer({ minimum: 0, maximum: MAX_HANDLE }), from: Seq, to: Seq }),
   durable: Type.Object({
     type: Type.Literal('durable'),
-    of: Type.Union([Type.Literal('open'), Type.Literal('close'), Type.Literal('lost'), Type.Literal('finish')]),
+    of: Type.Union([Type.Literal('open'), Type.Literal('close'), Type.Literal('lost'), Type.Literal('finish'), Type.Literal('report')]),
+    /** Of a `report`: only one that has an id is answered, since earlier recorders do not know that. */
+    id: Type.Optional(ReportId),
     track: Type.Optional(TrackName),
     part: Type.Optional(PartId),
   }),

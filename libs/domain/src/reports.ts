@@ -12,11 +12,11 @@ const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused
 const isPause = ({ event }: Report): boolean => event === 'paused' || event === 'resumed'
 export const explainsGap = ({ event }: Report): boolean => EXPLAINING.includes(event)
 
-/** Reports by the client's own time, oldest first; the same one twice counts once. Too many, the oldest that explain no gap go first. */
+/** Reports by the client's own time, oldest first; the same one twice counts once: by its id, since another connection may correct its time otherwise. Too many, the oldest that explain no gap go first. */
 export function reported(reports: readonly Report[], { client, report, reportedAt }: EventOf<'client-reported'>): readonly Report[] {
-  const { event, track, detail } = report
-  const entry: Report = { client, event, track, detail, at: reportedAt }
-  if (reports.some((known) => isEqual(known, entry))) return reports
+  const { event, track, detail, id } = report
+  const entry: Report = { client, event, track, detail, at: reportedAt, ...(id === undefined ? {} : { id }) }
+  if (reports.some((known) => (id !== undefined && known.id === id) || isEqual(known, entry))) return reports
   const all = [...reports, entry].sort((a, b) => epochMs(a.at) - epochMs(b.at) || (key(a) < key(b) ? -1 : 1))
   const alike = all.filter((one) => isPause(one) === isPause(entry))
   if (alike.length <= (isPause(entry) ? PAUSES_KEPT : REPORTS_KEPT)) return all

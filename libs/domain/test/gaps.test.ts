@@ -140,6 +140,15 @@ test('a page that said that it was closed has not crashed', () => {
   assert.deepEqual([[closed], []].map((reports) => live([...reports, committed(1, parts), finished(null)]).state.gaps.map(({ cause }) => cause)), [['page-closed'], ['crash']])
 })
 
+test('a report that is sent again counts once, although another connection corrects its time otherwise', () => {
+  const id = '00000000-0000-4000-8000-000000000001'
+  const paused = (seconds: number, client: string, more: object = {}): RecordingEvent => ({ type: 'client-reported', session, at: at(40), client, report: { event: 'paused', track: null, detail: null, ...more }, reportedAt: at(seconds) })
+  const { client } = whole(5)
+  assert.equal(live([paused(10, client!, { id }), paused(10.2, client!, { id })]).state.reports.length, 1)
+  assert.equal(live([paused(10, client!), paused(10, client!)]).state.reports.length, 1, 'without an id, where it is the same')
+  assert.equal(live([paused(10, client!), paused(12, client!)]).state.reports.length, 2)
+})
+
 test('its cause stays when the report has been forgotten, so that no version comes of forgetting', () => {
   const parts = [whole(5, { endMs: 10_000 }), whole(5, { part: partB, startMs: 25_000, endMs: 30_000 })]
   const report = (seconds: number, event: string): RecordingEvent => ({ type: 'client-reported', session, at: at(seconds), client: parts[0]!.client!, report: { event, track: null, detail: String(seconds) }, reportedAt: at(seconds) })

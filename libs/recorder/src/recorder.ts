@@ -289,7 +289,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
 
   #report(event: ReportEvent, track?: string, detail?: string): void {
     const report = { event, at: Date.now(), ...(track === undefined ? {} : { track }), ...(detail === undefined ? {} : { detail }) }
-    this.#uplink.perform(this.#upload.report(report))
+    // A page's end is noted otherwise, too: however it is told, it is one report.
+    this.#uplink.perform(this.#upload.report({ ...report, id: event === 'page-closed' ? this.client : crypto.randomUUID() }))
     this.emit('report', report)
   }
 

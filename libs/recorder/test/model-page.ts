@@ -62,6 +62,7 @@ export abstract class ModelPage {
           break
         case 'refusal':
         case 'rename-client':
+        case 'note-reports':
           break
         case 'end':
           assert.fail('no such code was sent')

@@ -158,6 +158,27 @@ for (const [recorders, says] of [
   })
 }
 
+test('reports that a page left are sent again under their ids, the end of the page among them only once', async (t) => {
+  const session = await left()
+  const record = (await withSpoolDatabase(spooledClients)).find((client) => client.session === session)!
+  const noted = await Spool.resume(record, await spoolKey())
+  assert.ok(noted !== 'wrong-key')
+  await noted.spool.noteReports([{ id: 'r1', event: 'slept', detail: 'for 60 s', at: Date.now() }, { id: 'c', event: 'page-closed', at: Date.now() }])
+  await noted.spool.close()
+  Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: { getItem: () => String(Date.now()), removeItem: () => undefined } })
+  t.after(() => Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: undefined }))
+  const end = recoveringAt(t, session)
+  while (FakeSocket.all.length === 0) await settled()
+  FakeSocket.all[0]!.welcomes()
+  const reports = FakeSocket.all[0]!.sent.filter((message) => message.type === 'report') as unknown as { id: string; event: string }[]
+  assert.deepEqual(reports.map(({ id, event }) => `${id} ${event}`), ['r1 slept', 'c page-closed'])
+  FakeSocket.all[0]!.says({ type: 'durable', of: 'report', id: 'r1' })
+  await end()
+  const later = (await withSpoolDatabase(spooledClients)).find((client) => client.session === session)!
+  assert.deepEqual(later.reports?.map(({ id }) => id), ['c'], 'and what is durable is not sent again')
+  await recovered(session, () => 'discard')
+})
+
 test('a page that was closed is told of as such, at its own time, and the note goes with what was left', async (t) => {
   const notes = new Map<string, string>()
   const localStorage = { setItem: (key: string, text: string) => notes.set(key, text), getItem: (key: string) => notes.get(key) ?? null, removeItem: (key: string) => notes.delete(key) }

@@ -55,7 +55,7 @@ export interface AcceptedChunk {
 type Content =
   | { kind: 'chunk'; bytes: number; chunk: AcceptedChunk }
   | { kind: 'declaration'; bytes: number; declaration: Declaration; answer: ServerMessageOf<'durable'> }
-  | { kind: 'report'; bytes: number; event: EventOf<'client-reported'> }
+  | { kind: 'report'; bytes: number; event: EventOf<'client-reported'>; answer: ServerMessageOf<'durable'> | null }
 
 /** Given back to `settled` once its fate is known. `answerAt`: when it may be answered at the earliest, as `now` counts. */
 export type Shipment = Content & { answerAt: number }
@@ -208,7 +208,7 @@ export class Connection {
       case 'declaration':
         return [{ do: 'send', message: shipment.answer }]
       case 'report':
-        return []
+        return shipment.answer === null ? [] : [{ do: 'send', message: shipment.answer }]
       default:
         return shipment satisfies never
     }
@@ -290,9 +290,9 @@ export class Connection {
       case 'report': {
         const refusal = this.#settings.usage.report(now)
         if (refusal !== undefined) return this.end(refusal)
-        const { event, track = null, detail = null } = message
-        const reported: EventOf<'client-reported'> = { type: 'client-reported', session, client, at, report: { event, track, detail }, reportedAt: message.at }
-        return this.#publish({ kind: 'report', bytes, event: reported }, now)
+        const { event, track = null, detail = null, id } = message
+        const reported: EventOf<'client-reported'> = { type: 'client-reported', session, client, at, report: { event, track, detail, ...(id === undefined ? {} : { id }) }, reportedAt: message.at }
+        return this.#publish({ kind: 'report', bytes, event: reported, answer: id === undefined ? null : { type: 'durable', of: 'report', id } }, now)
       }
       default:
         return message satisfies never

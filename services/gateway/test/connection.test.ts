@@ -33,6 +33,15 @@ test('a report becomes an event and needs no answer', () => {
   assert.deepEqual(talk.settlesAll().flushes().sent, [])
 })
 
+test('a report with an id is answered once it is durable', () => {
+  const id = '00000000-0000-4000-8000-000000000001'
+  const talk = new Conversation().says({ type: 'report', id, event: 'muted', at: '2026-03-01T11:59:00Z' })
+  const event = talk.shipped[0]?.kind === 'report' ? talk.shipped[0].event : undefined
+  assert.deepEqual(event?.report, { event: 'muted', track: null, detail: null, id })
+  assert.deepEqual(talk.sent, [])
+  assert.deepEqual(talk.settlesAll().sent, [{ type: 'durable', of: 'report', id }])
+})
+
 test('chunks go to Kafka whole, and are acknowledged by exact ranges once they are durable', () => {
   const talk = Conversation.withOpen([WEBCAM, SCREEN])
   for (const seq of [0, 1, 2, 3, 5]) talk.sends(0, seq)

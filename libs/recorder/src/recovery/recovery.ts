@@ -106,7 +106,8 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
       this.#session.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
     }
     const at = pageEndOf(record.session, record.client)
-    if (at !== null) this.#session.report({ event: 'page-closed', at })
+    for (const report of record.reports ?? []) this.#session.report(report)
+    if (at !== null && record.reports?.some(({ id }) => id === record.client) !== true) this.#session.report({ event: 'page-closed', at, id: record.client })
     const isEnd = access.finish === true || endsSession(record, await withSpoolDatabase(spooledClients))
     const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()

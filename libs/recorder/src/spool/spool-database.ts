@@ -3,6 +3,7 @@ import type { SeqRange } from '@longtake/contracts'
 import { RecorderError } from '../api.ts'
 import { inTime } from '../in-time.ts'
 import type { SealedBytes } from './chunk-cipher.ts'
+import type { SpooledReport } from '../upload/outgoing-reports.ts'
 import type { LostRange } from './lost-ranges.ts'
 
 export const SPOOL_DATABASE = 'longtake-spool'
@@ -28,6 +29,8 @@ export interface ClientRecord {
   stopped: boolean
   /** Nothing, sealed: tells the right key from a wrong one. Null in format 1, whose chunks are not sealed. */
   keyProof: SealedBytes | null
+  /** What the server does not have durably; absent until there was any. */
+  reports?: SpooledReport[]
 }
 
 export interface PartRecord {

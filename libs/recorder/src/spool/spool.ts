@@ -8,6 +8,7 @@ import { Overflow } from './overflow.ts'
 import { forgetPageEnd } from './page-end.ts'
 import { addRange, without } from '../ranges.ts'
 import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
+import type { SpooledReport } from '../upload/outgoing-reports.ts'
 import { StoreConnection, writeTo } from './store-connection.ts'
 
 /** What IndexedDB calls damage that will not go away. Chrome before version 130 says `DataError` of that and of a lack of memory alike. */
@@ -184,8 +185,17 @@ export class Spool {
   }
 
   /** Notes that the end of the recording was asked for. */
-  async noteStopped(): Promise<void> {
-    this.#client = { ...this.#client, stopped: true }
+  noteStopped(): Promise<void> {
+    return this.#changeClient({ stopped: true })
+  }
+
+  /** Notes which reports the server does not have durably. */
+  noteReports(reports: SpooledReport[]): Promise<void> {
+    return this.#changeClient({ reports })
+  }
+
+  async #changeClient(change: Partial<ClientRecord>): Promise<void> {
+    this.#client = { ...this.#client, ...change }
     await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
   }
 

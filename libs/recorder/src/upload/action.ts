@@ -1,5 +1,6 @@
 import type { ClientMessage, ServerMessageOf } from '@longtake/contracts'
 import type { LostCause } from '@longtake/contracts/protocol'
+import type { SpooledReport } from './outgoing-reports.ts'
 
 /** What the session's edge has to do, in this order. */
 export type Action =
@@ -10,6 +11,8 @@ export type Action =
   | { do: 'forget-chunks'; part: string; from: number; to: number; outcome: 'acknowledged' | LostCause }
   /** For a page that comes after this one: how the part's start was told. */
   | { do: 'note-opened'; part: string; startedAt: string; clockAheadMs: number }
+  /** For a page that comes after this one: what the server does not have durably. */
+  | { do: 'note-reports'; reports: SpooledReport[] }
   | { do: 'disconnect' }
   /** From the next connection on this recorder goes by another name. */
   | { do: 'rename-client' }

@@ -7,7 +7,7 @@ const isText = (value: unknown): value is string => typeof value === 'string'
 const isTime = (value: unknown): boolean => isText(value) && Number.isFinite(Date.parse(value))
 const isRange = ({ from, to }: Fields): boolean => isCount(from) && isCount(to) && from <= to
 const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean => value === undefined || is(value)
-const DECLARATIONS: readonly unknown[] = ['open', 'close', 'lost', 'finish']
+const DECLARATIONS: readonly unknown[] = ['open', 'close', 'lost']
 
 // By hand: a schema library would be most of the bundle.
 const FITS: Record<ServerMessage['type'], (message: Fields) => boolean> = {
@@ -15,7 +15,7 @@ const FITS: Record<ServerMessage['type'], (message: Fields) => boolean> = {
     isTime(serverTime) && isCount(maxChunkBytes) && maxChunkBytes > 0 && isCount(windowBytes) && isCount(heartbeatMs) && heartbeatMs > 0,
   window: ({ windowBytes }) => isCount(windowBytes),
   ack: (message) => isCount(message['handle']) && isRange(message),
-  durable: ({ of, track, part }) => DECLARATIONS.includes(of) && (of === 'finish' || (isText(track) && isText(part))),
+  durable: ({ of, track, part, id }) => of === 'finish' || (of === 'report' && isText(id)) || (DECLARATIONS.includes(of) && isText(track) && isText(part)),
   resend: (message) => isText(message['track']) && isText(message['part']) && isRange(message),
   pong: ({ t }) => typeof t === 'number',
   error: ({ code, message, track, part, seq }) => isText(code) && isText(message) && isOptional(track, isText) && isOptional(part, isText) && isOptional(seq, isCount),

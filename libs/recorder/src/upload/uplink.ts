@@ -6,6 +6,7 @@ import { withClient } from './ingest-url.ts'
 import { ReadFaults } from './read-faults.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
+import type { SpooledReport } from './outgoing-reports.ts'
 import type { Spool } from '../spool/spool.ts'
 import { openTransport, type Transport } from './transport.ts'
 import { TransportChoice } from './transport-choice.ts'
@@ -137,6 +138,8 @@ export class Uplink {
         return void this.#forget(action)
       case 'note-opened':
         return void this.#note(action)
+      case 'note-reports':
+        return void this.#noteReports(action.reports)
       case 'disconnect':
         return this.#dropConnection()
       case 'rename-client':
@@ -251,6 +254,14 @@ export class Uplink {
       await this.#options.spool.noteOpened(part, { startedAt, clockAheadMs })
     } catch (cause) {
       this.#events.error(new RecorderError('spool-failed', 'the spool does not take the start of a part', { cause }))
+    }
+  }
+
+  async #noteReports(reports: SpooledReport[]): Promise<void> {
+    try {
+      await this.#options.spool.noteReports(reports)
+    } catch (cause) {
+      this.#events.error(new RecorderError('spool-failed', 'the spool does not take a report', { cause }))
     }
   }
 

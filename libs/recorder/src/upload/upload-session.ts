@@ -1,6 +1,6 @@
 import type { ServerMessage, ServerMessageOf } from '@longtake/contracts'
 import { CLOSE_CODES, type LostCause } from '@longtake/contracts/protocol'
-import type { RecorderProgress, Report } from '../api.ts'
+import type { RecorderProgress } from '../api.ts'
 import { runsOf } from '../ranges.ts'
 import type { RestoredPart } from '../recovery/recovery-plan.ts'
 import type { Action } from './action.ts'
@@ -10,8 +10,10 @@ import type { DelayCause } from './delayed-chunks.ts'
 import { Link } from './link.ts'
 import { OutgoingPart, type NewPart } from './outgoing-part.ts'
 import { OutgoingParts } from './outgoing-parts.ts'
+import { OutgoingReports, type OutgoingReport } from './outgoing-reports.ts'
 
-const MAX_QUEUED_REPORTS = 100
+/** How many ticks the end waits for the last reports: servers of before their ids do not answer them. */
+const REPORT_TICKS = 2
 /** Codes that are about one chunk or part, not about the connection. */
 const REFUSALS: ReadonlySet<string> = new Set(['REC_DIGEST_MISMATCH', 'REC_NOT_A_RECORDING', 'REC_TOO_LARGE'])
 
@@ -23,7 +25,8 @@ export class UploadSession {
   readonly #clock = new ServerClock()
   readonly #parts = new OutgoingParts(this.#clock)
   readonly #link = new Link()
-  #reports: Report[] = []
+  readonly #reports = new OutgoingReports()
+  #ticksAtEnd = 0
   #ending: 'open' | 'finish-asked' | 'over' = 'open'
   #over = false
   readonly #ownsClient: boolean
@@ -105,10 +108,13 @@ export class UploadSession {
     return this.#goOn()
   }
 
-  report(report: Report): Action[] {
-    if (this.isUp) return [this.#reportMessage(report)]
-    this.#reports = [...this.#reports, report].slice(-MAX_QUEUED_REPORTS)
-    return []
+  /** With an id it is kept, and sent again on other connections, until it is durable; without one it is sent once. */
+  report(report: OutgoingReport): Action[] {
+    if (this.#over) return []
+    const isKept = report.id !== undefined
+    if (!isKept && this.isUp) return [this.#reportMessage(report)]
+    const added = this.#reports.add(report)
+    return [...(isKept ? [this.#noteReports()] : []), ...(this.isUp ? [this.#reportMessage(added)] : [])]
   }
 
   connecting(now: number): void {
@@ -167,7 +173,8 @@ export class UploadSession {
    * @param bufferedBytes what the socket has not yet handed to the network
    */
   tick(now: number, bufferedBytes: number): Action[] {
-    const retried = this.#parts.retryDelayed(now) ? this.#goOn() : []
+    if (this.isUp && this.#ending === 'over' && this.#parts.allSettled && ++this.#ticksAtEnd >= REPORT_TICKS) this.#reports.clear()
+    const retried = this.#parts.retryDelayed(now) || this.#ticksAtEnd >= REPORT_TICKS ? this.#goOn() : []
     return [...retried, ...this.#checkLink(now, bufferedBytes)]
   }
 
@@ -212,13 +219,12 @@ export class UploadSession {
     this.#parts.maxChunkBytes = maxChunkBytes
     this.#parts.windowBytes = windowBytes
     this.#link.welcomed(heartbeatMs, now)
-    const reports = this.#reports.splice(0)
     // Chunks first need their handles, and those who declare early let the server know what it waits for.
     return [
       ...this.#parts.open(),
       ...this.#parts.sayCloses(),
+      ...this.#reports.connected().map((report) => this.#reportMessage(report)),
       ...(this.#ending === 'finish-asked' ? [this.#finishMessage()] : []),
-      ...reports.map((report) => this.#reportMessage(report)),
       ...this.#goOn(),
     ]
   }
@@ -232,8 +238,9 @@ export class UploadSession {
     return [...forget, ...this.#goOn()]
   }
 
-  #durable({ of, part: name }: ServerMessageOf<'durable'>): Action[] {
+  #durable({ of, part: name, id }: ServerMessageOf<'durable'>): Action[] {
     this.#link.fruitful()
+    if (of === 'report') return [...this.#reports.durable(id).map((report) => this.#reportMessage(report)), this.#noteReports(), ...this.#goOn()]
     if (of === 'finish') {
       if (this.#ending === 'finish-asked') this.#ending = 'over'
       return this.#goOn()
@@ -252,7 +259,7 @@ export class UploadSession {
   #goOn(): Action[] {
     if (this.#over) return []
     const actions = this.isUp ? [...this.#parts.open(), ...this.#parts.sendChunks(), ...this.#parts.sayLosses()] : []
-    if (this.#ending === 'over' && this.#parts.allSettled) {
+    if (this.#ending === 'over' && this.#parts.allSettled && this.#reports.spooled.length === 0) {
       this.#over = true
       return [...actions, { do: 'settled' }]
     }
@@ -272,7 +279,11 @@ export class UploadSession {
     return { do: 'send', message: { type: 'finish', parts: this.#parts.byTrack } }
   }
 
-  #reportMessage({ at, ...report }: Report): Action {
+  #noteReports(): Action {
+    return { do: 'note-reports', reports: this.#reports.spooled }
+  }
+
+  #reportMessage({ at, ...report }: OutgoingReport): Action {
     return { do: 'send', message: { type: 'report', ...report, at: this.#clock.toServerIso(at) } }
   }
 
