@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { constants as os, setPriority } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { LongtakeError } from '@longtake/contracts'
 import { redact } from '@longtake/service'
 
@@ -10,6 +12,9 @@ import { redact } from '@longtake/service'
 const MAX_WORDS = 4_000
 /** What is kept of ffmpeg's output while it runs. */
 const MAX_KEPT = 64 * 1024
+/** About a tenth of what a session of another service gets: at the lowest, a busy machine would let it starve into its time limit. */
+const SESSION_NICE = os.priority.PRIORITY_BELOW_NORMAL
+const AUTOGROUP_RETRY_MS = 150
 
 export interface Run {
   /** Without the leading common options; files are named relative to `cwd`. */
@@ -77,7 +82,9 @@ process.on('exit', () => {
 export function runFfmpeg(path: string, { args, cwd, timeLimitMs, signal }: Run): Promise<RunOutcome> {
   signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<RunOutcome>()
-  const child = spawn(path, ['-hide_banner', '-nostdin', '-v', 'warning', '-y', '-protocol_whitelist', 'file', ...args], { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe'] })
+  const options = ['-hide_banner', '-nostdin', '-v', 'warning', '-y', '-protocol_whitelist', 'file']
+  // In a session of its own: see `lowerPriority`.
+  const child = spawn(path, [...options, ...args], { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   running.add(child)
   let said = ''
   let overTime = false
@@ -126,13 +133,31 @@ export async function runWithFrameTimes(
   return runFfmpeg(path, { ...run, args: argsFor(['-vsync', mode]) })
 }
 
-/** Recording goes before remuxing, where both share a machine. */
-function lowerPriority({ pid }: ChildProcess): void {
+/**
+ * Recording and finalization go before remuxing, where they share a machine. On Linux a nice value counts only among the
+ * processes of one session (autogroups, sched(7)): a service in another session would get no more than ffmpeg does.
+ * Therefore ffmpeg has a session of its own, and that has a nice value, too.
+ */
+function lowerPriority(child: ChildProcess): void {
+  const { pid } = child
+  if (pid === undefined) return
   try {
-    if (pid !== undefined) setPriority(pid, os.priority.PRIORITY_LOW)
+    setPriority(pid, os.priority.PRIORITY_LOW)
   } catch (error) {
     // It has ended already; nothing else is tolerated.
     if ((error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error
+    return
+  }
+  void lowerSessionPriority(child, pid)
+}
+
+/** Never rejects: a kernel without autogroups has no such file, and a container may not be permitted to write it. */
+async function lowerSessionPriority(child: ChildProcess, pid: number): Promise<void> {
+  while (running.has(child)) {
+    const failure = await writeFile(`/proc/${pid}/autogroup`, String(SESSION_NICE)).then(() => undefined, (error: NodeJS.ErrnoException) => error.code)
+    // Without privileges all sessions of a machine together have ten such changes a second.
+    if (failure !== 'EAGAIN') return
+    await delay(AUTOGROUP_RETRY_MS, undefined, { ref: false })
   }
 }
 
