@@ -201,6 +201,12 @@ export const Events = {
     at: Instant,
     version: Type.Integer({ minimum: 1 }),
     manifest: Type.String({ description: 'blob name of the manifest' }),
+    /** Their content need not be read again for later versions. Absent of earlier finalizers, and where no file was read. */
+    sound: Type.Optional(
+      Type.Array(Type.Object({ track: TrackName, file: Count, commit: Type.Object({ number: Count, id: Type.String() }) }), {
+        description: 'files whose content was compared with the status in this commit, and agrees',
+      }),
+    ),
   }),
   /**
    * Said by finalizer of a file of a completed version whose blob or content is not what the status says, and again once that has

@@ -19,7 +19,7 @@ const Count = Type.Integer({ minimum: 0 })
 /** One file of a track as of its newest commit. */
 export const FileState = Type.Object({
   file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at,
-  /** What finalizer found in it, in this commit or an earlier one; absent where nothing ever differed. */
+  /** What finalizer found in it, in this commit or an earlier one; without faults where it was sound. Absent where it was not read. */
   verification: Type.Optional(Type.Object({ commit, faults: Type.Array(FileFault) })),
 })
 export type FileState = Static<typeof FileState>

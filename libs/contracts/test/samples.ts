@@ -70,7 +70,7 @@ export const events: RecordingEvent[] = [
   { type: 'gap-confirmed', session, at, track, part, from: 2, to: 2, cause: 'corrupt' },
   { type: 'chunks-parked', session, at, track, part, from: 3, to: 3 },
   { type: 'session-completed', session, at, version: 1, status: 'complete' },
-  { type: 'session-finalized', session, at, version: 1, manifest: `${session}/manifests/1.json` },
+  { type: 'session-finalized', session, at, version: 1, manifest: `${session}/manifests/1.json`, sound: [{ track, file: 0, commit: { number: 3, id: 'c0ffee' } }] },
   { type: 'file-verified', session, at, track, file: 0, commit: { number: 3, id: 'c0ffee' }, faults: [{ startMs: 1200, endMs: 4000, cause: 'wrong-index', detail: 'no frame of track 1 at 1200 ms where the index points to' }] },
   { type: 'rendition-ready', session, at, version: 1, track, kind: 'poster', blob: `${session}/renditions/1/webcam/poster.jpg`, mimeType: 'image/jpeg', bytes: 9000 },
   { type: 'rendition-failed', session, at, version: 1, track, kind: 'mp4', file: 1, reason: 'moov atom not found' },

@@ -71,3 +71,15 @@ export function fileVerified(tracks: SessionState['tracks'], event: EventOf<'fil
   if (next === file) return { tracks, hasSameFaults: true }
   return { tracks: { ...tracks, [event.track]: { files: files.map((one) => (one === file ? next : one)) } }, hasSameFaults: hasSameFaults(file, next) }
 }
+
+/** The tracks with the files that were found to be sound; the very same ones where that changes nothing. */
+export function filesFoundSound(tracks: SessionState['tracks'], sound: NonNullable<EventOf<'session-finalized'>['sound']>): SessionState['tracks'] {
+  return sound.reduce((all, { track, file: number, commit }) => {
+    const files = Object.hasOwn(all, track) ? all[track]!.files : []
+    const file = files.find((one) => one.file === number)
+    // Faults are taken back by `file-verified` alone, which makes another version.
+    if (file === undefined || (file.verification?.faults.length ?? 0) > 0) return all
+    if (file.verification !== undefined && file.verification.commit.number >= commit.number) return all
+    return { ...all, [track]: { files: files.map((one) => (one === file ? { ...file, verification: { commit, faults: [] } } : one)) } }
+  }, tracks)
+}

@@ -3,7 +3,7 @@ import { connectionEnded, connectionSeen } from './clients.ts'
 import { partsAfter } from './commit-changes.ts'
 import { areSameSpans, fileDecoded } from './decoded.ts'
 import { isEqual } from './equal.ts'
-import { fileVerified } from './file-faults.ts'
+import { fileVerified, filesFoundSound } from './file-faults.ts'
 import { differences, segmentsOf, sharingParts, type PartList, type PartSegment } from './part-lists.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade, renditionRequested } from './renditions.ts'
@@ -188,9 +188,9 @@ function finished(state: SessionState, { parts, at, offset }: EventOf<'session-f
   return { ...alive(isSame ? state : ended, at), finish: { parts, at, offset } }
 }
 
-function finalized(state: SessionState, { version, manifest }: EventOf<'session-finalized'>): SessionState {
+function finalized(state: SessionState, { version, manifest, sound = [] }: EventOf<'session-finalized'>): SessionState {
   if (version < state.finalizedVersion) return state
-  return { ...state, finalizedVersion: version, manifest: { version, blob: manifest } }
+  return { ...state, tracks: filesFoundSound(state.tracks, sound), finalizedVersion: version, manifest: { version, blob: manifest } }
 }
 
 /** What its last version was completed as says nothing about the next any more. */

@@ -48,3 +48,22 @@ test('given chunks that cannot be played anyway, then they keep their own cause'
   const state = given(committed(2, [broken]), verified(2, [fault(null, null)]))
   assert.deepEqual(gaps(state), [[partA, 0, 0, 0, 10_000, 'wrong-index'], [partA, 1, 2, 2_000, 6_000, 'no-keyframe'], [partA, 3, 4, 0, 10_000, 'wrong-index']])
 })
+
+test('given a finalized version, then the commits that were found to be sound are remembered, and nothing else changes', () => {
+  const finalized = (number: number, version = 1): EventOf<'session-finalized'> =>
+    ({ type: 'session-finalized', session, at: at(80), version, manifest: `${session}/manifests/${version}.json`, sound: [{ track: 'webcam', file: 0, commit: { number, id: `c${number}` } }] })
+  const state = given(finalized(1))
+  assert.deepEqual(state.tracks['webcam']!.files[0]!.verification, { commit: { number: 1, id: 'c1' }, faults: [] })
+  assert.deepEqual([state.status, state.version, state.finalizedVersion, state.gaps], ['complete', 1, 1, []])
+  assert.equal(evolve(state, finalized(1), '50').tracks, state.tracks)
+  assert.equal(evolve(state, finalized(0), '50').tracks, state.tracks, 'an older commit says nothing of this one')
+  const unknown = { ...finalized(1), sound: [{ track: 'constructor', file: 0, commit: { number: 1, id: 'c1' } }, { track: 'webcam', file: 7, commit: { number: 1, id: 'c1' } }] }
+  assert.equal(evolve(state, unknown, '50').tracks, state.tracks)
+})
+
+test('given a fault, then only what was found in a later commit takes it back, not that a version was finalized', () => {
+  const sound = [{ track: 'webcam', file: 0, commit: { number: 1, id: 'c1' } }]
+  const state = given(verified(1, [fault(0, 1_000)]), { type: 'session-finalized', session, at: at(80), version: 2, manifest: `${session}/manifests/2.json`, sound })
+  assert.deepEqual(state.tracks['webcam']!.files[0]!.verification?.faults, [fault(0, 1_000)])
+  assert.equal(state.status, 'complete-with-gaps')
+})

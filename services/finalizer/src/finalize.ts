@@ -7,10 +7,12 @@ import { contradictions, verifyFile } from './verify.ts'
 
 /** What was found in a file that the status does not say yet. */
 export type FoundInFile = Pick<EventOf<'file-verified'>, 'track' | 'file' | 'commit' | 'faults'>
+/** A commit of a file whose content agrees with the status. */
+export type SoundFile = Pick<FoundInFile, 'track' | 'file' | 'commit'>
 
 export type Finalization =
   /** The manifest, by its blob name, stands and vouches for this version. */
-  | { outcome: 'finalized'; manifest: string; reused: boolean }
+  | { outcome: 'finalized'; manifest: string; reused: boolean; sound: readonly SoundFile[] }
   /** Something newer exists, whose status is on its way. */
   | { outcome: 'superseded' }
   /** Files are not what the status says: what was found is to be published, and makes another version. */
@@ -29,13 +31,16 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
   if (faults.length > 0) return { outcome: 'mismatch', reason: faults.join('; ') }
   const seals = new Map<string, Seal>()
   const found: FoundInFile[] = []
+  const sound: SoundFile[] = []
   for (const [track, { files }] of Object.entries(state.tracks)) {
     for (const file of files) {
       // Its gaps say already that the blob is not there, or is another one.
       if (isUnsealable(file)) continue
       const looked = await orRefused(look(store, contents, file, signal), (error) => lookAtSeal(store, file, error, signal))
       if (looked === 'superseded') return { outcome: 'superseded' }
-      if (isNews(file, looked.faults)) found.push({ track, file: file.file, commit: file.commit, faults: looked.faults })
+      const { file: number, commit } = file
+      if (isNews(file, looked.faults)) found.push({ track, file: number, commit, faults: looked.faults })
+      if (looked.isRead && looked.faults.length === 0) sound.push({ track, file: number, commit })
       // Nothing is sealed of a version that is not the last one.
       if (!isSealable(file) || found.length > 0 || looked.version === null) continue
       const { etag, metadata } = looked.version
@@ -50,26 +55,38 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
     }
   }
   if (found.length > 0) return { outcome: 'differs', found, reason: found.map(reasonOf).join('; ') }
-  return writeManifest(store, toManifest(state, seals, now), signal)
+  return writeManifest(store, toManifest(state, seals, now), sound, signal)
 }
 
 interface Looked {
   readonly faults: FileFault[]
+  /** Whether its content was read, now or in an earlier attempt, and the status does not have the result yet. */
+  readonly isRead: boolean
   /** Null where the blob is not the one that was committed. */
   readonly version: { readonly etag: string; readonly metadata: Readonly<Record<string, string>> } | null
 }
 
-/** Compares a file with its blob. The content of one commit is read once: what was found in it then is in the status. */
+/**
+ * Compares a file with its blob. The content of one commit is read once: what was found in it then is in the status. Only
+ * content that differs is read at each attempt, since what it was compared with may have been on its way.
+ */
 async function look(store: BlobStore, contents: ContentReader, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
   const verdict = await verifyFile(store, file, signal)
   if (verdict.verdict === 'superseded') return 'superseded'
-  if (verdict.verdict === 'mismatch') return { faults: [{ startMs: null, endMs: null, cause: verdict.cause, detail: verdict.reason }], version: null }
+  if (verdict.verdict === 'mismatch') {
+    const { cause, reason } = verdict
+    return { faults: [{ startMs: null, endMs: null, cause, detail: reason }], isRead: false, version: null }
+  }
   const { etag, metadata, blocks } = verdict
   const version = { etag, metadata }
-  if (file.verification?.commit.id === file.commit.id) return { faults: file.verification.faults, version }
-  if (file.bytes === 0) return { faults: [], version }
+  if (file.verification?.commit.id === file.commit.id) return { faults: file.verification.faults, isRead: false, version }
+  if (file.bytes === 0) return { faults: [], isRead: false, version }
+  if (contents.isSound(file)) return { faults: [], isRead: true, version }
   const observed = await contents.read(file.blob, blocks, etag, signal)
-  return observed === null ? 'superseded' : { faults: contentFaults(file, observed), version }
+  if (observed === null) return 'superseded'
+  const faults = contentFaults(file, observed)
+  if (faults.length === 0) contents.rememberSound(file)
+  return { faults, isRead: true, version }
 }
 
 /**
@@ -90,17 +107,18 @@ async function lookAtSeal(store: BlobStore, file: FileState, error: LongtakeErro
   const properties = await store.properties(file.blob, { signal })
   const isSealed = properties?.metadata[COMMIT_ID] === file.commit.id && (await findSeal(store, file, signal)) !== undefined
   if (!isSealed) return unavailable(error)
-  return { faults: file.verification?.faults ?? [], version: properties }
+  return { faults: file.verification?.faults ?? [], isRead: false, version: properties }
 }
 
 const unavailable = ({ message }: LongtakeError): Looked => ({
   faults: [{ startMs: null, endMs: null, cause: 'file-unavailable', detail: message.slice(0, 1000) }],
+  isRead: false,
   version: null,
 })
 
-/** Whether the status lacks this of the file: of a commit in which nothing differs only where an earlier one did. */
+/** Whether the status lacks this of the file: of a commit in which nothing differs only where faults of an earlier one are stated. */
 function isNews({ commit, verification }: FileState, faults: readonly FileFault[]): boolean {
-  if (verification === undefined) return faults.length > 0
+  if (verification === undefined || verification.faults.length === 0) return faults.length > 0
   return verification.commit.id !== commit.id || !isEqual(verification.faults, faults)
 }
 
@@ -120,7 +138,7 @@ async function seal(store: BlobStore, { blob }: FileState, etag: string, metadat
   return sealed.outcome === 'taken' ? sealed.snapshot : null
 }
 
-async function writeManifest(store: BlobStore, manifest: Manifest, signal: AbortSignal): Promise<Finalization> {
+async function writeManifest(store: BlobStore, manifest: Manifest, sound: readonly SoundFile[], signal: AbortSignal): Promise<Finalization> {
   const name = BLOBS.manifest(manifest.session, manifest.version)
   const bytes = Buffer.from(JSON.stringify(ManifestShape.parse(manifest), undefined, 2))
   const { outcome } = await store.put(name, bytes, { ifNoneMatch: '*', contentType: 'application/json', metadata: {}, signal })
@@ -129,10 +147,10 @@ async function writeManifest(store: BlobStore, manifest: Manifest, signal: Abort
     await store.delete(name, { signal })
     return { outcome: 'superseded' }
   }
-  if (outcome === 'written') return { outcome: 'finalized', manifest: name, reused: false }
+  if (outcome === 'written') return { outcome: 'finalized', manifest: name, reused: false, sound }
   const existing = await store.readAll(name, { signal })
   if (existing === null) return { outcome: 'mismatch', reason: `${name} can neither be written nor read` }
-  if (saysTheSame(existing.bytes, manifest)) return { outcome: 'finalized', manifest: name, reused: true }
+  if (saysTheSame(existing.bytes, manifest)) return { outcome: 'finalized', manifest: name, reused: true, sound }
   return { outcome: 'mismatch', reason: `${name} exists and says something else` }
 }
 

@@ -147,7 +147,9 @@ export class FinalizerPartition implements PartitionHandler {
     const outcome = await finalize(store, contents, state, now(), this.#signal)
     if (outcome.outcome === 'superseded') logger.debug({ session, version }, 'a newer commit exists')
     if (outcome.outcome === 'finalized') {
-      await this.#publish(record.partition, { type: 'session-finalized', session, at: new Date(now()).toISOString(), version, manifest: outcome.manifest })
+      const { manifest, sound } = outcome
+      const at = new Date(now()).toISOString()
+      await this.#publish(record.partition, { type: 'session-finalized', session, at, version, manifest, ...(sound.length === 0 ? {} : { sound: [...sound] }) })
       logger.info({ session, version, status: state.status, manifest: outcome.manifest, reused: outcome.reused }, 'session finalized')
     }
     if (outcome.outcome !== 'mismatch' && outcome.outcome !== 'differs') instruments.finalizations.add(1, { outcome: outcome.outcome })

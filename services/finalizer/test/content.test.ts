@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryBlobStore } from '@longtake/blob'
+import { type BlobStore, MemoryBlobStore } from '@longtake/blob'
 import type { FileFault, FileState } from '@longtake/contracts'
 import { finalize, type FoundInFile } from '../src/finalize.ts'
 import { chooseBlocks, ContentReader } from '../src/read-content.ts'
-import { mediaFile, type MediaFile } from './media-file.ts'
+import { type Change, mediaFile, type MediaFile } from './media-file.ts'
 import { DecayingStore, NOW, Recording } from './recording.ts'
 
 const never = new AbortController().signal
@@ -150,11 +150,97 @@ test('a blob that is gone or was changed is reported as such, and left out of th
 test('of a long file a bounded share is read: its ends, and blocks spread over it', () => {
   const mib = 1024 * 1024
   assert.deepEqual(chooseBlocks([3, 5, 1]), [0, 1, 2])
-  const lengths = Array.from({ length: 180 }, (_, i) => (2 + (i % 3)) * mib)
-  const chosen = chooseBlocks(lengths)
-  assert.deepEqual([chosen[0], chosen.at(-1)], [0, 179])
-  assert.ok(chosen.length >= 4 && chosen.reduce((sum, i) => sum + lengths[i]!, 0) <= 16 * mib, String(chosen))
-  assert.ok(chosen.every((at, i) => i === 0 || at - chosen[i - 1]! < 90), `spread: ${chosen.join(' ')}`)
+  assert.deepEqual(chooseBlocks(Array.from({ length: 30 }, () => 270_000)), [0, 6, 12, 17, 23, 29])
+  assert.deepEqual(chooseBlocks(Array.from({ length: 180 }, () => 2 * mib)), [0, 60, 119, 179])
   assert.deepEqual(chooseBlocks([10 * mib, mib, 10 * mib]), [0, 2])
   assert.deepEqual(chooseBlocks([]), [])
+})
+
+/** Two minutes and 8 MB. */
+const long = (change: Change = {}): MediaFile => mediaFile({ times: 8, clustersOfBlock: 2, ...change })
+
+/** The same store, and how many bytes each of its reads asked for. */
+function counted(store: MemoryBlobStore): { store: BlobStore; reads: number[] } {
+  const reads: number[] = []
+  const counting = new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        if (name === 'readRange') reads.push((args[1] as { count: number }).count)
+        return (value as (...args: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  })
+  return { store: counting, reads }
+}
+
+test('a short file is read by one request, a long one by few', async () => {
+  for (const [file, requests, mostBytes] of [[mediaFile(), 1, 1.1e6], [long(), 6, 2e6]] as const) {
+    const { store: inner, recording } = await recorded(file)
+    const { store, reads } = counted(inner)
+    assert.equal((await finalize(store, new ContentReader(store), recording.state, NOW, never)).outcome, 'finalized')
+    const bytes = reads.reduce((sum, count) => sum + count, 0)
+    assert.ok(reads.length === requests && bytes < mostBytes, `${reads.length} reads of ${bytes} bytes`)
+  }
+})
+
+const overwritten = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.length).fill(7)
+
+test('given a long file, then what is wrong with its ends, its span or its index is found as in a short one', async () => {
+  const cases: Record<string, [Change, FileFault['cause'][]]> = {
+    sound: [{}, []],
+    'small blocks': [{ clustersOfBlock: 1 }, []],
+    'one block': [{ clustersOfBlock: 100 }, []],
+    'another duration': [{ durationMs: 60_000 }, ['wrong-span']],
+    'an earlier end': [{ keeps: ({ timeMs }) => timeMs < 100_000 }, ['wrong-span']],
+    'an earlier end of one kind': [{ keeps: ({ timeMs, track }) => track !== 2 || timeMs < 100_000 }, ['wrong-span']],
+    'a later start': [{ keeps: ({ timeMs }) => timeMs > 20_000 }, ['wrong-span']],
+    'other bytes at the start': [{ clusters: (bytes, i) => (i === 0 ? overwritten(bytes) : bytes) }, ['unreadable']],
+    'other bytes at the end': [{ clusters: (bytes, i, count) => (i === count - 1 ? overwritten(bytes) : bytes) }, ['unreadable']],
+    'other bytes in a good part': [{ clusters: (bytes, i, count) => (i > count * 0.3 && i < count * 0.7 ? overwritten(bytes) : bytes) }, ['unreadable']],
+    'an index that is shifted from some place on': [{ cues: (cue) => (cue.timeMs < 40_000 ? cue : { ...cue, clusterOffset: cue.clusterOffset + 7 }) }, ['wrong-index']],
+    'an index with other times': [{ cues: (cue) => ({ ...cue, timeMs: cue.timeMs + 1 }) }, ['wrong-index']],
+  }
+  for (const [name, [change, expected]] of Object.entries(cases)) assert.deepEqual(causes(await found(long(change))), expected, name)
+})
+
+test('a commit whose content was found to be sound is not read again, by another attempt or for another version', async () => {
+  const { store: inner, recording } = await recorded(mediaFile())
+  const { store, reads } = counted(inner)
+  const contents = new ContentReader(store)
+  const first = await finalize(store, contents, recording.state, NOW, never)
+  assert.ok(first.outcome === 'finalized')
+  const { commit } = recording.state.tracks.webcam!.files[0]!
+  assert.deepEqual([first.sound, reads.length], [[{ track: 'webcam', file: 0, commit }], 1])
+  const again = await finalize(store, contents, recording.state, NOW, never)
+  assert.deepEqual([again.outcome === 'finalized' && again.sound, reads.length], [first.sound, 1])
+  recording.fold({ type: 'session-finalized', session: 's1', at: new Date(NOW).toISOString(), version: 1, manifest: first.manifest, sound: [...first.sound] })
+  await recording.commitNothing('screen')
+  assert.equal(recording.finish('webcam', 'screen').version, 2)
+  const elsewhere = await finalize(store, new ContentReader(store), recording.state, NOW, never)
+  assert.deepEqual([elsewhere.outcome === 'finalized' && elsewhere.sound, reads.length], [[], 1])
+  await recording.commitSame('webcam')
+  await finalize(store, contents, recording.state, NOW, never)
+  assert.equal(reads.length, 2, 'another commit is read')
+})
+
+test('given a sound commit, then a later one with a fault is reported, and taken back by the next', async () => {
+  const { store, recording } = await recorded(mediaFile())
+  const round = async (): Promise<string> => {
+    const result = await finalize(store, new ContentReader(store), recording.state, NOW, never)
+    const at = new Date(NOW).toISOString()
+    const { session, version } = recording.state
+    if (result.outcome === 'finalized') recording.fold({ type: 'session-finalized', session, at, version, manifest: result.manifest, sound: [...result.sound] })
+    if (result.outcome === 'differs') for (const one of result.found) recording.fold({ type: 'file-verified', session, at, ...one })
+    return result.outcome
+  }
+  assert.equal(await round(), 'finalized')
+  assert.deepEqual(recording.state.tracks.webcam!.files[0]!.verification?.faults, [])
+  const bad = mediaFile({ durationMs: 60_000 })
+  await recording.commitFile('webcam', bad.blocks, bad.durationMs, bad.stated)
+  assert.deepEqual([await round(), recording.state.status, await round()], ['differs', 'complete-with-gaps', 'finalized'])
+  const good = mediaFile()
+  await recording.commitFile('webcam', good.blocks, good.durationMs, good.stated)
+  assert.deepEqual([await round(), await round(), recording.state.status], ['differs', 'finalized', 'complete'])
 })

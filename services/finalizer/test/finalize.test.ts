@@ -29,7 +29,7 @@ const mismatch = (result: Finalization): string => (result.outcome === 'mismatch
 
 test('a complete session is sealed file by file, and its manifest says what is sealed', async () => {
   const { store, state } = await recorded()
-  assert.deepEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: false })
+  assert.partialDeepStrictEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: false })
   const manifest = (await manifestOf(store))!
   assert.equal(manifest.status, 'complete')
   assert.deepEqual(Object.keys(manifest.tracks).sort(), ['screen', 'webcam'])
@@ -55,7 +55,7 @@ test('what is sealed stays when late data changes the blob, and the next version
 test('done again it finds the manifest and the seals', async () => {
   const { store, state } = await recorded()
   await run(store, state)
-  assert.deepEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+  assert.partialDeepStrictEqual(await run(store, state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
   assert.equal((await snapshotsOf(store, 's1/webcam/0')).length, 1)
 })
 
@@ -105,7 +105,7 @@ test('the same content committed anew, after the manifest was written and before
   await recording.commitSame('webcam')
   assert.equal(recording.state.version, 1)
   assert.equal(recording.state.tracks.webcam!.files[0]!.commit.number, 2)
-  assert.deepEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+  assert.partialDeepStrictEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
 })
 
 test('an end that is told once more, and what its backend told only then, after the manifest was written and before that was told, make the same version', async () => {
@@ -115,7 +115,7 @@ test('an end that is told once more, and what its backend told only then, after 
   recording.fold({ type: 'session-created', session: 's1', at: later, metadata: { course: 'b' } })
   recording.fold({ type: 'session-finished', session: 's1', at: later, parts: state.finish!.parts, offset: '2' })
   assert.deepEqual([recording.state.version, recording.state.endedAt], [1, later])
-  assert.deepEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
+  assert.partialDeepStrictEqual(await run(store, recording.state), { outcome: 'finalized', manifest: 's1/manifests/1.json', reused: true })
 })
 
 test('whatever does not fit is a mismatch and makes no manifest', async () => {

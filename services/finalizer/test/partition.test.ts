@@ -56,7 +56,8 @@ test('a version is finalized once its status is complete, and told with its mani
   await tell(recording.state)
   await tell(recording.finish('webcam'))
   await settled(2)
-  assert.deepEqual(sent, [{ type: 'session-finalized', session: 's1', at: new Date(NOW).toISOString(), version: 1, manifest: 's1/manifests/1.json' }])
+  const sound = [{ track: 'webcam', file: 0, commit: recording.state.tracks.webcam!.files[0]!.commit }]
+  assert.deepEqual(sent, [{ type: 'session-finalized', session: 's1', at: new Date(NOW).toISOString(), version: 1, manifest: 's1/manifests/1.json', sound }])
   await tell({ ...recording.state, finalizedVersion: 1 })
   await settled(3)
   assert.equal(sent.length, 1)
