@@ -35,7 +35,7 @@ export const PublicGap = Type.Object({
   state: Type.Union([Type.Literal('open'), Type.Literal('confirmed')]),
   cause: Type.Union([Type.String(), Type.Null()], {
     description:
-      'null while it is not known; as the client declared (quota, store-failed, spool-cleared, corrupt, crash, too-large, already-acknowledged) or reported (slept, device-lost, …); ended or abandoned: nobody is waited for any more; unwritable: parked, a replay brings it; of the content itself broken-content, no-keyframe, time-backwards, other-recording, truncated, no-media, decoder-errors (a decoder does not show it; its chunks are estimated from its times); of its stored file file-missing, file-changed, file-unavailable, unreadable, wrong-span, wrong-frames, wrong-index; between-parts; media-missing or sound-missing where nothing was reported; or the error code of a part that is no recording',
+      'null while it is not known; as the client declared (quota, store-failed, spool-cleared, corrupt, crash, too-large, already-acknowledged) or reported (slept, device-lost, …); ended or abandoned: nobody is waited for any more; unwritable: parked, a replay brings it; of the content itself broken-content, no-keyframe, time-backwards, other-recording, truncated, no-init-segment, no-media, decoder-errors (a decoder does not show it; its chunks are estimated from its times); of its stored file file-missing, file-changed, file-unavailable, unreadable, wrong-span, wrong-frames, wrong-index; between-parts; media-missing or sound-missing where nothing was reported; or the error code of a part that is no recording',
   }),
   unrecorded: Type.Optional(UnrecordedTime),
 })

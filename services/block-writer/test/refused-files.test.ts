@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { MemoryFaults } from '@longtake/blob'
 import { BLOBS, TOMBSTONE_DELETED_AT, type SessionState } from '@longtake/contracts'
 import { evolve, judge, toPublicSession } from '@longtake/domain'
-import { assertContent, checkRecording, Findings, loadRecording, partsOfFiles, readFinishedFile, syntheticChunks } from '@longtake/testkit'
+import { assertContent, checkRecording, Findings, partsOfFiles, readFinishedFile, syntheticChunks } from '@longtake/testkit'
 import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 type Operation = 'stage block' | 'commit blocks' | 'put' | 'delete' | 'read'
@@ -231,19 +231,6 @@ test('a part that waits in a held file for its beginning gets a later one', asyn
   world.chunk(second, 5, two[5]!)
   await world.pass(1_000)
   assert.deepEqual(await world.pendingAtRest(), [])
-})
-
-test('MP4 of a held file goes on in the next one, byte for byte', async () => {
-  const { world, refuse } = refusingWorld()
-  const { chunks, mimeType } = loadRecording('chrome-mp4')
-  world.own()
-  const part = newPart({ mimeType })
-  await recordTo(world, part, chunks, [4])
-  refuse([file(0)])
-  world.chunk(part, 4, chunks[4]!)
-  await world.pass(61_000)
-  assert.deepEqual(Buffer.concat([await world.file(), await world.file('webcam', 1)]), Buffer.concat(chunks))
-  assert.equal(world.committedOffset, world.log.length)
 })
 
 test('killed before or after any change in storage while late data of a held file goes into the next one: every frame is there', async () => {

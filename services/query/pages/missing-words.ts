@@ -27,6 +27,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   'other-recording': 'another recording with other tracks begins there',
   'no-media': 'there is neither picture nor sound in it',
   truncated: 'the recording breaks off there',
+  'no-init-segment': 'the description of its picture and sound is too large or cannot be read',
   'file-missing': 'the stored file is gone',
   'file-unavailable': 'the stored file cannot be read from its storage, which may have archived it',
   'file-changed': 'the stored file is not the one that was written',

@@ -37,14 +37,16 @@ export interface MediaTimes {
 /** More is not repeated: recorders make keyframes every few seconds, and all of it is read at once. */
 const MAX_LEAD_IN_BYTES = 8 * 1024 * 1024
 
-/** The lead-in that these neighbouring pieces have; null where there is no keyframe near their end, or no video. */
-export function leadInOf(pieces: readonly Piece[], tracks: readonly TrackInfo[], file: number, offsetMs: number): LeadIn | null {
-  const video = tracks.find(({ type }) => type === 'video')
+/**
+ * The lead-in that these neighbouring pieces have; null where there is no keyframe near their end, or no video.
+ * @param video number of the track whose cues are meant; undefined where there is none
+ */
+export function leadInOf(pieces: readonly Piece[], video: number | undefined, file: number, offsetMs: number): LeadIn | null {
   if (video === undefined) return null
   let length = 0
   for (const piece of pieces.toReversed()) {
     if (piece.kind !== 'stored' || piece.moveMs !== 0) return null
-    const cue = unpackCues(piece.cues).findLast(({ track }) => track === video.number)
+    const cue = unpackCues(piece.cues).findLast(({ track }) => track === video)
     if (cue !== undefined) {
       length += piece.length - cue.clusterOffset
       return length > MAX_LEAD_IN_BYTES ? null : { file, block: piece.id, skip: cue.clusterOffset, length, fromMs: cue.timeMs - offsetMs, offsetMs }
@@ -80,7 +82,7 @@ interface Media {
 /** A part as far as `fromMsOf` looks at it. */
 interface Continuing {
   readonly continues: LeftPlace | null
-  readonly place: { readonly offsetMs: number } | null
+  readonly place: { readonly offsetMs: number; readonly fromMs?: number } | null
   readonly container: Container | null
   readonly runs: readonly { readonly leadIn: LeadIn | null; readonly playedTo: number | null; readonly before: Media; readonly after: Media }[]
   hasWorkAt(run: number): boolean
@@ -89,12 +91,14 @@ interface Continuing {
 /** The own time from which on a part has something to put into the file that it goes on in. */
 export function fromMsOf(part: Continuing): number {
   const { continues, place, container, runs } = part
+  // It has one run that is decoded, in a file of its own.
+  if (container === 'mp4') return place?.fromMs ?? runs[0]?.leadIn?.fromMs ?? continues?.toMs ?? 0
   const { offsetMs } = place ?? continues!
   let fromMs = Infinity
   let playedMs: number | null = null
   for (const [i, run] of runs.entries()) {
     playedMs = run.playedTo ?? playedMs
-    const pieces = [...run.before.rest, ...run.after.rest].filter(({ kind }) => container === 'webm' && kind === 'fresh')
+    const pieces = [...run.before.rest, ...run.after.rest].filter(({ kind }) => kind === 'fresh')
     for (const { startMs } of pieces) fromMs = Math.min(fromMs, startMs - offsetMs)
     if (!part.hasWorkAt(i) && pieces.length === 0) continue
     if (playedMs !== null) fromMs = Math.min(fromMs, playedMs - offsetMs)

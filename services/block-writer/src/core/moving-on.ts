@@ -13,7 +13,8 @@ export function leave(part: Part, tracks: readonly TrackInfo[]): Part {
   stays.stored = part.stored.map(([from, to]) => [from, to])
   stays.runs = part.runs.map((run) => run.leave(tracks, place))
   const endMs = stays.media.reduce((latest, { span }) => Math.max(latest, span.endMs), place.offsetMs + (place.fromMs ?? 0))
-  const mp4EndMs = Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
+  const fragments = part.runs[0]?.snapshot()?.fragments
+  const mp4EndMs = fragments !== undefined ? (fragments.state.endMs ?? 0) : Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
   part.continues = { file: place.file, offsetMs: place.offsetMs, toMs: container === 'mp4' ? mp4EndMs : endMs - place.offsetMs }
   part.place = null
   part.dirty = true

@@ -1,10 +1,10 @@
 import type { PartState, SeqRange, TimedRange } from '@longtake/contracts'
 import { countOf, endOf, subtractRanges, toRanges, type Ranges } from '@longtake/domain'
 import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './faults.ts'
-import type { FragmentState } from './mp4/fragment-reader.ts'
 import { joinedPace, joinedSilences, missingBefore, NO_PACE, shortfalls } from './pace.ts'
 import type { Part } from './part.ts'
 import { framesOf } from './piece.ts'
+import type { SavedFragments } from './verbatim.ts'
 
 /** States published of parts that have not changed since: an event lists all parts of a file, and most of its parts ended long ago. */
 const cachedStates = new WeakMap<Part, PartState>()
@@ -100,9 +100,11 @@ export function timesOf(part: Part): { startMs: number; endMs: number } | null {
 function computeTimes(part: Part): { startMs: number; endMs: number } | null {
   const { place } = part
   if (place === null) return null
-  if (part.container === 'mp4') {
+  const saved = part.container === 'mp4' ? fragmentsOf(part) : null
+  // In a later file than its first it lasts as its pieces do.
+  if (part.container === 'mp4' && saved?.moved === undefined) {
     if (!part.hasMedia) return null
-    const fragments = fragmentsOf(part)
+    const fragments = saved?.state ?? null
     if (fragments !== null) return fragments.endMs === null ? null : { startMs: place.offsetMs + (fragments.startMs ?? 0), endMs: place.offsetMs + fragments.endMs }
     // Where its boxes were not read it lasts from its start to its last chunk, by the recorder's clock.
     const startMs = place.offsetMs + (place.fromMs ?? 0)
@@ -117,8 +119,9 @@ function computeTimes(part: Part): { startMs: number; endMs: number } | null {
 }
 
 /** What the boxes of an MP4 state of its times; null where they were not read, or not from its beginning. */
-function fragmentsOf({ place, runs }: Part): FragmentState | null {
-  return place?.fromMs === undefined ? (runs[0]?.snapshot()?.fragments?.state ?? null) : null
+function fragmentsOf({ place, runs }: Part): SavedFragments | null {
+  const fragments = runs[0]?.snapshot()?.fragments ?? null
+  return place?.fromMs === undefined || fragments?.moved !== undefined ? fragments : null
 }
 
 /** Chunks at holes and at the end, with the times of their neighbours; and those with faults of their own. */
@@ -138,7 +141,7 @@ function undecodable(part: Part): TimedRange[] {
 
 /** An MP4 that ended within a fragment. */
 function truncated(part: Part): ChunkFault[] {
-  const fragments = part.container === 'mp4' ? fragmentsOf(part) : null
+  const fragments = part.container === 'mp4' ? (fragmentsOf(part)?.state ?? null) : null
   const run = part.runs[0]
   if (fragments === null || fragments.broken !== null || run === undefined || !isEnd(part, run.to) || run.tailFrom > run.to) return []
   return [{ from: run.tailFrom, to: run.to, cause: 'truncated', startMs: fragments.endMs, endMs: null }]

@@ -2,11 +2,13 @@ import type { TrackInfo } from '@longtake/webm'
 import { isStored, leadInOf, leadInPieces, type LeadIn, type MediaTimes } from './continuation.ts'
 import type { Decoded, DecoderState, SavedRecording } from './decoder.ts'
 import { withFault, type ChunkFault } from './faults.ts'
+import { continueFragments, needsInit, unknownFragments } from './mp4/continue-fragments.ts'
+import { MAX_INIT_BYTES } from './mp4/fragment-reader.ts'
 import { joinedPace, joinedSilences, movedPace, NO_PACE, withChunk, type Pace, type Silence } from './pace.ts'
-import type { Piece } from './piece.ts'
+import type { Piece, StoredPiece } from './piece.ts'
 import { PieceList } from './piece-list.ts'
 import { bytesOf, chunksOf, lastSeq, load, PAUSE, rawLength, type RawPiece, type Work } from './raw.ts'
-import type { SavedFragments } from './verbatim.ts'
+import { FRAGMENT_CUES, type SavedFragments } from './verbatim.ts'
 
 /** What a run needs of a decoder; `WebmDecoder` and `VerbatimDecoder` are the two. */
 export interface Decoder {
@@ -203,12 +205,27 @@ export class Run {
     stays.after = this.after.filter(isStored)
     stays.repeated = this.repeated
     this.repeated = []
-    if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks, file, offsetMs)
+    if (stays.saved?.state === null) this.#leaveFragments(stays.saved, [...stays.after].filter(isStored), file, offsetMs)
+    else if (stays.after.length > 0) this.leadIn = leadInOf([...stays.after], tracks.find(({ type }) => type === 'video')?.number, file, offsetMs)
     this.leftFresh = this.after.rest.some(({ kind }) => kind === 'fresh')
     this.before = this.before.filter(({ kind }) => kind === 'fresh')
     this.after = this.after.filter(({ kind }) => kind === 'fresh')
     if (stays.after.length > 0 && this.leadIn === null) this.#awaitKeyframe()
     return stays
+  }
+
+  /** The same of an MP4, which leaves a file as it is loaded: all that it has is committed. */
+  #leaveFragments(saved: SavedDecoder, stored: readonly StoredPiece[], file: number, offsetMs: number): void {
+    const [first] = stored
+    if (first === undefined) return
+    const length = stored.reduce((sum, piece) => sum + piece.length, 0)
+    const fragments = saved.fragments ?? unknownFragments(length)
+    const { state } = fragments
+    this.leadIn = needsInit(state)
+      ? { file, block: first.id, skip: 0, length: Math.min(length, MAX_INIT_BYTES), fromMs: state.endMs ?? 0, offsetMs }
+      : leadInOf(stored, FRAGMENT_CUES, file, offsetMs)
+    this.saved = { ...saved, fragments: { ...fragments, left: true } }
+    this.decoder = null
   }
 
   /**
@@ -217,6 +234,8 @@ export class Run {
    */
   *repeatLeadIn(tracks: readonly TrackInfo[], { offsetMs }: { readonly offsetMs: number }): Work {
     const { leadIn, leftFresh } = this
+    const fragments = this.saved?.fragments
+    if (fragments?.left === true) return yield* this.#repeatFragments(fragments, leadIn, offsetMs)
     this.leftFresh = false
     if (leadIn === null) return
     const bytes = yield { kind: 'read', media: leadIn }
@@ -226,6 +245,15 @@ export class Run {
     const [first] = pieces
     if (first !== undefined) this.repeated = [...this.repeated, { startMs: first.startMs, endMs: Math.max(...pieces.map(({ endMs }) => endMs)) }]
     this.after = new PieceList(leftFresh ? [...pieces, ...this.after] : [...this.after, ...pieces])
+  }
+
+  *#repeatFragments(left: SavedFragments, leadIn: LeadIn | null, offsetMs: number): Work {
+    const bytes = leadIn === null ? undefined : yield { kind: 'read', media: leadIn }
+    const { fragments, pieces, repeated } = continueFragments(left, leadIn, bytes, offsetMs)
+    this.leadIn = null
+    this.saved = { ...this.saved!, fragments }
+    this.after.push(...pieces)
+    if (repeated !== null) this.repeated = [...this.repeated, repeated]
   }
 
   /** Frees the decoder until it is needed again. Call it after `flush`. */

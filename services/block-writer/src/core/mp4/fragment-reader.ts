@@ -5,6 +5,8 @@ import { readBoxHead, readFragment, readMovie, type Mp4Track } from './boxes.ts'
 const MAX_HELD_BOX = 4 * 1024 * 1024
 /** How far the times of a track may go back from fragment to fragment: rounding. */
 const MAX_BACK_MS = 100
+/** Real ones have one or two kilobytes, and each checkpoint holds it. */
+export const MAX_INIT_BYTES = 64 * 1024
 
 interface TrackClock extends Mp4Track {
   /** Where its last fragment ended, in ticks. */
@@ -28,11 +30,35 @@ export interface FragmentState {
   /** Of all whole fragments, ms. */
   readonly startMs: number | null
   readonly endMs: number | null
+  /**
+   * The recording's init segment, `ftyp` and `moov`, base64; as far as it is here. Absent where it is larger than `MAX_INIT_BYTES`, and in
+   * checkpoints of versions that did not keep it.
+   */
+  readonly init?: string
   /** Why nothing that follows can be played. */
   readonly broken: { readonly cause: FaultCause; readonly startMs: number | null } | null
 }
 
-const AT_START: FragmentState = { offset: 0, skip: 0, mdatBytes: null, wholeTo: 0, tracks: null, isFragmented: false, open: null, startMs: null, endMs: null, broken: null }
+/** What a `push` got through. */
+export interface Taken {
+  /** Stream offset of `bytes`: whole boxes, and content of boxes that is passed over as it comes. */
+  readonly from: number
+  readonly bytes: Uint8Array
+  /** Boxes that begin in it. */
+  readonly boxes: readonly TakenBox[]
+}
+
+export interface TakenBox {
+  readonly type: string
+  /** Stream offset. */
+  readonly at: number
+  /** Of a `moof`: its length, when its earliest sample is decoded (ms), and whether all samples can be decoded without earlier ones. */
+  readonly fragment?: { readonly bytes: number; readonly startMs: number; readonly isSync: boolean }
+}
+
+const NOTHING: Taken = { from: 0, bytes: new Uint8Array(0), boxes: [] }
+
+export const AT_START: FragmentState = { offset: 0, skip: 0, mdatBytes: null, wholeTo: 0, tracks: null, isFragmented: false, open: null, startMs: null, endMs: null, broken: null }
 
 /**
  * Reads the boxes of an MP4 as it comes, for its times: what is whole, and from where on nothing can be played. Holds one
@@ -43,6 +69,8 @@ export class FragmentReader {
   /** What came of a box that is not whole yet, and how many bytes it takes to go on. */
   #waiting: Uint8Array[]
   #needed = 0
+  #taken = NOTHING
+  #boxes: TakenBox[] = []
 
   constructor(state: FragmentState = AT_START, tail: Uint8Array = new Uint8Array(0)) {
     this.#state = state
@@ -64,6 +92,11 @@ export class FragmentReader {
     return startMs === null || endMs === null ? null : { startMs, endMs }
   }
 
+  /** What the last `push` got through. */
+  get taken(): Taken {
+    return this.#taken
+  }
+
   get wholeTo(): number {
     return this.#state.wholeTo
   }
@@ -71,6 +104,7 @@ export class FragmentReader {
   /** Takes the next bytes; returns what of them cannot be played. */
   push(bytes: Uint8Array): Fault[] {
     this.#waiting.push(bytes)
+    this.#taken = NOTHING
     const length = this.#waiting.reduce((sum, piece) => sum + piece.length, 0)
     if (length >= this.#needed || this.#state.broken !== null) this.#read(this.#waiting.length === 1 ? bytes : Buffer.concat(this.#waiting))
     const { broken } = this.#state
@@ -80,12 +114,16 @@ export class FragmentReader {
   #read(data: Uint8Array): void {
     let at = 0
     this.#needed = 0
+    this.#boxes = []
+    const from = this.#state.offset
     while (this.#state.broken === null && at < data.length) {
       const used = this.#state.skip === 0 ? this.#take(data, at) : this.#pass(data.length - at)
       if (used === 0) break
       at += used
     }
-    this.#waiting = this.#state.broken !== null || at === data.length ? [] : [data.slice(at)]
+    if (this.#state.broken !== null) at = data.length
+    this.#taken = { from, bytes: data.subarray(0, at), boxes: this.#boxes }
+    this.#waiting = at === data.length ? [] : [data.slice(at)]
   }
 
   #change(change: Partial<FragmentState>): void {
@@ -126,16 +164,22 @@ export class FragmentReader {
     const { type, size, length } = head
     const { tracks, isFragmented, open, offset } = this.#state
     if (type === 'ftyp' && offset > 0) return this.#break('other-recording')
-    if (type === 'moov' || type === 'moof') {
+    if (type === 'ftyp' || type === 'moov' || type === 'moof') {
       if (size > MAX_HELD_BOX) return this.#break('broken-content')
       if (data.length - at < size) return this.#wait(size)
       const box = { data: at + length, end: at + size }
-      if (!(type === 'moov' ? this.#takeMovie(data, box) : this.#takeFragment(data, box))) return 0
-      this.#change({ offset: offset + size, ...(type === 'moov' ? { wholeTo: offset + size } : {}) })
+      if (type === 'moov' && !this.#takeMovie(data, box)) return 0
+      if (type === 'moof' && !this.#takeFragment(data, box, size)) return 0
+      if (type !== 'moof') {
+        this.#keepInit(data.subarray(at, at + size))
+        this.#boxes.push({ type, at: offset })
+      }
+      this.#change({ offset: offset + size, ...(type === 'moof' ? {} : { wholeTo: offset + size }) })
       return size
     }
     // Samples of a fragmented file that no moof describes.
     if (type === 'mdat' && tracks !== null && isFragmented && open === null) return this.#break('broken-content')
+    this.#boxes.push({ type, at: offset })
     this.#change({ offset: offset + length, skip: size === Infinity ? null : size - length, mdatBytes: type === 'mdat' ? size - length : null })
     if (size === length) this.#boxEnded()
     return length
@@ -144,6 +188,16 @@ export class FragmentReader {
   #wait(needed: number): number {
     this.#needed = needed
     return 0
+  }
+
+  /** `moov` is the last box of an init segment (ISO/IEC 23009-1 §6.3.3); where one of the two is too large, there is none. */
+  #keepInit(box: Uint8Array): void {
+    const { init, offset } = this.#state
+    if (offset > 0 && init === undefined) return
+    const kept = init === undefined ? new Uint8Array(0) : Buffer.from(init, 'base64')
+    const { init: _, ...others } = this.#state
+    if (kept.length + box.length > MAX_INIT_BYTES) this.#state = others
+    else this.#change({ init: Buffer.concat([kept, box]).toString('base64') })
   }
 
   #takeMovie(data: Uint8Array, box: { data: number; end: number }): boolean {
@@ -155,10 +209,11 @@ export class FragmentReader {
     return true
   }
 
-  #takeFragment(data: Uint8Array, box: { data: number; end: number }): boolean {
+  #takeFragment(data: Uint8Array, box: { data: number; end: number }, size: number): boolean {
     const { tracks, open } = this.#state
     const runs = tracks === null || open !== null ? null : readFragment(data, box, tracks)
     if (tracks === null || runs === null) return this.#break('broken-content') > 0
+    const isSync = runs.every((run) => run.isSync) && (!tracks.some(({ isVideo }) => isVideo) || runs.some(({ track, samples }) => samples > 0 && tracks.find(({ id }) => id === track)?.isVideo))
     let [startMs, endMs, bytes] = [Infinity, 0, 0]
     const clocks = tracks.map((track) => {
       const run = runs.find((one) => one.track === track.id)
@@ -172,6 +227,7 @@ export class FragmentReader {
     })
     if (clocks.some((clock) => clock === null)) return this.#break('time-backwards') > 0
     if (startMs === Infinity) startMs = endMs = this.#state.endMs ?? 0
+    this.#boxes.push({ type: 'moof', at: this.#state.offset, fragment: { bytes: size, startMs: Math.round(startMs), isSync } })
     this.#change({ tracks: clocks as TrackClock[], open: { startMs: Math.round(startMs), endMs: Math.round(endMs), bytes } })
     return true
   }
