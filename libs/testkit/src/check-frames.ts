@@ -116,13 +116,14 @@ function beginningOf([earliest]: readonly PlacedPart[], first: PlacedPart): numb
 /**
  * That each part begins as long after the first as it was started after it, but never before the end of what is ahead
  * of it. `parts` in the order of their starts.
+ * @param zeroMs when media time 0 was, ms since the epoch; null where the first part or its first frame set it
  */
-export function checkOffsets(parts: readonly PlacedPart[], expected: readonly ExpectedFrame[], findings: Findings): void {
+export function checkOffsets(parts: readonly PlacedPart[], expected: readonly ExpectedFrame[], zeroMs: number | null, findings: Findings): void {
   const placed = parts.filter(({ shift }) => shift !== null)
   const [first] = placed
   if (first === undefined) return
   const frames = Map.groupBy(expected, ({ part }) => part)
-  const beginning = beginningOf(parts, first)
+  const beginning = zeroMs ?? beginningOf(parts, first)
   let aheadMs = Number.NEGATIVE_INFINITY
   for (const one of placed) {
     const { part, shift, startedAt } = one
@@ -130,7 +131,7 @@ export function checkOffsets(parts: readonly PlacedPart[], expected: readonly Ex
     const firstMs = times.reduce((least, timeMs) => Math.min(least, timeMs), Number.POSITIVE_INFINITY)
     const wallMs = Date.parse(startedAt) - beginning
     // Media time 0 of the file may be the start of the first recorder or its first frame.
-    const startMs = one === first && Math.abs(firstMs + (shift as number)) <= 1 ? 0 : (shift as number)
+    const startMs = zeroMs === null && one === first && Math.abs(firstMs + (shift as number)) <= 1 ? 0 : (shift as number)
     const earliest = aheadMs - firstMs - wallMs <= MAX_OVERLAP_MS ? wallMs : aheadMs - firstMs
     const latest = Math.max(wallMs, aheadMs + LONGEST_LAST_FRAME_MS - firstMs)
     if (startMs < earliest - WALL_CLOCK_TOLERANCE_MS || startMs > latest + WALL_CLOCK_TOLERANCE_MS) {

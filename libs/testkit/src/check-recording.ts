@@ -7,6 +7,7 @@ import { Findings, type Finding } from './findings.ts'
 import { readFinishedFile, type FileFrame, type FinishedFile } from './finished-file.ts'
 import type { TrackInfo } from './frames.ts'
 import { lengthOf } from './ledger.ts'
+import { laterMp4 } from './mp4-shares.ts'
 import { readRecordedPart, type RecordedPart } from './recorder-output.ts'
 
 export interface CheckedPart {
@@ -24,11 +25,18 @@ export interface CheckedPart {
   unacknowledged?: ReadonlyMap<number, Uint8Array>
   /** The gaps that status or manifest tell of this part. */
   gaps?: readonly ReportedGap[]
-  /**
-   * Of a part that goes on in a later file: the frames, by their order in the recording, that are to be in this one; or, of
-   * MP4, which of its bytes.
-   */
-  share?: { frames: ReadonlySet<number>; bytes: { from: number; to?: number }; isFirst: boolean }
+  /** Of a part that goes on in a later file: what is to be in this one. */
+  share?: PartShare
+}
+
+export interface PartShare {
+  /** The frames, by their order in the recording. */
+  frames: ReadonlySet<number>
+  /** By how much the repetition of a frame is at another time than recorded, ms: as it is in the earlier file, where parts overlap. */
+  squeezedMs?: ReadonlyMap<number, number>
+  /** Of MP4, which bytes: `from` is how many are in earlier files. */
+  bytes: { from: number; to?: number }
+  isFirst: boolean
 }
 
 export interface RecordingToCheck {
@@ -37,6 +45,8 @@ export interface RecordingToCheck {
   parts: readonly CheckedPart[]
   /** The recording still goes on: the file may lack what came last. */
   growing?: boolean
+  /** When media time 0 of the file was, ISO 8601, as the status states it: a file in which a part goes on may begin with a gap. */
+  startedAt?: string
 }
 
 export interface RecordingSummary {
@@ -67,7 +77,7 @@ interface ReadPart extends CheckedPart {
  * hold is in the file once, unchanged, in order, at its time, and a player can seek to it; what is not there is told
  * by a gap.
  */
-export function checkRecording({ file, parts, growing = false }: RecordingToCheck): RecordingVerdict {
+export function checkRecording({ file, parts, growing = false, startedAt }: RecordingToCheck): RecordingVerdict {
   const findings = new Findings()
   const readParts = parts.map(readPart).toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt))
   const summary = emptySummary()
@@ -79,16 +89,18 @@ export function checkRecording({ file, parts, growing = false }: RecordingToChec
     summary.undeclaredHoles += growing ? 0 : checkGaps(part, findings)
   }
   if (readParts.some(({ present }) => isMp4(present.get(0)))) checkVerbatim(file, readParts, growing, findings)
-  else checkContent(file, readParts, growing, findings, summary)
+  else checkContent(file, readParts, { growing, startedAt }, findings, summary)
   return { findings: findings.all, summary }
 }
 
-function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: boolean, findings: Findings, summary: RecordingSummary): void {
+function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], { growing, startedAt }: { growing: boolean; startedAt: string | undefined }, findings: Findings, summary: RecordingSummary): void {
   const file = readFinishedFile(bytes, findings)
   checkIndex(file, findings)
   checkTracks(file, parts, findings)
   const places = placesByIdentity(file.frames)
-  const beginning = Date.parse(parts[0]?.startedAt ?? '')
+  const [earliest] = parts
+  const zeroMs = startedAt !== undefined && earliest?.share?.isFirst === false ? Date.parse(startedAt) : null
+  const beginning = zeroMs ?? Date.parse(earliest?.startedAt ?? '')
   const placed = parts.map((given) => {
     const part = { ...given, recorded: recordingsInARow(given, file, places, findings) }
     return { ...part, shift: shiftOf(part.recorded.frames, file.frames, places, Date.parse(part.startedAt) - beginning) }
@@ -104,7 +116,7 @@ function checkContent(bytes: Uint8Array, parts: readonly ReadPart[], growing: bo
   aligned.missing = aligned.missing.filter((e) => e < lastThere && !mayMiss(expected[e] as ExpectedFrame))
   acceptSqueezed(ordered, expected, file.frames, aligned)
   checkFrames(file, expected, aligned, findings)
-  if (ordered.every((part, index) => part === placed[index])) checkOffsets(ordered, expected, findings)
+  if (ordered.every((part, index) => part === placed[index])) checkOffsets(ordered, expected, zeroMs, findings)
   if (!growing) for (const part of placed) if (part.share?.isFirst !== false) checkUndecodable(part, findings)
   summary.frames = aligned.matched.length
   summary.lostChunks = chunksOf(expected, aligned.missing).size
@@ -136,12 +148,12 @@ function readPart(part: CheckedPart): ReadPart {
   const isLost = (seq: number): boolean => (part.gaps ?? []).some(({ kind, from, to }) => kind === 'lost' && from <= seq && seq <= to)
   for (const [seq, bytes] of part.unacknowledged ?? []) if (!present.has(seq) && !isLost(seq)) present.set(seq, bytes)
   const recorded = readRecordedPart(present)
-  return part.share === undefined ? { ...part, acknowledged, present, recorded } : { ...part, acknowledged, present, ...shareOf(part, recorded, part.share.frames) }
+  return part.share === undefined ? { ...part, acknowledged, present, recorded } : { ...part, acknowledged, present, ...shareOf(part, recorded, part.share) }
 }
 
 /** What goes on in a later file stands there as a part that was started with the first of its frames there. */
-function shareOf({ startedAt }: CheckedPart, recorded: RecordedPart, share: ReadonlySet<number>): Pick<ReadPart, 'startedAt' | 'recorded'> {
-  const frames = recorded.frames.filter((_, i) => share.has(i))
+function shareOf({ startedAt }: CheckedPart, recorded: RecordedPart, { frames: share, squeezedMs }: PartShare): Pick<ReadPart, 'startedAt' | 'recorded'> {
+  const frames = recorded.frames.flatMap((frame, i) => (share.has(i) ? [{ ...frame, timeMs: frame.timeMs + (squeezedMs?.get(i) ?? 0) }] : []))
   const firstMs = share.has(0) ? 0 : Math.min(...frames.map(({ timeMs }) => timeMs))
   if (firstMs === 0 || frames.length === 0) return { startedAt, recorded: { ...recorded, frames } }
   const moved = frames.map((frame) => ({ ...frame, timeMs: frame.timeMs - firstMs }))
@@ -157,9 +169,16 @@ export function isMp4(firstChunk: Uint8Array | undefined): boolean {
 }
 
 function checkVerbatim(file: Uint8Array, parts: readonly ReadPart[], growing: boolean, findings: Findings): void {
-  const came = concat(parts.map(({ present, share }) => concat([...present.keys()].toSorted((a, b) => a - b).map((seq) => present.get(seq) as Uint8Array)).subarray(share?.bytes.from, share?.bytes.to)))
+  const came = concat(parts.map((part) => verbatimShare(file, part)))
   const at = firstDifference(file, growing ? came.subarray(0, file.length) : came)
   if (at >= 0) findings.add('verbatim-bytes', `${file.length} bytes instead of ${came.length}, the first difference at ${at}`, { at })
+}
+
+function verbatimShare(file: Uint8Array, { present, share }: ReadPart): Uint8Array {
+  const came = concat([...present.keys()].toSorted((a, b) => a - b).map((seq) => present.get(seq) as Uint8Array))
+  if (share === undefined || share.isFirst) return came.subarray(0, share?.bytes.to)
+  const { expected } = laterMp4(came, file, share.bytes.from)
+  return share.bytes.to === undefined ? expected : expected.subarray(0, file.length)
 }
 
 /** That every kind of track in the file is described as the recorder described it. */

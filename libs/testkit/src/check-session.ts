@@ -29,12 +29,17 @@ export function checkSession(session: SessionToCheck): SessionVerdict {
     // Without their first chunks there may be no frame that a file could hold.
     if ((files[track] ?? []).length === 0 && !parts.some(({ chunks }) => hasMedia(chunkMapOf(chunks)))) continue
     for (const [index, group] of partsOfFiles(files[track] ?? [], parts, manifest?.tracks[track]).entries()) {
-      const verdict = checkRecording({ file: files[track]?.[index] ?? new Uint8Array(0), parts: group, growing: !finished })
+      const verdict = checkRecording({ file: files[track]?.[index] ?? new Uint8Array(0), parts: group, growing: !finished, ...startOf(status, track, index) })
       findings.push(...verdict.findings.map((found) => ({ ...found, message: `${track}, file ${index}: ${found.message}` })))
       summaries.push(verdict.summary)
     }
   }
   return { findings, summary: addSummaries(summaries) }
+}
+
+function startOf({ startedAt, tracks }: PublicSession, track: string, file: number): { startedAt?: string } {
+  const offsetMs = tracks[track]?.files[file]?.startOffsetMs
+  return startedAt === null || offsetMs === undefined ? {} : { startedAt: new Date(Date.parse(startedAt) + offsetMs).toISOString() }
 }
 
 function checkedPart(ledger: PartLedger, status: PublicSession): CheckedPart {

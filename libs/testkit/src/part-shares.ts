@@ -1,8 +1,10 @@
 import { placesByIdentity, shiftOf, TIME_TOLERANCE_MS, type Item } from './alignment.ts'
 import { concat, firstDifference } from './bytes.ts'
+import { MAX_OVERLAP_MS } from './check-frames.ts'
 import { chunkMapOf, isMp4, type CheckedPart } from './check-recording.ts'
 import { Findings } from './findings.ts'
 import { readFinishedFile } from './finished-file.ts'
+import { laterMp4 } from './mp4-shares.ts'
 import { contiguousRuns, readRecordedPart, type RecordedPart } from './recorder-output.ts'
 
 /**
@@ -47,8 +49,11 @@ const MAX_REPEATED_MS = 60_000
 
 /** Which of the part's frames each of its files is to have: those that are there at their time; what is nowhere, where those before it are. */
 function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly Uint8Array[]): Map<number, CheckedPart> {
-  const recorded = readRecordedPart(chunkMapOf(part.chunks)).frames
-  const there = new Map(holders.map((index) => [index, framesThere(recorded, readFinishedFile(files[index]!, new Findings()).frames)]))
+  const chunks = chunkMapOf(part.chunks)
+  if (isMp4(chunks.get(0))) return verbatimShares(part, concat(contiguousRuns(chunks).map(({ bytes }) => bytes)), holders, files)
+  const recorded = readRecordedPart(chunks).frames
+  const read = new Map(holders.map((index) => [index, framesThere(recorded, readFinishedFile(files[index]!, new Findings()).frames)]))
+  const there = new Map([...read].map(([index, { frames }]) => [index, frames]))
   const frames = new Map(holders.map((index) => [index, new Set<number>()]))
   const excused = undecodableAlone(recorded, part, (i) => holders.some((index) => there.get(index)!.has(i)))
   let before = holders[0]!
@@ -58,15 +63,30 @@ function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly
     before = first ?? before
     frames.get(before)!.add(i)
   }
-  for (const index of holders) {
+  const squeezed = new Map<number, Map<number, number>>()
+  for (const [nth, index] of holders.entries()) {
     const own = [...frames.get(index)!].map((i) => recorded[i]!.timeMs)
-    for (const i of there.get(index)!) if (own.some((timeMs) => Math.abs(timeMs - recorded[i]!.timeMs) <= MAX_REPEATED_MS)) frames.get(index)!.add(i)
+    const isNear = (i: number): boolean => own.some((timeMs) => Math.abs(timeMs - recorded[i]!.timeMs) <= MAX_REPEATED_MS)
+    for (const i of there.get(index)!) if (isNear(i)) frames.get(index)!.add(i)
+    // What is repeated of an earlier file is as it is there, also where frames were squeezed for a part that overlaps.
+    const repeated = holders.slice(0, nth).flatMap((earlier) => [...repeatedSqueezed(recorded, read.get(earlier)!, read.get(index)!)]).filter(([i]) => isNear(i))
+    for (const [i] of repeated) frames.get(index)!.add(i)
+    squeezed.set(index, new Map(repeated))
   }
+  return new Map(
+    holders.map((index) => [index, { ...part, share: { frames: frames.get(index)!, squeezedMs: squeezed.get(index)!, bytes: { from: 0 }, isFirst: index === holders[0] } }]),
+  )
+}
+
+/** Of MP4: the first file has the recording's beginning as it came, and each later one goes on where the one before ends, or earlier. */
+function verbatimShares(part: CheckedPart, came: Uint8Array, holders: readonly number[], files: readonly Uint8Array[]): Map<number, CheckedPart> {
   let from = 0
   return new Map(
-    holders.map((index) => {
-      const bytes = index === holders.at(-1) ? { from } : { from, to: (from += files[index]!.length) }
-      return [index, { ...part, share: { frames: frames.get(index)!, bytes, isFirst: index === holders[0] } }]
+    holders.map((index, nth) => {
+      const to = nth === 0 ? files[index]!.length : laterMp4(came, files[index]!, from).to
+      const share = { frames: new Set<number>(), bytes: index === holders.at(-1) ? { from } : { from, to }, isFirst: nth === 0 }
+      from = to
+      return [index, { ...part, share }]
     }),
   )
 }
@@ -87,13 +107,45 @@ function undecodableAlone(recorded: RecordedPart['frames'], { gaps = [] }: Check
   return excused
 }
 
-/** Indexes of recorded frames that a file has at the time at which it has most of them. */
-function framesThere(recorded: readonly Item[], inFile: readonly Item[]): Set<number> {
+/** The frames of a part in one of its files. */
+interface FramesThere {
+  readonly inFile: readonly Item[]
+  readonly places: ReadonlyMap<string, readonly number[]>
+  /** Added to the times at which most of them were recorded; null where none is there. */
+  readonly shiftMs: number | null
+  /** Indexes of recorded frames that it has at that time, and of those frames in the file. */
+  readonly frames: ReadonlySet<number>
+  readonly taken: ReadonlySet<number>
+}
+
+function framesThere(recorded: readonly Item[], inFile: readonly Item[]): FramesThere {
   const places = placesByIdentity(inFile)
-  const shift = shiftOf(recorded, inFile, places, 0)
-  if (shift === null) return new Set()
-  const isThere = ({ identity, timeMs }: Item): boolean => (places.get(identity) ?? []).some((place) => Math.abs(inFile[place]!.timeMs - timeMs - shift) <= TIME_TOLERANCE_MS)
-  return new Set(recorded.flatMap((frame, i) => (isThere(frame) ? [i] : [])))
+  const shiftMs = shiftOf(recorded, inFile, places, 0)
+  const [frames, taken] = [new Set<number>(), new Set<number>()]
+  for (const [i, { identity, timeMs }] of shiftMs === null ? [] : recorded.entries()) {
+    for (const place of places.get(identity) ?? []) {
+      if (Math.abs(inFile[place]!.timeMs - timeMs - shiftMs!) > TIME_TOLERANCE_MS) continue
+      frames.add(i)
+      taken.add(place)
+    }
+  }
+  return { inFile, places, shiftMs, frames, taken }
+}
+
+/** By how much frames are at other times than recorded, ms, that a later file has as an earlier one: at the end of a part, where another one overlaps it. */
+function* repeatedSqueezed(recorded: readonly Item[], earlier: FramesThere, later: FramesThere): Generator<[index: number, byMs: number]> {
+  for (const [i, frame] of recorded.entries()) {
+    if (earlier.frames.has(i) || later.frames.has(i)) continue
+    const there = squeezesOf(frame, earlier)
+    const byMs = squeezesOf(frame, later).find((here) => there.some((ms) => Math.abs(ms - here) <= TIME_TOLERANCE_MS))
+    if (byMs !== undefined) yield [i, byMs]
+  }
+}
+
+function squeezesOf({ identity, timeMs }: Item, { inFile, places, shiftMs, taken }: FramesThere): number[] {
+  if (shiftMs === null) return []
+  const others = (places.get(identity) ?? []).filter((place) => !taken.has(place))
+  return others.map((place) => inFile[place]!.timeMs - timeMs - shiftMs).filter((byMs) => Math.abs(byMs) <= MAX_OVERLAP_MS)
 }
 
 function sharedStart(file: Uint8Array, came: Uint8Array): number {

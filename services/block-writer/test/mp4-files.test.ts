@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { BLOBS } from '@longtake/contracts'
-import { concat, findFfmpeg, loadRecording } from '@longtake/testkit'
+import { assertContent, checkRecording, concat, findFfmpeg, loadRecording, partsOfFiles } from '@longtake/testkit'
 import { continueFragments } from '../src/core/mp4/continue-fragments.ts'
 import { FragmentReader } from '../src/core/mp4/fragment-reader.ts'
 import { newPart, SESSION, World, type TestPart } from './harness.ts'
@@ -132,6 +132,9 @@ for (const [what, pieces, late] of CUTS) {
       const second = Buffer.from(await world.file('webcam', 1))
       assert.ok(second.subarray(0, 1_200).equals(stream.subarray(0, 1_200)), 'it begins with the init segment')
       await assertAll(world, part, held.length < 1_200 + 340 ? [1] : [0, 1])
+      const told = { files: [{ parts: [part.part] }, { parts: [part.part] }] }
+      const files = [held, second]
+      for (const [i, group] of partsOfFiles(files, [{ ...part, chunks: pieces }], told).entries()) assertContent(checkRecording({ file: files[i]!, parts: group }).findings, `file ${i}`)
       const { stored, missing, undecodable } = world.partState(part.part, 'webcam', 1)
       assert.deepEqual([stored, missing, undecodable], [[[0, pieces.length - 1]], [], []])
       assert.equal(world.committedOffset, world.log.length)

@@ -233,6 +233,27 @@ test('a part that waits in a held file for its beginning gets a later one', asyn
   assert.deepEqual(await world.pendingAtRest(), [])
 })
 
+test('late data of a held file whose last frames were squeezed for the next part: they are repeated as they stand there', async () => {
+  const { world, refuse } = refusingWorld()
+  world.own()
+  // Keyframes come every three seconds: what is repeated begins at 18 s.
+  const [part, next] = [newPart(), newPart({ startedAt: new Date(STARTED_AT + 18_900).toISOString() })]
+  const [chunks, others] = [made(21), made(22)]
+  world.open(part)
+  world.open(next)
+  for (const [seq, bytes] of chunks.slice(0, 19).entries()) world.chunk(part, seq, bytes)
+  for (const [seq, bytes] of others.entries()) world.chunk(next, seq, bytes)
+  await world.pass(40_000)
+  refuse([file(0)])
+  world.chunk(part, 19, chunks[19]!)
+  world.closePart(part, chunks.length)
+  await world.pass(61_000)
+  const [first, second] = [await world.file(), await world.file('webcam', 1)].map((bytes) => readFinishedFile(bytes, new Findings()).frames)
+  const shifts = new Set(second!.flatMap(({ identity, kind, timeMs }) => first!.filter((frame) => kind === 'video' && frame.identity === identity).map((frame) => Math.round(frame.timeMs - timeMs))))
+  assert.equal(shifts.size, 1, 'they are repeated as they are')
+  await assertWhole(world, [{ part, chunks }, { part: next, chunks: others }], [0, 1])
+})
+
 test('killed before or after any change in storage while late data of a held file goes into the next one: every frame is there', async () => {
   const chunks = made(13)
   const play = async (death: { moment: 'before' | 'after'; change: number } | null): Promise<number> => {

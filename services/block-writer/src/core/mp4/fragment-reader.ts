@@ -227,7 +227,7 @@ export class FragmentReader {
     })
     if (clocks.some((clock) => clock === null)) return this.#break('time-backwards') > 0
     if (startMs === Infinity) startMs = endMs = this.#state.endMs ?? 0
-    this.#boxes.push({ type: 'moof', at: this.#state.offset, fragment: { bytes: size, startMs: Math.round(startMs), isSync } })
+    this.#boxes.push({ type: 'moof', at: this.#state.offset, fragment: { bytes: size, startMs: Math.floor(startMs), isSync } })
     this.#change({ tracks: clocks as TrackClock[], open: { startMs: Math.round(startMs), endMs: Math.round(endMs), bytes } })
     return true
   }
