@@ -88,8 +88,10 @@ class FirefoxPage implements RecordingPage {
     return this.#page.reload()
   }
 
-  click(selector: string): Promise<void> {
-    return this.#page.locator(selector).click()
+  async click(selector: string): Promise<void> {
+    // Behind another page nothing is drawn, so an element never comes to rest.
+    await this.#page.bringToFront()
+    await this.#page.locator(selector).click()
   }
 
   waitForSelector(selector: string, { timeout = TIMEOUT_MS }: { timeout?: number } = {}): Promise<unknown> {

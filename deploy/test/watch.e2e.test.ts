@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Page } from 'playwright-core'
-import { launchChromium } from '../e2e/chromium.ts'
+import type { RecordingPage } from '../e2e/browser-engine.ts'
+import { CHROMIUM } from '../e2e/chromium.ts'
+import { FIREFOX } from '../e2e/firefox.ts'
 import { untilPage } from '../e2e/until-page.ts'
-import { disposableSystem } from './sessions.ts'
+import { systemOverLine } from './record-page.ts'
 
-test('who watches a recording that goes on sees it grow, keeps the place sought, and may go live again', async (t) => {
-  await using system = await disposableSystem()
-  const browser = await launchChromium()
+for (const engine of [CHROMIUM, FIREFOX]) test(`who watches a recording in ${engine.name} sees it grow, keeps the place sought, and may go live again`, { skip: engine.missing }, async (t) => {
+  await using scene = await systemOverLine(engine)
+  const { system, tap } = scene
+  const browser = await engine.launch(tap)
   t.after(() => browser.close())
   const context = await browser.newContext()
   const recording = await context.newPage()
   await recording.goto(`${system.queryUrl}/record#key=${system.apiKey}`)
-  await recording.uncheck('#screen')
-  await recording.uncheck('#webcam')
-  assert.ok(await recording.isDisabled('#start'), 'nothing is chosen')
-  await recording.check('#webcam')
+  await recording.click('#screen')
+  await recording.click('#webcam')
+  assert.ok(await recording.evaluate("document.querySelector('#start').disabled"), 'nothing is chosen')
+  await recording.click('#webcam')
   await recording.click('#start')
   await recording.waitForSelector('#state[data-state=recording]')
   const link = await recording.evaluate<string>("document.querySelector('#watch').href")
@@ -38,11 +40,11 @@ test('who watches a recording that goes on sees it grow, keeps the place sought,
 
   await recording.click('#stop')
   await watching.waitForSelector('#state.ok', { timeout: 60_000 })
-  await watching.waitForSelector('button.live', { state: 'hidden' })
+  await untilPage(watching, "!document.querySelector('button.live').checkVisibility()")
   await context.close()
 })
 
 /** `holds` speaks of the `<video>` that is shown; it runs in the page, hence text. */
-async function untilVideo(page: Page, holds: string): Promise<void> {
+async function untilVideo(page: RecordingPage, holds: string): Promise<void> {
   await untilPage(page, `(() => { const video = document.querySelector('video'); return video !== null && ${holds} })()`)
 }
