@@ -103,17 +103,22 @@ export const hasParts = (state: PartFacts): boolean =>
 
 type Finish = Pick<SessionState, 'finish'>
 
-/** Parts that `finish` names and of which nothing else is known. */
+/** Parts that `finish` names, or whose chunks block-writer has parked, and of which nothing is in a file. */
 export function unseenParts(state: PartFacts & Finish): { track: string; part: string }[] {
-  const seen = new Set(partsOf(state).map(({ track, part }) => `${track} ${part.part}`))
-  return Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>
-    [...new Set(parts)].filter((part) => !seen.has(`${track} ${part}`)).map((part) => ({ track, part })),
+  const named = Object.entries(state.finish?.parts ?? {}).flatMap(([track, parts]) =>
+    parts.map((part) => ({ track, part })),
   )
+  const parked = (state.parked ?? []).map(({ track, part }) => ({ track, part }))
+  const unseen = new Map([...named, ...parked].map((one) => [`${one.track} ${one.part}`, one]))
+  for (const { track, part } of partsOf(state)) unseen.delete(`${track} ${part.part}`)
+  return [...unseen.values()]
 }
 
 /** Whether there are such parts. Counted by segments: a finished session of many parts waits for each of them. */
 export function hasUnseenParts(state: PartFacts & Finish): boolean {
-  const { finish } = state
+  const { finish, parked = [] } = state
+  // Hardly ever is anything parked; none of such a part was counted below.
+  if (parked.length > 0) return unseenParts(state).length > 0
   if (finish === null || finish.parts === null) return false
   const named = namedParts(finish)
   let seen = 0

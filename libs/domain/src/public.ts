@@ -16,7 +16,7 @@ type PublicPart = PublicTrack['parts'][number]
 /** The session as `GET /v1/sessions/{id}` shows it. Of files only those that can be played. */
 export function toPublicSession(state: SessionState, urls: RecordingUrls): PublicSession {
   const { session, status, version, finalizedVersion, startedAt, endedAt, metadata } = state
-  const names = new Set([...Object.keys(state.tracks), ...Object.keys(state.finish?.parts ?? {})])
+  const names = new Set([...Object.keys(state.tracks), ...unseenParts(state).map(({ track }) => track), ...Object.keys(state.finish?.parts ?? {})])
   const tracks = Object.fromEntries([...names].sort().map((track) => [track, toPublicTrack(state, track, urls)]))
   return { id: session, status, version, finalizedVersion, startedAt, endedAt, metadata, ...withDefaultGraces(state.graces), tracks }
 }
@@ -112,8 +112,14 @@ function publicParts(state: SessionState, track: string, parts: readonly PlacedP
     gaps: (gaps.get(part) ?? []).map(toPublicGap),
   }))
   const unseen = unseenParts(state).filter((part) => part.track === track)
-  return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: [] }))]
+  return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: parkedGaps(state, track, part) }))]
 }
+
+/** Of a part that is in no file: chunks that can be brought back once a version runs that can write them. */
+const parkedGaps = ({ parked = [] }: SessionState, track: string, part: string): PublicPart['gaps'] =>
+  parked
+    .filter((one) => one.track === track && one.part === part)
+    .map(({ from, to }) => ({ from, to, startMs: null, endMs: null, kind: 'lost', state: 'confirmed', cause: 'unwritable' }))
 
 function toPublicGap({ from, to, startMs, endMs, kind, state, cause, unrecorded }: GapState): PublicPart['gaps'][number] {
   return { from, to, startMs, endMs, kind, state, cause, ...(unrecorded === undefined ? {} : { unrecorded }) }

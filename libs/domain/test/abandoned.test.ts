@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Graces, type RecordingEvent, SessionState, shape } from '@longtake/contracts'
-import { judge, nextJudgementAt, toManifest } from '../src/index.ts'
+import { judge, nextJudgementAt, toManifest, toPublicSession } from '../src/index.ts'
 import { at, committed, connected, created, disconnected, finished, fold, live, ms, parked, part, partA, partB, session, whole } from './facts.ts'
 
 const HOUR = 3600
@@ -101,6 +101,15 @@ test('a part that was named at the end and never came is abandoned, and stands i
   assert.equal(state.status, 'abandoned')
   const { tracks } = toManifest(state, new Map(), ms(25 * HOUR))
   assert.deepEqual(tracks.room, { files: [], parts: [{ part: partB, mimeType: null, startedAt: null, chunks: 0, bytes: 0, stored: [], closed: null }] })
+})
+
+test('a part whose chunks are all parked makes no session complete, and stands in status and manifest', () => {
+  const facts = [connected(1), committed(1, [whole(5)], { bytes: 0 }), { ...parked(0, 2), track: 'room', part: partB } as RecordingEvent, finished(null), disconnected(61)]
+  const state = judged(25 * HOUR, ...facts)
+  assert.deepEqual([judged(100, ...facts).status, state.status], ['recording', 'abandoned'])
+  assert.deepEqual(toManifest(state, new Map(), ms(25 * HOUR)).tracks.room?.parts.map(({ part: one }) => one), [partB])
+  const shown = toPublicSession(state, { file: () => '', rendition: () => '' }).tracks.room
+  assert.deepEqual(shown?.parts.map(({ part: one, gaps }) => [one, gaps.map(({ from, to, cause }) => [from, to, cause])]), [[partB, [[0, 2, 'unwritable']]]])
 })
 
 test('what a backend ended stays as it was completed; only what was acknowledged is waited for, and then abandoned', () => {
