@@ -1,14 +1,21 @@
+import 'fake-indexeddb/auto'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { runInNewContext } from 'node:vm'
+import { runInNewContext, runInThisContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import { build as buildByEsbuild } from 'esbuild'
 import { build as buildByVite } from 'vite'
+import type * as library from '../src/without-preflight.ts'
+import { installFakePage } from './fake-page.ts'
+import { FakeSocket } from './fake-socket.ts'
 import { installPackage, type CustomerProject } from './installed-package.ts'
+import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.ts'
+import { SPOOL_KEY } from './spool-key.ts'
 
 /** Of each minified file, as the README promises. */
 const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-preflight': 8 * 1024, 'longtake-media': 2 * 1024 }
@@ -99,6 +106,34 @@ for (const [script, [global, exported]] of Object.entries(GLOBALS)) {
 
   test(`the classic script ${script} reads the same in a page of any encoding`, async () => {
     assert.match(await inPackage(`dist/${script}.global.js`), /^[\0-\x7f]*$/)
+  })
+}
+
+const LOADERS: Record<string, () => Promise<typeof library>> = {
+  'longtake-recorder.min.js': () => import(join(project.installed, 'dist/longtake-recorder.min.js')) as Promise<typeof library>,
+  'longtake-recorder.global.js': async () => runInThisContext(`${await inPackage('dist/longtake-recorder.global.js')};Longtake`) as typeof library,
+}
+
+for (const [file, load] of Object.entries(LOADERS)) {
+  test(`${file} records, keeps and sends as its source does`, async (t) => {
+    t.after(installFakePage())
+    const { startRecorder, recoverPending } = await load()
+    const session = randomUUID()
+    const recorder = await startRecorder({ ingest: { url: `ws://g/v1/ingest/${session}`, token: 't', spoolKey: SPOOL_KEY }, tracks: { webcam: { stream: streamOf(new FakeSource('video')) } } })
+    const [socket] = FakeSocket.all
+    socket!.welcomes()
+    FakeMediaRecorder.all[0]!.give('chunk')
+    while (!socket!.sent.some(({ type }) => type === 'chunk')) await settled()
+    assert.equal(recorder.progress['webcam']?.sent.bytes, 'chunk'.length)
+    recorder.pause()
+    assert.deepEqual(recorder.tracks, { webcam: 'paused' })
+    const stopped = recorder.stop()
+    while (!socket!.sent.some(({ type }) => type === 'finish')) await settled()
+    socket!.says({ type: 'ack', handle: 0, from: 0, to: 1 })
+    for (const { type, ...of } of [...socket!.sent]) if (['open', 'close', 'finish'].includes(type)) socket!.says({ type: 'durable', of: type, ...of })
+    await stopped
+    assert.equal(recorder.situation.kind, 'safe')
+    assert.deepEqual(await recoverPending({ access: () => assert.fail('nothing is left') }), [])
   })
 }
 
