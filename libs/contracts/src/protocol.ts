@@ -45,6 +45,7 @@ export const REPORT_EVENTS = [
   'source-changed',
   'recorder-failed',
   'page-closed',
+  'discarded',
   'bitrate-lowered',
   'bitrate-raised',
   'stalled',

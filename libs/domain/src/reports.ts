@@ -8,7 +8,7 @@ const PAUSES_KEPT = 200
 type Report = SessionState['reports'][number]
 
 /** Reports that explain why a part ended and another began later. */
-const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed', 'page-closed', 'stalled']
+const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused', 'muted', 'quota', 'recorder-failed', 'page-closed', 'discarded', 'stalled']
 const isPause = ({ event }: Report): boolean => event === 'paused' || event === 'resumed'
 export const explainsGap = ({ event }: Report): boolean => EXPLAINING.includes(event)
 

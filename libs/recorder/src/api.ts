@@ -17,9 +17,20 @@ export interface RecorderOptions {
   signal?: AbortSignal
 }
 
+export type VideoCodec = 'vp8' | 'vp9' | 'av1' | 'h264'
+
 export interface TrackOptions {
   /** Stays yours: the recorder never stops its tracks. */
   stream: MediaStream
+  /**
+   * Taken where the browser encodes it; default `vp9`, then `vp8`, then what the browser has. Browsers of WebKit (Safari, and all on iOS)
+   * always record MP4 of H.264, since they cannot seek in WebM.
+   */
+  videoCodec?: VideoCodec
+  /** Milliseconds between keyframes, 250 to 60,000; default 2000. Seeking goes to keyframes. Browsers that cannot be asked have their own. */
+  keyFrameIntervalMs?: number
+  /** Milliseconds of a chunk, 250 to 4000; default 1000. As much as that may be lost when the page crashes; shorter ones cost requests. */
+  chunkMs?: number
   /** Bits per second; default 2,500,000. */
   videoBitsPerSecond?: number
   /** Bits per second; default 64,000. */
@@ -111,7 +122,7 @@ export interface StorageLeft {
 
 /** What the server is told, too: something happened to the recording. */
 export interface Report {
-  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, store-failed, source-changed, recorder-failed, page-closed, bitrate-lowered, bitrate-raised, stalled, recovered, silent, audible */
+  /** paused, resumed, hidden, visible, frozen, slept, device-lost, muted, unmuted, quota, store-failed, source-changed, recorder-failed, page-closed, discarded, bitrate-lowered, bitrate-raised, stalled, recovered, silent, audible */
   event: string
   track?: string
   /** More about it, for people. */
@@ -134,6 +145,7 @@ export interface PlannedTrack {
   audio?: boolean
   /** If it is open already: then what it has is looked at. */
   stream?: MediaStream
+  videoCodec?: VideoCodec
   videoBitsPerSecond?: number
   audioBitsPerSecond?: number
 }
@@ -259,10 +271,11 @@ export interface RecoveryReport extends RecoveryProgress {
   outcome: RecoveryOutcome
 }
 
+/** With what they mean. Scripts for pages without a bundler leave it out, and nothing here uses it, since its sentences are long. */
 export const RECORDER_ERROR_CODES = {
   'invalid-options': { retryable: false, means: 'the options are wrong; the message says which' },
   'unsupported-browser': { retryable: false, means: 'no MediaRecorder, IndexedDB, WebCrypto or Web Locks here; the latter three want a secure context' },
-  'already-recording': { retryable: false, means: 'another tab of this browser records that track of the session' },
+  'already-recording': { retryable: false, means: 'another tab of this browser, or another recorder of this page, records that track of the session' },
   'unsupported-media': { retryable: false, means: 'the browser can record the stream in no format that Longtake takes' },
   'capture-failed': { retryable: false, means: 'a MediaRecorder failed, and so did the next ones; what they gave until then is kept and sent' },
   'spool-failed': { retryable: true, means: 'the browser store did not do what it should; a chunk that it could not keep is declared lost' },
@@ -272,6 +285,8 @@ export const RECORDER_ERROR_CODES = {
   deleted: { retryable: false, means: 'the session was deleted: recording ended and the spool was cleared' },
 } as const
 export type RecorderErrorCode = keyof typeof RECORDER_ERROR_CODES
+/** As in `RECORDER_ERROR_CODES`. */
+const RETRYABLE_CODES: readonly RecorderErrorCode[] = ['spool-failed', 'token-failed', 'refused']
 
 export class RecorderError extends Error {
   readonly code: RecorderErrorCode
@@ -284,6 +299,6 @@ export class RecorderError extends Error {
 
   /** Whether the recorder goes on by itself. */
   get retryable(): boolean {
-    return RECORDER_ERROR_CODES[this.code].retryable
+    return RETRYABLE_CODES.includes(this.code)
   }
 }

@@ -3,9 +3,9 @@ import { RecorderError, type ConnectionState, type RecorderEvents, type Recorder
 import { importSpoolKey } from './spool/chunk-cipher.ts'
 import { deferred } from './deferred.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
-import { clientLock, holdNewLock, type Release } from './spool/locks.ts'
+import { clientLock, holdNewLock, isStillHeld, type Release } from './spool/locks.ts'
 import { lossCauseOf } from './spool/loss-cause.ts'
-import { notePageEnd } from './spool/page-end.ts'
+import { forgetPageEnd, notePageEnd, noteTab } from './spool/page-end.ts'
 import { untilAborted } from './until-aborted.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
@@ -35,14 +35,13 @@ export async function startRecorder(options: RecorderOptions): Promise<Recorder>
 export class Recorder extends TypedEventTarget<RecorderEvents> {
   /** The session's id. */
   readonly session: string
-  /** This recorder's id among those of the session, by which `recoverPending` knows it. */
-  readonly client: string
   readonly #upload = new UploadSession({ ownsClient: true })
   readonly #timers = new WorkerTimers()
   readonly #spool: Spool
   readonly #uplink: Uplink
   readonly #settled = deferred<void>()
-  readonly #releaseClient: Release
+  #client: string
+  #releaseClient: Release
   readonly #tracks: Tracks
   readonly #situationWatch = new SituationWatch()
   #situation: Situation | null = null
@@ -61,7 +60,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   private constructor(session: string, client: string, url: string, token: RecorderOptions['ingest']['token'], spool: Spool, releaseClient: Release) {
     super()
     this.session = session
-    this.client = client
+    this.#client = client
     this.#spool = spool
     this.#tracks = new Tracks(session, this.#trackHost())
     this.#releaseClient = releaseClient
@@ -108,9 +107,15 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       await recorder.#clearSpool()
       throw error
     }
+    noteTab(client)
     recorder.#uplink.start()
     recorder.#watch(warnBeforeLeaving)
     return recorder
+  }
+
+  /** This recorder's id among those of the session, by which `recoverPending` knows it. Another one after a page came back whose recording was recovered. */
+  get client(): string {
+    return this.#client
   }
 
   get state(): RecorderState {
@@ -240,7 +245,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
         this.#uplink.checkClock()
         this.#tracks.nextParts()
       },
-      pageEnds: () => this.#pageEnds(),
+      pageEnds: (mayReturn) => this.#pageEnds(mayReturn),
+      pageReturns: () => void this.#pageReturns(),
       shareVideo: (share) => this.#shareVideo(share),
       storage: (left) => this.emit('storage', left),
     })
@@ -251,10 +257,37 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   /** Said at once if there is a connection; noted, too, since the line may be slower than the page's end. */
-  #pageEnds(): void {
+  #pageEnds(mayReturn: boolean): void {
     if (this.#phase !== 'recording') return
     notePageEnd(this.session, this.client, Date.now())
-    this.#report('page-closed')
+    if (!mayReturn) this.#report('page-closed')
+  }
+
+  /**
+   * Out of the back/forward cache. Browsers may free a page's locks there (WebKit does, whatwg/html#11445), and then another page may have
+   * recovered what this one had: what it closed must not go on, so this goes on as another client.
+   */
+  async #pageReturns(): Promise<void> {
+    const before = this.#client
+    const client = crypto.randomUUID()
+    try {
+      const release = await holdNewLock(clientLock(this.session, client))
+      if (await isStillHeld(clientLock(this.session, before), clientLock(this.session, client))) {
+        release()
+        forgetPageEnd(this.session, before)
+      } else {
+        this.#client = client
+        this.#releaseClient = release
+        this.#uplink.rename(client)
+        this.#uplink.perform(this.#upload.dropParts())
+        await this.#spool.rename(client)
+        await this.#tracks.holdAgain()
+      }
+      this.#tracks.nextParts()
+    } catch (error) {
+      await this.#tracks.end()
+      this.#error(error as RecorderError)
+    }
   }
 
   #trackError(error: RecorderError): void {
@@ -314,7 +347,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     try {
       await this.#spool.clear()
     } catch (cause) {
-      this.#error(new RecorderError('spool-failed', 'what is no longer needed could not be removed from this computer', { cause }))
+      this.#error(new RecorderError('spool-failed', 'the spool could not be cleared', { cause }))
     }
     await this.#closeSpool()
   }
@@ -349,8 +382,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
 }
 
 function assertSupported(): void {
-  if (!isSecureContext) throw new RecorderError('unsupported-browser', 'recording needs a secure context: https, or an address of this very computer')
+  if (!isSecureContext) throw new RecorderError('unsupported-browser', 'recording needs a secure context: https or localhost')
   if (typeof MediaRecorder === 'undefined' || typeof indexedDB === 'undefined' || typeof WebSocket === 'undefined' || navigator.locks === undefined) {
-    throw new RecorderError('unsupported-browser', 'this browser has no MediaRecorder, no IndexedDB, no Web Locks or no WebSocket')
+    throw new RecorderError('unsupported-browser', 'this browser lacks MediaRecorder, IndexedDB, Web Locks or WebSocket')
   }
 }

@@ -2,7 +2,6 @@
 export { startRecorder, type Recorder } from './recorder.ts'
 export { recoverPending } from './recovery/recovery.ts'
 export {
-  RECORDER_ERROR_CODES,
   RecorderError,
   type Amount,
   type ConnectionState,
@@ -34,5 +33,6 @@ export {
   type TrackState,
   type TransportKind,
   type UplinkFacts,
+  type VideoCodec,
 } from './api.ts'
 export type { OnOptions, TypedEventTarget, TypedListener } from './typed-events.ts'

@@ -23,20 +23,39 @@ describe('cutting what the browser hands over', () => {
 })
 
 describe('the format', () => {
-  const chrome = (type: string): boolean => type.startsWith('video/webm') || type.startsWith('audio/webm') || type === 'video/mp4'
-  const firefox = (type: string): boolean => (type.includes('webm') && !type.includes('vp9')) || false
-  const safari = (type: string): boolean => type === 'video/mp4' || type === 'audio/mp4'
+  const chrome = { isSupported: (type: string): boolean => /^(video|audio)\/webm/.test(type) || /^video\/mp4($|;codecs=avc3[.\w]*(,opus)?$)/.test(type), isWebKit: false }
+  const firefox = { isSupported: (type: string): boolean => type.includes('webm') && !/vp9|av1/.test(type), isWebKit: false }
+  const oldSafari = { isSupported: (type: string): boolean => type === 'video/mp4' || type === 'audio/mp4', isWebKit: true }
+  const safari = { isSupported: (type: string): boolean => oldSafari.isSupported(type) || type.includes('webm'), isWebKit: true }
+  const both = { video: true, audio: true }
   it('is VP9 and Opus where the browser can', () => {
-    assert.equal(chooseMimeType({ video: true, audio: true }, chrome), 'video/webm;codecs=vp9,opus')
+    assert.equal(chooseMimeType(both, chrome), 'video/webm;codecs=vp9,opus')
     assert.equal(chooseMimeType({ video: true, audio: false }, chrome), 'video/webm;codecs=vp9')
     assert.equal(chooseMimeType({ video: false, audio: true }, chrome), 'audio/webm;codecs=opus')
   })
   it('else VP8, else MP4', () => {
-    assert.equal(chooseMimeType({ video: true, audio: true }, firefox), 'video/webm;codecs=vp8,opus')
-    assert.equal(chooseMimeType({ video: true, audio: false }, safari), 'video/mp4')
-    assert.equal(chooseMimeType({ video: false, audio: true }, safari), 'audio/mp4')
+    assert.equal(chooseMimeType(both, firefox), 'video/webm;codecs=vp8,opus')
+    assert.equal(chooseMimeType({ video: true, audio: false }, oldSafari), 'video/mp4')
+    assert.equal(chooseMimeType({ video: false, audio: true }, oldSafari), 'audio/mp4')
   })
-  it('is none where the browser has none', () => assert.equal(chooseMimeType({ video: true, audio: true }, () => false), undefined))
+  it('is MP4 in WebKit, which cannot seek in the WebM that it records since Safari 18.4, whatever is preferred', () => {
+    assert.equal(chooseMimeType(both, safari), 'video/mp4')
+    assert.equal(chooseMimeType({ video: false, audio: true }, safari), 'audio/mp4')
+    for (const preferred of ['vp9', 'h264'] as const) assert.equal(chooseMimeType(both, safari, preferred), 'video/mp4')
+    assert.equal(chooseMimeType(both, { ...firefox, isWebKit: true }), 'video/webm;codecs=vp8,opus', 'where it has no MP4, as WebKitGTK')
+  })
+  it('is the preferred one where the browser has it', () => {
+    assert.equal(chooseMimeType(both, chrome, 'vp8'), 'video/webm;codecs=vp8,opus')
+    assert.equal(chooseMimeType({ video: true, audio: false }, chrome, 'av1'), 'video/webm;codecs=av1')
+    assert.equal(chooseMimeType({ video: false, audio: true }, chrome, 'av1'), 'audio/webm;codecs=opus')
+    assert.equal(chooseMimeType(both, firefox, 'av1'), 'video/webm;codecs=vp8,opus')
+  })
+  it('describes H.264 with every keyframe, so that pictures may change their size', () => {
+    assert.equal(chooseMimeType(both, chrome, 'h264'), 'video/mp4;codecs=avc3.42E01F,opus')
+    const onlyMp4 = { isSupported: (type: string) => type.startsWith('video/mp4'), isWebKit: false }
+    assert.equal(chooseMimeType({ video: true, audio: false }, onlyMp4), 'video/mp4;codecs=avc3.42E01F')
+  })
+  it('is none where the browser has none', () => assert.equal(chooseMimeType(both, { isSupported: () => false, isWebKit: true }, 'h264'), undefined))
 })
 
 describe('the ingest address', () => {

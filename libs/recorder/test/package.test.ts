@@ -20,12 +20,12 @@ import { SPOOL_KEY } from './spool-key.ts'
 /** Of each minified file, as the README promises. */
 const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-preflight': 8 * 1024, 'longtake-media': 2 * 1024 }
 const EXPORTS = {
-  '@longtake/recorder': ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recoverPending', 'startRecorder'],
+  '@longtake/recorder': ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recordedTracks', 'recoverPending', 'startRecorder'],
   '@longtake/recorder/media': ['LevelMeter', 'mixAudio'],
 }
 /** Of each classic script: its global, and what that holds. */
 const GLOBALS = {
-  'longtake-recorder': ['Longtake', ['RECORDER_ERROR_CODES', 'RecorderError', 'recoverPending', 'startRecorder']],
+  'longtake-recorder': ['Longtake', ['RecorderError', 'recoverPending', 'startRecorder']],
   'longtake-preflight': ['LongtakePreflight', ['preflight']],
   'longtake-media': ['LongtakeMedia', EXPORTS['@longtake/recorder/media']],
 } as const
@@ -130,7 +130,7 @@ for (const [file, load] of Object.entries(LOADERS)) {
     const stopped = recorder.stop()
     while (!socket!.sent.some(({ type }) => type === 'finish')) await settled()
     socket!.says({ type: 'ack', handle: 0, from: 0, to: 1 })
-    for (const { type, ...of } of [...socket!.sent]) if (['open', 'close', 'finish'].includes(type)) socket!.says({ type: 'durable', of: type, ...of })
+    for (const { type, ...of } of socket!.sent) if (['open', 'close', 'finish'].includes(type)) socket!.says({ type: 'durable', of: type, ...of })
     await stopped
     assert.equal(recorder.situation.kind, 'safe')
     assert.deepEqual(await recoverPending({ access: () => assert.fail('nothing is left') }), [])

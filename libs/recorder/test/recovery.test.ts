@@ -5,7 +5,7 @@ import { after, before, test, type TestContext } from 'node:test'
 import type { RecoveryOptions, RecoveryReport } from '../src/api.ts'
 import { clientLock, holdLock } from '../src/spool/locks.ts'
 import { ACCESS_PATIENCE_MS, recoverPending } from '../src/recovery/recovery.ts'
-import { notePageEnd } from '../src/spool/page-end.ts'
+import { notePageEnd, noteTab } from '../src/spool/page-end.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { Spool } from '../src/spool/spool.ts'
 import { FakeSocket } from './fake-socket.ts'
@@ -177,6 +177,28 @@ test('reports that a page left are sent again under their ids, the end of the pa
   const later = (await withSpoolDatabase(spooledClients)).find((client) => client.session === session)!
   assert.deepEqual(later.reports?.map(({ id }) => id), ['c'], 'and what is durable is not sent again')
   await recovered(session, () => 'discard')
+})
+
+test('a tab that the browser discarded is reported as such, and no other recorder is', async (t) => {
+  const notes = new Map<string, string>()
+  const sessionStorage = { setItem: (key: string, text: string) => notes.set(key, text), getItem: (key: string) => notes.get(key) ?? null }
+  Object.defineProperty(globalThis, 'sessionStorage', { configurable: true, value: sessionStorage })
+  t.after(() => Object.defineProperty(globalThis, 'sessionStorage', { configurable: true, value: undefined }))
+  const reportsOf = async (session: string, wasDiscarded: boolean): Promise<object[]> => {
+    const end = recoveringAt(t, session)
+    Object.assign(document, { wasDiscarded })
+    while (FakeSocket.all.length === 0) await settled()
+    FakeSocket.all[0]!.welcomes()
+    const reports = FakeSocket.all[0]!.sent.filter(({ type }) => type === 'report') as unknown as { event: string; at: string }[]
+    await end()
+    return reports.map(({ event }) => ({ event }))
+  }
+  const [session, other] = [await left({ client: 'mine' }), await left({ client: 'other' })]
+  noteTab('mine')
+  assert.deepEqual(await reportsOf(session, false), [], 'a reload is not one')
+  assert.deepEqual(await reportsOf(other, true), [])
+  assert.deepEqual(await reportsOf(session, true), [{ event: 'discarded' }])
+  for (const each of [session, other]) await recovered(each, () => 'discard')
 })
 
 test('a page that was closed is told of as such, at its own time, and the note goes with what was left', async (t) => {

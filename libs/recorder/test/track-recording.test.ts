@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
+import { afterEach, beforeEach, mock, test } from 'node:test'
 import { TrackRecording } from '../src/capture/track-recording.ts'
 import { FakeMediaRecorder, FakeSource, FakeTimers, installMediaFakes, settled, streamOf } from './media-fakes.ts'
 import * as recordings from './recording-of.ts'
@@ -172,6 +172,28 @@ test('pictures get another share of their bits in a next part; sound keeps its o
   const [now] = FakeMediaRecorder.running
   assert.deepEqual([now?.options.videoBitsPerSecond, now?.options.audioBitsPerSecond], [1_250_000, 64_000])
 })
+
+test('codec, keyframe interval and chunk duration are as the options say, also for another stream', async () => {
+  const start = mock.method(FakeMediaRecorder.prototype, 'start')
+  const seen = recordings.nothingSeen()
+  const options = { videoCodec: 'vp8', keyFrameIntervalMs: 5000, chunkMs: 500 } as const
+  const track = await TrackRecording.start('webcam', { stream: streamOf(new FakeSource('video')), ...options }, hostOf(seen))
+  track.release()
+  await track.replace({ stream: streamOf(new FakeSource('video')), chunkMs: 2000 })
+  assert.deepEqual(start.mock.calls.map(({ arguments: [timeslice] }) => timeslice), [500, 2000])
+  for (const { options: given } of FakeMediaRecorder.all) {
+    assert.deepEqual(given, { mimeType: 'video/webm;codecs=vp8', videoBitsPerSecond: 2_500_000, audioBitsPerSecond: 64_000, videoKeyFrameIntervalDuration: 5000 })
+  }
+  await track.end()
+  start.mock.restore()
+})
+
+for (const wrong of [{ chunkMs: 12_000 }, { chunkMs: 100 }, { chunkMs: Number.NaN }, { keyFrameIntervalMs: 0 }]) {
+  test(`options that make no sense are refused: ${JSON.stringify(wrong)}`, async () => {
+    const stream = streamOf(new FakeSource('video'))
+    await assert.rejects(TrackRecording.start('webcam', { stream, ...wrong }, hostOf(recordings.nothingSeen())), { code: 'invalid-options' })
+  })
+}
 
 test('0 bytes are no chunk, and 50 MB at once are as many as it takes', async () => {
   const { track, told } = await recordingOf(new FakeSource('video'))

@@ -90,6 +90,24 @@ test('back online it does not wait: neither for the next try nor for one that be
   uplink.stop()
 })
 
+test('a line on which nothing is recorded hears something at least every 30 s, in both directions', async () => {
+  const { uplink } = running()
+  await settled()
+  last().welcomes()
+  let quietMs = 0
+  let longestMs = 0
+  for (let ms = 0; ms < 600_000; ms += 1000) {
+    const pings = last().sent.length
+    await timers.pass(1000)
+    quietMs = last().sent.length > pings ? 0 : quietMs + 1000
+    longestMs = Math.max(longestMs, quietMs)
+    if (quietMs === 0) last().says({ type: 'pong', t: 0 })
+  }
+  assert.equal(sockets(), 1)
+  assert.ok(longestMs < 30_000, `${longestMs} ms`)
+  uplink.stop()
+})
+
 test('when the network has changed an open connection has to show that it lives', async () => {
   const { uplink } = running()
   await settled()

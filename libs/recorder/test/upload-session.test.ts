@@ -331,6 +331,69 @@ describe('a silent server', () => {
   })
 })
 
+describe('a socket whose bufferedAmount is not true', () => {
+  const MIB = 1024 * 1024
+  const wide = { windowBytes: 4 * MIB, maxChunkBytes: MIB }
+  /** Ticks every 2 s for so long. @returns whether the link is taken for dead meanwhile */
+  const dies = (steps: Step[], forMs: number, buffered: (ms: number) => number): boolean => {
+    const { session } = given(...steps)
+    for (let ms = 2000; ms <= forMs; ms += 2000) if (session.tick(NOW + ms, buffered(ms)).some(({ do: what }) => what === 'disconnect')) return true
+    return false
+  }
+  const large = [opened(WEBCAM), connected(wide), spooled(WEBCAM, 0, 3, MIB)]
+  it('is waited for as long as a chunk needs on a slow line, where it is always 0 or never falls', () => {
+    // 1 MiB at 150 kbit/s.
+    assert.equal(dies(large, 56_000, () => 0), false)
+    assert.equal(dies(large, 56_000, () => 4 * MIB), false)
+    assert.equal(dies(large, 180_000, () => 0), true)
+  })
+  it('is not waited for longer where nothing is in flight', () => assert.equal(dies([connected(wide)], 60_000, () => 0), true))
+  it('is not believed for ever where it shrinks and nothing is answered', () => {
+    assert.equal(dies(large, 200_000, (ms) => 10 * MIB - ms), false)
+    assert.equal(dies(large, 500_000, (ms) => 10 * MIB - ms), true)
+  })
+  it('does not decide how much is sent: that is what is not acknowledged', () => {
+    const { session } = given(...large, ticked(NOW + 2000, 0))
+    assert.equal(session.progress()['webcam']?.sent.chunks, 4)
+    given(opened(WEBCAM), connected({ windowBytes: 250 }), spooled(WEBCAM, 0, 9)).when(ticked(NOW + 2000, 0)).thenNothing()
+  })
+})
+
+describe('a recovery beside a recording', () => {
+  const yielding: Step = (session) => session.yieldLine(true)
+  const ackedAt = (seq: number, ms: number): Step => says({ type: 'ack', handle: 0, from: seq, to: seq }, NOW + ms)
+  const slow = [opened(WEBCAM), spooled(WEBCAM, 0, 3), yielding, connected()]
+  it('sends one chunk at a time, and then leaves the line alone four times as long as that took', () => {
+    given(opened(WEBCAM), spooled(WEBCAM, 0, 3), yielding).when(connected()).thenDo(sendsOpen(0, WEBCAM), ...sendsChunks(0, WEBCAM, 0))
+    given(...slow).when(ackedAt(0, 2000)).thenDo(forgets(WEBCAM, 0, 0))
+    given(...slow, ackedAt(0, 2000)).when(ticked(NOW + 9900)).thenNothing()
+    given(...slow, ackedAt(0, 2000)).when(ticked(NOW + 10_000)).thenDo(...sendsChunks(0, WEBCAM, 1), sends({ type: 'ping', t: NOW + 10_000 }))
+  })
+  it('measures each chunk from its own start', () => {
+    given(...slow, ackedAt(0, 2000), ticked(NOW + 9000), ticked(NOW + 10_000), ackedAt(1, 11_000)).when(ticked(NOW + 14_000)).thenNothing()
+    given(...slow, ackedAt(0, 2000), ticked(NOW + 9000), ticked(NOW + 10_000), ackedAt(1, 11_000)).when(ticked(NOW + 15_000)).thenDo(...sendsChunks(0, WEBCAM, 2))
+  })
+  it('rests no longer than a minute, also when the clock is set back', () => {
+    given(...slow, ackedAt(0, 40_000)).when(ticked(NOW + 100_000)).thenDo(...sendsChunks(0, WEBCAM, 1), sends({ type: 'ping', t: NOW + 100_000 }))
+    given(...slow, ackedAt(0, 40_000)).when(ticked(NOW - 3_600_000)).thenDo(...sendsChunks(0, WEBCAM, 1))
+  })
+  it('takes the line as soon as nothing is recorded any more', () => {
+    given(...slow, ackedAt(0, 2000)).when((session) => session.yieldLine(false)).thenDo(...sendsChunks(0, WEBCAM, 1, 3))
+    given(...slow).when(yielding).thenNothing()
+  })
+})
+
+describe('parts that another page has taken', () => {
+  it('are neither sent nor declared lost here, and what still comes of them is ignored', () => {
+    const { session } = given(opened(WEBCAM), connected(), spooled(WEBCAM, 0, 1))
+    assert.deepEqual(session.dropParts(), [{ do: 'disconnect' }, reconnects(null, 1)])
+    for (const step of [spooled(WEBCAM, 2), missing(WEBCAM, 1), notKept(WEBCAM, 3, 'quota'), closed(WEBCAM, 4)]) assert.deepEqual(step(session), [])
+    assert.equal(session.has(WEBCAM.part), false)
+    assert.deepEqual(connected()(session), [])
+    assert.ok(opened(SCREEN)(session).some((action) => action.do === 'send' && action.message.type === 'open'))
+  })
+})
+
 describe('a clock that was set', () => {
   it('is learned anew by another connection, before anything else is told its time', () => {
     const { session } = given(connected())

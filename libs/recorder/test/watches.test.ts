@@ -25,7 +25,8 @@ function watching(): { watches: Watches; seen: string[] } {
     bytes: () => ({ recordedBytes: 0, waitingBytes: 0, acknowledgedBytes: 0 }),
     report: (event, detail) => void seen.push(`${event} ${detail}`),
     stoodStill: () => void seen.push('next part'),
-    pageEnds: () => void seen.push('page ends'),
+    pageEnds: (mayReturn) => void seen.push(`page ends ${mayReturn}`),
+    pageReturns: () => void seen.push('page returns'),
     shareVideo: () => undefined,
     storage: () => undefined,
   })
@@ -50,5 +51,16 @@ test('a page that the browser froze begins a next part as well', async () => {
   timers.block(20_000)
   page.dispatchEvent(new Event('resume'))
   assert.deepEqual(seen, ['next part', 'frozen for 20 s'])
+  watches.close()
+})
+
+test('a page that the browser keeps may return; one that is first shown does not', () => {
+  const { watches, seen } = watching()
+  const happens = (name: string, persisted: boolean): void => void page.dispatchEvent(Object.assign(new Event(name), { persisted }))
+  happens('pageshow', false)
+  happens('pagehide', true)
+  happens('pageshow', true)
+  happens('pagehide', false)
+  assert.deepEqual(seen, ['page ends true', 'page returns', 'page ends false'])
   watches.close()
 })

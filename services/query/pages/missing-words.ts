@@ -14,6 +14,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ended: 'the session was ended before it came',
   abandoned: 'the recorder did not come back',
   'page-closed': 'the page was closed or reloaded',
+  discarded: 'the browser closed the tab to save memory',
   paused: 'paused',
   slept: 'the computer slept',
   frozen: 'the page stood still',

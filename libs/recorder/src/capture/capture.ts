@@ -1,17 +1,22 @@
 import { messageOf } from '@longtake/contracts/error-message'
-import { RecorderError } from '../api.ts'
+import { RecorderError, type VideoCodec } from '../api.ts'
 import { deferred } from '../deferred.ts'
-import { chooseMimeType, kindsOf } from './media-type.ts'
+import { chooseMimeType, kindsOf, thisBrowser } from './media-type.ts'
 import type { WorkerTimers } from '../worker-timers.ts'
 
 /** A `stop` event follows within milliseconds, after a sleep with a giant blob before it. */
 export const STOP_PATIENCE_MS = 10_000
-const TIMESLICE_MS = 1000
-const KEYFRAME_INTERVAL_MS = 2000
 
 export interface Bitrates {
   videoBitsPerSecond: number
   audioBitsPerSecond: number
+}
+
+export interface Encoding extends Bitrates {
+  /** Preferred; undefined: the recorder's choice. */
+  videoCodec: VideoCodec | undefined
+  keyFrameIntervalMs: number
+  chunkMs: number
 }
 
 export interface CaptureEvents {
@@ -38,18 +43,18 @@ export class Capture {
    * @param sources are recorded as they are now: the stream that they come from may change without disturbing this
    * @throws RecorderError `unsupported-media`, `capture-failed`
    */
-  constructor(sources: readonly MediaStreamTrack[], bitrates: Bitrates, timers: WorkerTimers, events: CaptureEvents) {
+  constructor(sources: readonly MediaStreamTrack[], { videoCodec, keyFrameIntervalMs, chunkMs, ...bitrates }: Encoding, timers: WorkerTimers, events: CaptureEvents) {
     this.#timers = timers
     this.#events = events
     this.started = this.#started.promise
-    const mimeType = chooseMimeType(kindsOf(sources), (type) => MediaRecorder.isTypeSupported(type))
+    const mimeType = chooseMimeType(kindsOf(sources), thisBrowser, videoCodec)
     if (mimeType === undefined) throw new RecorderError('unsupported-media', 'this browser records neither WebM nor MP4 from this stream')
     try {
       // The default is far apart, and seeking goes to keyframes. Its sibling, the count of frames, must not be given as well.
-      const options = { mimeType, ...bitrates, videoKeyFrameIntervalDuration: KEYFRAME_INTERVAL_MS } as MediaRecorderOptions
+      const options = { mimeType, ...bitrates, videoKeyFrameIntervalDuration: keyFrameIntervalMs } as MediaRecorderOptions
       this.#recorder = new MediaRecorder(new MediaStream([...sources]), options)
       this.#listen()
-      this.#recorder.start(TIMESLICE_MS)
+      this.#recorder.start(chunkMs)
     } catch (cause) {
       throw captureFailed(cause)
     }

@@ -47,6 +47,7 @@ export class PartRun {
    */
   close(clean: boolean): Promise<void> {
     return this.#inOrder(async () => {
+      if (!this.#host.session.has(this.part)) return
       const closed = { chunks: this.#nextSeq, clean }
       await this.#orReport(this.#host.spool.closePart(this.part, closed))
       this.#host.perform(this.#host.session.closePart(this.part, closed.chunks, closed.clean))
@@ -65,6 +66,7 @@ export class PartRun {
   }
 
   async #keep(piece: Blob, capturedAt: number): Promise<void> {
+    if (!this.#host.session.has(this.part)) return
     const chunk = { seq: this.#nextSeq++, bytes: piece.size, capturedAt }
     const cause = await this.#spool(piece, chunk)
     const { session } = this.#host

@@ -1,7 +1,7 @@
 import type { RecorderError } from '../api.ts'
 import { deferred } from '../deferred.ts'
 import type { WorkerTimers } from '../worker-timers.ts'
-import { Capture, type Bitrates } from './capture.ts'
+import { Capture, type Encoding } from './capture.ts'
 import { PartRun, type PartRunHost } from './part-run.ts'
 import type { SourceLook } from './source-rules.ts'
 
@@ -10,7 +10,7 @@ export interface RunningPartOptions {
   /** What is recorded, and the sources of it. */
   recorded: readonly SourceLook[]
   sources: readonly MediaStreamTrack[]
-  bitrates: Bitrates
+  encoding: Encoding
   /** Until it resolves nothing of the part is written or sent. */
   released: Promise<void>
 }
@@ -36,13 +36,13 @@ export class RunningPart {
    * @param delivered called with all data that is not empty
    * @throws RecorderError `unsupported-media`, `capture-failed`
    */
-  constructor({ track, recorded, sources, bitrates, released }: RunningPartOptions, host: RunningPartHost, delivered: () => void) {
+  constructor({ track, recorded, sources, encoding, released }: RunningPartOptions, host: RunningPartHost, delivered: () => void) {
     const over = deferred<RecorderError | null>()
     const opened = deferred<{ mimeType: string; startedAt: number }>()
     const run = new PartRun(track, opened.promise, host)
     this.recorded = recorded
     this.over = over.promise
-    this.#capture = new Capture(sources, bitrates, host.timers, {
+    this.#capture = new Capture(sources, encoding, host.timers, {
       data: (blob) => {
         run.add(blob, Date.now())
         if (blob.size > 0) delivered()

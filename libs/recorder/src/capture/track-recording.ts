@@ -1,6 +1,6 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
 import { RecorderError, type TrackOptions } from '../api.ts'
-import type { Bitrates } from './capture.ts'
+import type { Encoding } from './capture.ts'
 import { deferred } from '../deferred.ts'
 import { Delivery } from './delivery.ts'
 import { kindsOf } from './media-type.ts'
@@ -10,7 +10,7 @@ import { describeChange, needsNextPart, recordable, type SourceLook } from './so
 import { Silence } from './silence.ts'
 import { Sources } from './sources.ts'
 import { STALLED_AFTER_MS } from './stall-watch.ts'
-import { assertRecordable, bitratesOf } from './track-options.ts'
+import { assertRecordable, encodingOf } from './track-options.ts'
 import type { Cancel } from '../worker-timers.ts'
 
 const LOOK_EVERY_MS = 1000
@@ -33,7 +33,7 @@ export class TrackRecording {
   readonly #released = deferred<void>()
   readonly #unspooled = new Set<Promise<void>>()
   #sources: Sources
-  #bitrates: Bitrates
+  #encoding: Encoding
   #videoShare = 1
   /** At the last look. */
   #before: SourceLook[]
@@ -53,7 +53,7 @@ export class TrackRecording {
     this.#host = host
     this.#sources = this.#watch(options.stream)
     this.#before = this.#sources.look()
-    this.#bitrates = bitratesOf(options)
+    this.#encoding = encodingOf(options)
     this.#delivery = new Delivery({
       // Before it is released nobody knows of it.
       report: (event, detail) => void this.#released.promise.then(() => host.report(event, name, detail)),
@@ -109,7 +109,7 @@ export class TrackRecording {
     assertRecordable(this.name, options)
     this.#forsake()
     this.#sources = this.#watch(options.stream)
-    this.#bitrates = bitratesOf({ ...this.#bitrates, ...options })
+    this.#encoding = encodingOf({ ...this.#encoding, ...options })
     this.#restarts = new RestartPolicy()
     if (this.#want === 'ended') this.#want = 'recording'
     this.#keepLooking()
@@ -201,7 +201,7 @@ export class TrackRecording {
   #begin(): RunningPart {
     this.#before = this.#sources.look()
     const recorded = this.#delivery.choose(recordable(this.#before))
-    const options = { track: this.name, recorded, sources: this.#sources.pick(recorded), bitrates: this.#effectiveBitrates(), released: this.#released.promise }
+    const options = { track: this.name, recorded, sources: this.#sources.pick(recorded), encoding: this.#effectiveEncoding(), released: this.#released.promise }
     const part = new RunningPart(options, this.#host, () => this.#part === part && this.#delivery.delivered())
     this.#delivery.began()
     this.#unspooled.add(part.spooled)
@@ -288,7 +288,7 @@ export class TrackRecording {
     this.#sources.close()
   }
 
-  #effectiveBitrates(): Bitrates {
-    return { ...this.#bitrates, videoBitsPerSecond: Math.round(this.#bitrates.videoBitsPerSecond * this.#videoShare) }
+  #effectiveEncoding(): Encoding {
+    return { ...this.#encoding, videoBitsPerSecond: Math.round(this.#encoding.videoBitsPerSecond * this.#videoShare) }
   }
 }

@@ -96,6 +96,11 @@ export class Tracks {
     return this.#namesOf((track) => track.setVideoShare(share))
   }
 
+  /** @throws RecorderError `already-recording` where another page has taken one of them meanwhile */
+  async holdAgain(): Promise<void> {
+    await this.#locks.holdAgain()
+  }
+
   nextParts(): void {
     for (const track of this.#tracks.values()) void track.nextPart()
   }

@@ -27,8 +27,10 @@ export interface WatchesHost {
   report(event: ReportEvent, detail?: string): void
   /** The device slept, the page was frozen, or the clock was set forward: what was recorded before ended then. */
   stoodStill(): void
-  /** The page is closed or reloaded: nothing that takes time is done any more. */
-  pageEnds(): void
+  /** The page is closed or reloaded: nothing that takes time is done any more. @param mayReturn the browser keeps it, and may show it again */
+  pageEnds(mayReturn: boolean): void
+  /** The browser had kept the page, and shows it again. */
+  pageReturns(): void
   /** Pictures shall have this share of their intended bits. */
   shareVideo(share: VideoShare): void
   storage(left: StorageLeft): void
@@ -81,8 +83,8 @@ export class Watches {
     )
     document.addEventListener('freeze', () => this.#clock.freezes(), { signal })
     document.addEventListener('resume', () => this.#tick(), { signal })
-    // One that is kept may come back.
-    addEventListener('pagehide', ({ persisted }) => persisted || this.#host.pageEnds(), { signal })
+    addEventListener('pagehide', ({ persisted }) => this.#host.pageEnds(persisted), { signal })
+    addEventListener('pageshow', ({ persisted }) => persisted && this.#host.pageReturns(), { signal })
     if (this.#host.warnBeforeLeaving) addEventListener('beforeunload', (event) => event.preventDefault(), { signal })
   }
 

@@ -2,7 +2,7 @@ import { messageOf } from '@longtake/contracts/error-message'
 import type { PlannedTrack, PreflightFacts, PreflightOptions, PreflightResult, TransportKind, UplinkFacts } from '../api.ts'
 import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
-import { chooseMimeType, kindsOf, type Kinds } from '../capture/media-type.ts'
+import { chooseMimeType, kindsOf, thisBrowser, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
 import { lossCauseOf } from '../spool/loss-cause.ts'
 import { DEFAULT_BITRATES } from '../capture/track-options.ts'
@@ -35,7 +35,7 @@ export async function preflight({ ingest, tracks, signal }: PreflightOptions): P
     store: storeFault === null,
     storeFault,
     storageLasts,
-    mimeTypes: Object.fromEntries(planned.map(([name, track]) => [name, mediaRecorder ? (chooseMimeType(kindsOfPlan(track), (type) => MediaRecorder.isTypeSupported(type)) ?? null) : null])),
+    mimeTypes: Object.fromEntries(planned.map(([name, track]) => [name, mediaRecorder ? (chooseMimeType(kindsOfPlan(track), thisBrowser, track.videoCodec) ?? null) : null])),
     wants: { camera, microphone },
     devices,
     permissions,

@@ -1,12 +1,13 @@
 import { RecorderError, type PendingRecording, type RecoveryAccess, type RecoveryOptions, type RecoveryOutcome, type RecoveryProgress, type RecoveryReport } from '../api.ts'
 import { importSpoolKey } from '../spool/chunk-cipher.ts'
 import { deferred } from '../deferred.ts'
-import { inTime } from '../in-time.ts'
+import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { clientLock, holdLock } from '../spool/locks.ts'
+import { isAnythingRecorded } from '../spool/recorded-tracks.ts'
 import { endsSession, restorePart } from './recovery-plan.ts'
 import { retryDelay } from '../upload/retry-policy.ts'
-import { forgetPageEnd, pageEndOf } from '../spool/page-end.ts'
+import { forgetPageEnd, pageEndOf, wasDiscarded } from '../spool/page-end.ts'
 import { Spool } from '../spool/spool.ts'
 import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
 import { TypedEventTarget } from '../typed-events.ts'
@@ -15,6 +16,8 @@ import { UploadSession } from '../upload/upload-session.ts'
 import { WorkerTimers } from '../worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
+/** How often it looks whether something is being recorded, which needs the line more than what is old. */
+const YIELD_EVERY_MS = 2000
 /** A person may have to log in first. */
 export const ACCESS_PATIENCE_MS = 60_000
 
@@ -61,7 +64,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
     try {
       outcome = await this.#recover()
     } catch (cause) {
-      this.#error(cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'what was left on this computer cannot be read', { cause }))
+      this.#error(cause instanceof RecorderError ? cause : new RecorderError('spool-failed', 'the spool cannot be read', { cause }))
       outcome = cause instanceof RecorderError && cause.code === 'wrong-key' ? 'wrong-key' : 'failed'
     }
     this.#timers.close()
@@ -100,7 +103,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
   async #upload(record: ClientRecord, access: RecoveryAccess): Promise<RecoveryOutcome> {
     this.#pending = { ...this.#pending, stopped: record.stopped }
     const resumed = await Spool.resume(record, await importSpoolKey(access.spoolKey))
-    if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key that was given for session ${this.#pending.session} does not open what was kept of it`)
+    if (resumed === 'wrong-key') throw new RecorderError('wrong-key', `the key does not open the spool of session ${this.#pending.session}`)
     const { spool, parts, chunks } = resumed
     for (const part of parts.toSorted((a, b) => a.startedAt - b.startedAt)) {
       this.#session.restorePart(restorePart(part, chunks.filter((chunk) => chunk.part === part.part)))
@@ -108,6 +111,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
     const at = pageEndOf(record.session, record.client)
     for (const report of record.reports ?? []) this.#session.report(report)
     if (at !== null && record.reports?.some(({ id }) => id === record.client) !== true) this.#session.report({ event: 'page-closed', at, id: record.client })
+    if (at === null && wasDiscarded(record.client)) this.#session.report({ event: 'discarded', at: chunks.reduce((last, { capturedAt }) => Math.max(last, capturedAt), record.startedAt) })
     const isEnd = access.finish === true || endsSession(record, await withSpoolDatabase(spooledClients))
     const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd)
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
@@ -141,6 +145,9 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
       },
     )
     uplink.perform(isEnd ? this.#session.finish() : this.#session.leave())
+    const yieldLine = async (): Promise<void> => uplink.perform(this.#session.yieldLine(await inTimeOr(isAnythingRecorded(), YIELD_EVERY_MS, false)))
+    await yieldLine()
+    this.#timers.every(YIELD_EVERY_MS, () => void yieldLine())
     uplink.start()
     const outcome = await Promise.race([this.#stopped.promise, over.promise])
     uplink.stop()

@@ -4,6 +4,8 @@
  */
 const placeOf = (session: string, client: string): string => `longtake-page-end:${session}:${client}`
 
+const TAB_PLACE = 'longtake-recorder'
+
 /** @param at milliseconds since the epoch by this device's clock */
 export function notePageEnd(session: string, client: string, at: number): void {
   ifAllowed(() => localStorage.setItem(placeOf(session, client), String(at)))
@@ -17,6 +19,18 @@ export function pageEndOf(session: string, client: string): number | null {
 
 export function forgetPageEnd(session: string, client: string): void {
   ifAllowed(() => localStorage.removeItem(placeOf(session, client)))
+}
+
+/** Notes for who comes after this page in the same tab which recorder this one had: a tab that the browser discarded is loaded again. */
+export function noteTab(client: string): void {
+  ifAllowed(() => sessionStorage.setItem(TAB_PLACE, client))
+}
+
+/** Whether the browser discarded this tab, to save memory, while this recorder was its last: then no page's end is noted. */
+export function wasDiscarded(client: string): boolean {
+  // Chromium alone says so.
+  const { wasDiscarded: isDiscarded = false } = document as Document & { wasDiscarded?: boolean }
+  return isDiscarded && ifAllowed(() => sessionStorage.getItem(TAB_PLACE)) === client
 }
 
 function ifAllowed<T>(work: () => T): T | undefined {

@@ -199,12 +199,24 @@ export class Spool {
     await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
   }
 
-  /** Forgets all of this recorder. */
-  async clear(): Promise<void> {
+  /** From now on of another recorder: what there is of this one is somebody else's. */
+  async rename(client: string): Promise<void> {
+    this.#forgetAll()
+    const keyProof = await seal(this.#key, [this.#client.session, client], new ArrayBuffer(0))
+    this.#client = { ...this.#client, client, startedAt: Date.now(), keyProof }
+    await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
+  }
+
+  #forgetAll(): void {
     this.#parts.clear()
     this.#unwritten.clear()
     this.#leavings.clear()
     this.#overflow.clear()
+  }
+
+  /** Forgets all of this recorder. */
+  async clear(): Promise<void> {
+    this.#forgetAll()
     forgetPageEnd(this.#client.session, this.#client.client)
     await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
   }

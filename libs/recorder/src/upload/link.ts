@@ -64,7 +64,7 @@ export class Link {
   }
 
   /** @param bufferedBytes what the socket has not yet handed to the network */
-  check(now: number, bufferedBytes: number): 'alive' | 'ping' | 'dead' {
+  check(now: number, bufferedBytes: number, chunkBytes: number): 'alive' | 'ping' | 'dead' {
     switch (this.#state.is) {
       case 'down':
         return 'alive'
@@ -73,7 +73,7 @@ export class Link {
         this.#state.since = Math.min(this.#state.since, now)
         return now - this.#state.since >= CONNECT_TIMEOUT_MS ? 'dead' : 'alive'
       case 'up':
-        return this.#state.liveness.check(now, bufferedBytes)
+        return this.#state.liveness.check(now, bufferedBytes, chunkBytes)
       default:
         return this.#state satisfies never
     }

@@ -107,6 +107,11 @@ export class OutgoingPart {
     return { chunks: this.#inFlight.size, bytes: this.#inFlightBytes }
   }
 
+  /** Of those in flight. */
+  get largestInFlight(): number {
+    return [...this.#inFlight.values()].reduce((largest, { bytes }) => Math.max(largest, bytes), 0)
+  }
+
   /** When the oldest chunk was captured that is neither durable nor given up, by this device's clock; null if there is none. */
   get oldestWaitingAt(): number | null {
     const first = this.waiting.first()

@@ -16,6 +16,8 @@ export class OutgoingParts {
   readonly #parts = new Map<string, OutgoingPart>()
   #handles = new Map<number, OutgoingPart>()
   windowBytes = 0
+  /** `one`: a chunk at a time, whatever the window; `none`: not even that. */
+  pace: 'window' | 'one' | 'none' = 'window'
   maxChunkBytes = DEFAULT_MAX_CHUNK_BYTES
 
   constructor(clock: ServerClock) {
@@ -26,6 +28,10 @@ export class OutgoingParts {
   get oldestWaitingAt(): number | null {
     const oldest = [...this.#parts.values()].flatMap(({ oldestWaitingAt }) => oldestWaitingAt ?? [])
     return oldest.length === 0 ? null : Math.min(...oldest)
+  }
+
+  get largestInFlight(): number {
+    return Math.max(0, ...[...this.#handles.values()].map((part) => part.largestInFlight))
   }
 
   get allSettled(): boolean {
@@ -54,6 +60,12 @@ export class OutgoingParts {
 
   add(part: OutgoingPart): void {
     this.#parts.set(part.part, part)
+  }
+
+  /** All but those of which nothing is left to do. */
+  drop(): void {
+    for (const [name, part] of this.#parts) if (!part.settled) this.#parts.delete(name)
+    this.#handles.clear()
   }
 
   find(part: string): OutgoingPart | undefined {
@@ -126,7 +138,7 @@ export class OutgoingParts {
   #fits(bytes: number): boolean {
     const inFlight = [...this.#handles.values()].map((part) => part.inFlight)
     const chunks = inFlight.reduce((sum, amount) => sum + amount.chunks, 0)
-    if (this.windowBytes <= CLOSED_WINDOW_BYTES || chunks >= MAX_IN_FLIGHT_CHUNKS) return false
-    return chunks === 0 || inFlight.reduce((sum, amount) => sum + amount.bytes, bytes) <= this.windowBytes
+    if (this.windowBytes <= CLOSED_WINDOW_BYTES || chunks >= MAX_IN_FLIGHT_CHUNKS || this.pace === 'none') return false
+    return chunks === 0 || (this.pace === 'window' && inFlight.reduce((sum, amount) => sum + amount.bytes, bytes) <= this.windowBytes)
   }
 }

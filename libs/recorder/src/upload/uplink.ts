@@ -94,6 +94,11 @@ export class Uplink {
     this.#dropConnection()
   }
 
+  /** The next connection is another client's. */
+  rename(client: string): void {
+    this.#url = withClient(this.#url, client)
+  }
+
   /** Where this device's clock was set, or may have been while it slept, another connection learns how far it is off. */
   checkClock(): void {
     if (haveParted(this.#learned, bothClocks())) this.perform(this.#options.session.clockMoved())
@@ -143,8 +148,7 @@ export class Uplink {
       case 'disconnect':
         return this.#dropConnection()
       case 'rename-client':
-        this.#url = withClient(this.#url, crypto.randomUUID())
-        return
+        return this.rename(crypto.randomUUID())
       case 'reconnect': {
         if (this.#awaitsToken) this.#events.error(new RecorderError('token-failed', 'the token function does not answer'))
         this.#awaitsToken = false
@@ -246,7 +250,7 @@ export class Uplink {
   #sayAway(cause: unknown): void {
     if (performance.now() - this.#saidAwayAt < SAY_AWAY_EVERY_MS) return
     this.#saidAwayAt = performance.now()
-    this.#events.error(new RecorderError('spool-failed', 'what waits on this computer cannot be read now', { cause }))
+    this.#events.error(new RecorderError('spool-failed', 'the spool cannot be read now', { cause }))
   }
 
   async #note({ part, startedAt, clockAheadMs }: Extract<Action, { do: 'note-opened' }>): Promise<void> {
@@ -269,7 +273,7 @@ export class Uplink {
     try {
       await this.#options.spool.forgetChunks(part, from, to, outcome)
     } catch (cause) {
-      this.#events.error(new RecorderError('spool-failed', 'chunks that are durable on the server could not be removed from this computer', { cause }))
+      this.#events.error(new RecorderError('spool-failed', 'durable chunks could not be removed from the spool', { cause }))
     }
   }
 

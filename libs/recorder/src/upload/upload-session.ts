@@ -14,6 +14,9 @@ import { OutgoingReports, type OutgoingReport } from './outgoing-reports.ts'
 
 /** How many ticks the end waits for the last reports: servers of before their ids do not answer them. */
 const REPORT_TICKS = 2
+/** After each chunk the line is left free for so many times as long as that took. */
+const REST = 4
+const LONGEST_REST_MS = 60_000
 /** Codes that are about one chunk or part, not about the connection. */
 const REFUSALS: ReadonlySet<string> = new Set(['REC_DIGEST_MISMATCH', 'REC_NOT_A_RECORDING', 'REC_TOO_LARGE'])
 
@@ -29,6 +32,10 @@ export class UploadSession {
   #ticksAtEnd = 0
   #ending: 'open' | 'finish-asked' | 'over' = 'open'
   #over = false
+  #yields = false
+  /** Of the chunk that was sent last while it yields, and until when none follows. */
+  #sentAt = 0
+  #restUntil = 0
   readonly #ownsClient: boolean
 
   /** @param ownsClient the client's name was made here, for what is recorded here: nobody can rightly take it over */
@@ -39,6 +46,17 @@ export class UploadSession {
   /** Chunks must not be larger. */
   get maxChunkBytes(): number {
     return this.#parts.maxChunkBytes
+  }
+
+  /**
+   * Leaves most of the line to others: one chunk at a time, each followed by a rest four times as long. TCP alone would give a
+   * recovery as much of the line as a recording that is going on.
+   */
+  yieldLine(yields: boolean): Action[] {
+    if (yields === this.#yields) return []
+    this.#yields = yields
+    this.#parts.pace = yields ? 'one' : 'window'
+    return this.#goOn()
   }
 
   get isUp(): boolean {
@@ -66,33 +84,33 @@ export class UploadSession {
 
   /** The chunk is in the spool; chunks of a part come in the order of their seq. */
   chunkSpooled(part: string, chunk: SpooledChunk): Action[] {
-    this.#known(part).spooled(chunk)
+    this.#parts.find(part)?.spooled(chunk)
     return this.#goOn()
   }
 
   /** The chunk could not be put into the spool. */
   chunkNotKept(part: string, chunk: SpooledChunk, cause: LostCause): Action[] {
-    this.#known(part).notKept(chunk, cause)
+    this.#parts.find(part)?.notKept(chunk, cause)
     return this.#goOn()
   }
 
   /** The spool does not give a chunk now that was to be sent: the others go on, and it is read again later. */
   chunkDelayed(part: string, seq: number, cause: DelayCause, now: number): Action[] {
-    this.#known(part).delay(seq, cause, now)
+    this.#parts.find(part)?.delay(seq, cause, now)
     return this.#goOn()
   }
 
   /** The spool does not have a chunk that was to be sent, or not as it was. */
   chunkUnreadable(part: string, seq: number, cause: 'spool-cleared' | 'corrupt'): Action[] {
-    this.#known(part).giveUp(seq, cause)
+    this.#parts.find(part)?.giveUp(seq, cause)
     return this.#goOn()
   }
 
   /** The part has exactly the chunks 0 … chunks-1. */
   closePart(part: string, chunks: number, clean: boolean): Action[] {
-    const closing = this.#known(part)
-    closing.close(chunks, clean)
-    const message = closing.closeMessage()
+    const closing = this.#parts.find(part)
+    closing?.close(chunks, clean)
+    const message = closing?.closeMessage() ?? null
     return this.isUp && message !== null ? [{ do: 'send', message }, ...this.#goOn()] : this.#goOn()
   }
 
@@ -100,6 +118,16 @@ export class UploadSession {
   finish(): Action[] {
     this.#ending = 'finish-asked'
     return this.isUp ? [this.#finishMessage(), ...this.#goOn()] : this.#goOn()
+  }
+
+  /** Another page has this client's parts now, and sends them. What is still said of them here is ignored. */
+  dropParts(): Action[] {
+    this.#parts.drop()
+    return this.reconnect()
+  }
+
+  has(part: string): boolean {
+    return this.#parts.find(part) !== undefined
   }
 
   /** Nothing more comes from here, but the session goes on without. */
@@ -132,7 +160,7 @@ export class UploadSession {
         this.#parts.windowBytes = message.windowBytes
         return this.#goOn()
       case 'ack':
-        return this.#ack(message)
+        return this.#ack(message, now)
       case 'durable':
         return this.#durable(message)
       case 'resend': {
@@ -174,12 +202,17 @@ export class UploadSession {
    */
   tick(now: number, bufferedBytes: number): Action[] {
     if (this.isUp && this.#ending === 'over' && this.#parts.allSettled && ++this.#ticksAtEnd >= REPORT_TICKS) this.#reports.clear()
-    const retried = this.#parts.retryDelayed(now) || this.#ticksAtEnd >= REPORT_TICKS ? this.#goOn() : []
-    return [...retried, ...this.#checkLink(now, bufferedBytes)]
+    const isRested = this.#yields && this.#parts.pace === 'none' && (now >= this.#restUntil || this.#restUntil - now > LONGEST_REST_MS)
+    if (isRested) {
+      this.#parts.pace = 'one'
+      this.#sentAt = now
+    }
+    const isMore = this.#parts.retryDelayed(now) || isRested || this.#ticksAtEnd >= REPORT_TICKS
+    return [...(isMore ? this.#goOn() : []), ...this.#checkLink(now, bufferedBytes)]
   }
 
   #checkLink(now: number, bufferedBytes: number): Action[] {
-    const verdict = this.#link.check(now, bufferedBytes)
+    const verdict = this.#link.check(now, bufferedBytes, this.#parts.largestInFlight)
     switch (verdict) {
       case 'alive':
         return []
@@ -219,6 +252,7 @@ export class UploadSession {
     this.#parts.maxChunkBytes = maxChunkBytes
     this.#parts.windowBytes = windowBytes
     this.#link.welcomed(heartbeatMs, now)
+    this.#sentAt = now
     // Chunks first need their handles, and those who declare early let the server know what it waits for.
     return [
       ...this.#parts.open(),
@@ -229,11 +263,15 @@ export class UploadSession {
     ]
   }
 
-  #ack({ handle, from, to }: ServerMessageOf<'ack'>): Action[] {
+  #ack({ handle, from, to }: ServerMessageOf<'ack'>, now: number): Action[] {
     const part = this.#parts.ofHandle(handle)
     const chunks = part?.acknowledge(from, to) ?? []
     if (part === undefined || chunks.length === 0) return []
     this.#link.fruitful()
+    if (this.#yields) {
+      this.#parts.pace = 'none'
+      this.#restUntil = now + Math.min(LONGEST_REST_MS, REST * (now - this.#sentAt))
+    }
     const forget = runsOf(chunks.map(({ seq }) => seq)).map(([first, last]): Action => ({ do: 'forget-chunks', part: part.part, from: first, to: last, outcome: 'acknowledged' }))
     return [...forget, ...this.#goOn()]
   }
@@ -285,11 +323,5 @@ export class UploadSession {
 
   #reportMessage({ at, ...report }: OutgoingReport): Action {
     return { do: 'send', message: { type: 'report', ...report, at: this.#clock.toServerIso(at) } }
-  }
-
-  #known(part: string): OutgoingPart {
-    const known = this.#parts.find(part)
-    if (known === undefined) throw new Error(`part ${part} was never opened`)
-    return known
   }
 }
