@@ -81,7 +81,16 @@ export const SessionState = Type.Object({
   clients: Type.Array(
     Type.Object({ client: ClientId, gateway: Type.String(), connection: Type.String(), since: Instant, seenAt: Instant, goneAt: NullableInstant }),
   ),
-  finish: Type.Union([Type.Object({ parts: Type.Union([TrackParts, Type.Null()]), at: Instant, offset: Offset }), Type.Null()]),
+  finish: Type.Union([
+    Type.Object({
+      parts: Type.Union([TrackParts, Type.Null()]),
+      at: Instant,
+      offset: Offset,
+      /** The parts that any end has named, bounded; absent where they are those in `parts`, and in states of versions that did not keep them. */
+      named: Type.Optional(TrackParts),
+    }),
+    Type.Null(),
+  ]),
   tracks: Type.Record(TrackName, Type.Object({ files: Type.Array(FileState) })),
   gaps: Type.Array(GapState),
   /** Chunks that block-writer has set aside as `unwritable`, also those that came back since. */

@@ -95,7 +95,7 @@ export const state: SessionState = {
   deletedAt: null,
   deletion: { erasedAt: at },
   clients: [{ client, gateway: 'gateway-1', connection: 'k1', since: at, seenAt: at, goneAt: null }],
-  finish: null,
+  finish: { parts: { webcam: [part] }, at, offset: '4712', named: { room: [part], webcam: [part] } },
   tracks: { webcam: { files: [fileState] } },
   gaps: [{ track, part, from: 2, to: 3, startMs: 2000, endMs: 4000, kind: 'lost', state: 'open', cause: null, since: at }],
   parked: [{ track, part, from: 3, to: 3 }],

@@ -1,6 +1,7 @@
 import type { ClientRequest, GapState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { liveConnections } from './clients.ts'
 import { isEqual } from './equal.ts'
+import { isStillRecording } from './finish.ts'
 import { gapEvents } from './gap-events.ts'
 import { currentGaps } from './gaps.ts'
 import { areSettled, areWhole, hasParts, hasUnseenParts } from './parts.ts'
@@ -50,9 +51,8 @@ function completedAsOf({ status: before, endedAt, completedAs }: SessionState, s
 /** The status by the rules alone, whatever it was called before. */
 export function statusOf(state: SessionState, now: number, writtenTo: number = now): SessionStatus {
   if (state.deletedAt !== null) return 'deleted'
-  if (state.finish !== null && !hasUnseenParts(state) && areSettled(state, isEnded(state, now) ? 'acknowledged' : 'all')) {
-    return areWhole(state) ? 'complete' : 'complete-with-gaps'
-  }
+  const isFinished = state.finish !== null && !hasUnseenParts(state) && areSettled(state, isEnded(state, now) ? 'acknowledged' : 'all')
+  if (isFinished && !isStillRecording(state, now)) return areWhole(state) ? 'complete' : 'complete-with-gaps'
   if (state.finish === null && !hasParts(state)) return 'waiting'
   if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (isAbandoned(state, now, writtenTo)) return 'abandoned'

@@ -4,6 +4,7 @@ import { partsAfter } from './commit-changes.ts'
 import { areSameSpans, fileDecoded } from './decoded.ts'
 import { isEqual } from './equal.ts'
 import { fileVerified, filesFoundSound } from './file-faults.ts'
+import { finishSeen } from './finish.ts'
 import { differences, segmentsOf, sharingParts, type PartList, type PartSegment } from './part-lists.ts'
 import { chunksParked } from './parked.ts'
 import { renditionMade, renditionRequested } from './renditions.ts'
@@ -179,13 +180,13 @@ export const contentOf = ({ blob, mimeType, bytes, durationMs, startedAt, codecs
 /** Without what only counts the content: a version that counts commits the same recording as one that did not. */
 const partContentOf = remembered(({ media: _media, ...content }: PartState): unknown => content)
 
-function finished(state: SessionState, { parts, at, offset }: EventOf<'session-finished'>): SessionState {
-  // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.
-  if (!isHigherOffset(offset, state.finish?.offset ?? '-1')) return alive(state, at)
-  const isSame = state.finish !== null && isEqual(state.finish.parts, parts)
+function finished(state: SessionState, event: EventOf<'session-finished'>): SessionState {
+  const finish = finishSeen(state.finish, event)
+  if (finish === state.finish) return alive(state, event.at)
+  const isSame = state.finish !== null && isEqual(state.finish.parts, finish.parts)
   // With another end it will not be abandoned as before; what is complete may well be so with both.
   const ended = state.status === 'abandoned' ? reopened(changed(state)) : changed(state)
-  return { ...alive(isSame ? state : ended, at), finish: { parts, at, offset } }
+  return { ...alive(isSame ? state : ended, event.at), finish }
 }
 
 function finalized(state: SessionState, { version, manifest, sound = [] }: EventOf<'session-finalized'>): SessionState {

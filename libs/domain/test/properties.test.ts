@@ -28,7 +28,7 @@ const anyFact: fc.Arbitrary<RecordingEvent> = fc.oneof(
   fc.record({ type: fc.constant('client-connected' as const), session: fc.constant(session), at: seconds.map(at), client: fc.constant(laptop), gateway: fc.constant('g1'), connection: fc.constantFrom('k1', 'k2', 'k3') }),
   fc.record({ type: fc.constant('client-disconnected' as const), session: fc.constant(session), at: seconds.map(at), client: fc.constant(laptop), gateway: fc.constant('g1'), connection: fc.constantFrom('k1', 'k2', 'k3'), code: fc.constant(1001) }),
   fc.tuple(seconds, fc.constantFrom('muted', 'slept')).map(([s, event]): RecordingEvent => ({ type: 'client-reported', session, at: at(s), client: laptop, report: { event, track: null, detail: null }, reportedAt: at(s) })),
-  fc.tuple(fc.integer({ min: 0, max: 50 }), fc.option(fc.constantFrom<Record<string, string[]>[]>({ webcam: [partA] }, { webcam: [partA, partB] }, {}))).map(([offset, parts]): RecordingEvent => ({ type: 'session-finished', session, at: at(offset), parts, offset: String(offset) })),
+  fc.tuple(fc.integer({ min: 0, max: 50 }), fc.option(fc.constantFrom<Record<string, string[]>[]>({ webcam: [partA] }, { webcam: [partA, partB] }, { webcam: [partB], constructor: [partA] }, {}))).map(([offset, parts]): RecordingEvent => ({ type: 'session-finished', session, at: at(offset), parts, offset: String(offset) })),
   fc.integer({ min: 1, max: 4 }).map((version): RecordingEvent => ({ type: 'session-finalized', session, at: at(500), version, manifest: `m${version}` })),
   fc.tuple(fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.constantFrom({}, { file: 1 })).map(([version, works, file]): RecordingEvent => ({
     session, at: at(500), version, track: 'webcam', kind: 'mp4', ...file,
