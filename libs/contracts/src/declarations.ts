@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { ClientId, Instant, PartId, Seq, SessionId, TrackName } from './ids.ts'
 import { LOST_CAUSES } from './protocol.ts'
 import { shape } from './schema.ts'
-import { TrackParts } from './wire.ts'
+import { FinishScope, TrackParts } from './wire.ts'
 
 /**
  * What clients and backends declare, as JSON records of `recordings.chunks` beside the chunks themselves, so that
@@ -47,6 +47,7 @@ export const Declarations = {
     type: Type.Literal('session-finished'),
     session: SessionId,
     parts: Type.Union([TrackParts, Type.Null()]),
+    scope: Type.Optional(FinishScope),
     at: Instant,
   }),
   /** A client's last connection ended: commit what it left, so that a silent stream pins no offset. */

@@ -5,7 +5,7 @@ import { decodeJson, encodeJson } from './json.ts'
 import { LOST_CAUSES } from './protocol.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
 import { shape, type Shape } from './schema.ts'
-import { TrackParts } from './wire.ts'
+import { FinishScope, TrackParts } from './wire.ts'
 
 const Ms = Type.Number({ description: "milliseconds on the file's own timeline" })
 const Count = Type.Integer({ minimum: 0 })
@@ -169,6 +169,7 @@ export const Events = {
     session: SessionId,
     at: Instant,
     parts: Type.Union([TrackParts, Type.Null()]),
+    scope: Type.Optional(FinishScope),
     /** Offset of the declaration in recordings.chunks: a higher one supersedes a lower one. */
     offset: Offset,
   }),

@@ -5,7 +5,7 @@ import { ClientId, Instant, Offset, PartId, ReportId, Seq, SessionId, TrackName 
 import { decodeJson, encodeJson } from './json.ts'
 import type { EncodedRecord, RecordFault } from './records.ts'
 import { shape } from './schema.ts'
-import { TrackParts } from './wire.ts'
+import { FinishScope, TrackParts } from './wire.ts'
 
 export const SESSION_STATUSES = ['waiting', 'recording', 'interrupted', 'complete', 'complete-with-gaps', 'abandoned', 'deleted'] as const
 export const SessionStatus = Type.Enum(SESSION_STATUSES)
@@ -84,6 +84,7 @@ export const SessionState = Type.Object({
   finish: Type.Union([
     Type.Object({
       parts: Type.Union([TrackParts, Type.Null()]),
+      scope: Type.Optional(FinishScope),
       at: Instant,
       offset: Offset,
       /** The parts that any end has named, bounded; absent where they are those in `parts`, and in states of versions that did not keep them. */

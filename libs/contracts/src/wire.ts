@@ -10,6 +10,9 @@ const LostCauseSchema = Type.Enum(LOST_CAUSES)
 export const TrackParts = Type.Record(TrackName, Type.Array(PartId, { maxItems: 10_000 }), { additionalProperties: false, maxProperties: 64 })
 export type TrackParts = Static<typeof TrackParts>
 
+/** `session`: the session is over for all clients; absent: for the one that finishes. */
+export const FinishScope = Type.Literal('session')
+
 export const ClientMessages = {
   open: Type.Object({
     type: Type.Literal('open'),
@@ -34,7 +37,8 @@ export const ClientMessages = {
     at: Instant,
     detail: Type.Optional(Type.String({ maxLength: 1000 })),
   }),
-  finish: Type.Object({ type: Type.Literal('finish'), parts: TrackParts }),
+  /** The client's share is over, and the session with it once no other client records. */
+  finish: Type.Object({ type: Type.Literal('finish'), parts: TrackParts, scope: Type.Optional(FinishScope) }),
   ping: Type.Object({ type: Type.Literal('ping'), t: Type.Number() }),
 } as const
 type ClientMessageType = keyof typeof ClientMessages

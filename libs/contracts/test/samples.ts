@@ -11,7 +11,7 @@ export const declarations: Declaration[] = [
   { type: 'part-opened', session, track, part, client, mimeType: 'video/webm;codecs=vp9,opus', startedAt: at, at },
   { type: 'part-closed', session, track, part, chunks: 137, clean: true, at },
   { type: 'chunks-lost', session, track, part, from: 12, to: 15, cause: 'quota', at },
-  { type: 'session-finished', session, parts: { webcam: [part] }, at },
+  { type: 'session-finished', session, parts: { webcam: [part] }, scope: 'session', at },
   { type: 'client-left', session, client, at },
   { type: 'session-deleted', session, at },
 ]
@@ -62,7 +62,7 @@ export const events: RecordingEvent[] = [
   { type: 'client-reported', session, at, client, report: { event: 'muted', track, detail: null }, reportedAt: at },
   { type: 'blocks-committed', session, track, at: committedAt, ...committed, nextOffset: '4711' },
   { type: 'parts-committed', session, track, at: committedAt, ...committed, nextOffset: '4711', since: committed.commit.number - 1 },
-  { type: 'session-finished', session, at, parts: { webcam: [part] }, offset: '4712' },
+  { type: 'session-finished', session, at, parts: { webcam: [part] }, scope: 'session', offset: '4712' },
   { type: 'session-deleted', session, at },
   { type: 'session-erased', session, at },
   { type: 'gap-opened', session, at, track, part, from: 2, to: 3 },
@@ -119,7 +119,7 @@ export const clientMessages: ClientMessage[] = [
   { type: 'close', track, part, chunks: 137, clean: true },
   { type: 'lost', track, part, from: 12, to: 15, cause: 'spool-cleared' },
   { type: 'report', event: 'paused', track, at },
-  { type: 'finish', parts: { webcam: [part] } },
+  { type: 'finish', parts: { webcam: [part] }, scope: 'session' },
   { type: 'ping', t: 17.5 },
 ]
 

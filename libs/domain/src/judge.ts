@@ -1,13 +1,13 @@
 import type { ClientRequest, GapState, RecordingEvent, SessionState, SessionStatus } from '@longtake/contracts'
 import { liveConnections } from './clients.ts'
 import { isEqual } from './equal.ts'
-import { isStillRecording } from './finish.ts'
 import { gapEvents } from './gap-events.ts'
 import { currentGaps } from './gaps.ts'
 import { areSettled, areWhole, hasParts, hasUnseenParts } from './parts.ts'
 import { isAbandoned, isEnded, isInterrupted } from './patience.ts'
 import { resendsFor } from './resends.ts'
 import { isCompleted } from './session.ts'
+import { isStillRecording } from './still-recording.ts'
 import { instantOf } from './time.ts'
 
 export interface Judgement {

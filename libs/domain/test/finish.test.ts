@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SessionState, shape, type RecordingEvent } from '@longtake/contracts'
 import { judge, nextJudgementAt } from '../src/index.ts'
-import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, whole } from './facts.ts'
+import { at, committed, connected, created, disconnected, finished, fold, live, ms, part, partA, partB, session, whole } from './facts.ts'
 
 const phone = '20000000-0000-4000-8000-000000000002'
 const partC = '00000000-0000-4000-8000-00000000000c'
@@ -73,6 +73,14 @@ test('a device that vanishes within a part is waited for as ever, and then its h
 test('a backend ends the session for everyone: nobody between two parts is waited for', () => {
   assert.equal(statusAt(61, [...both, finished(null)]), 'complete')
   assert.equal(statusAt(91, [...both, laptopEnds, finished(null, '130', 90)]), 'complete', 'although one device had finished before')
+})
+
+test('a client ends the session for everyone: nobody between two parts is waited for, but a part that is open is', () => {
+  const everyone: RecordingEvent = { type: 'session-finished', session, at: at(60), parts: { webcam: [partA] }, scope: 'session', offset: '100' }
+  assert.equal(statusAt(61, [...both, everyone]), 'complete')
+  const open = committed(3, [part({ part: partB, client: phone, stored: [[0, 3]] })], { track: 'room' })
+  assert.equal(statusAt(61, [...both, open, everyone]), 'recording')
+  assert.equal(statusAt(81, [...both, everyone, finished({ webcam: [partA] }, '110')]), 'recording', 'the latest end counts')
 })
 
 test('a client that reconnects after its end holds nothing open', () => {

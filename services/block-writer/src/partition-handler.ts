@@ -177,11 +177,11 @@ export class ChunksPartition implements PartitionHandler {
     }
   }
 
-  async #finish(record: KafkaRecord, { session, parts }: DeclarationOf<'session-finished'>): Promise<void> {
+  async #finish(record: KafkaRecord, { session, parts, scope }: DeclarationOf<'session-finished'>): Promise<void> {
     // All that is before it in this partition has been taken; nothing that is missing there is under way.
     await Promise.all(this.#writersOf(session).map(async (writer) => writer.settle({ behindHoles: true })))
     if (this.#partition.signal.aborted) return
-    await this.#deps.publish(this.partition, { type: 'session-finished', session, at: this.#at(), parts, offset: String(record.offset) })
+    await this.#deps.publish(this.partition, { type: 'session-finished', session, at: this.#at(), parts, ...(scope === undefined ? {} : { scope }), offset: String(record.offset) })
     this.#partition.done(record)
   }
 

@@ -285,7 +285,8 @@ export class Connection {
         const lists = Object.values(message.parts)
         const refusal = this.#settings.usage.finish(lists.flat().length, lists.length, now)
         if (refusal !== undefined) return this.end(refusal)
-        return this.#declare({ type: 'session-finished', session, parts: message.parts, at }, bytes, now, { type: 'durable', of: 'finish' })
+        const { parts, scope } = message
+        return this.#declare({ type: 'session-finished', session, parts, ...(scope === undefined ? {} : { scope }), at }, bytes, now, { type: 'durable', of: 'finish' })
       }
       case 'report': {
         const refusal = this.#settings.usage.report(now)

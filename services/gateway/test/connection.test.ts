@@ -16,6 +16,7 @@ test('declarations go to Kafka and are answered only once they are durable', () 
     [{ type: 'close', ...WEBCAM, chunks: 3, clean: false }, { type: 'part-closed', session: 's-1', ...WEBCAM, chunks: 3, clean: false, at }, { of: 'close', ...WEBCAM }],
     [{ type: 'lost', ...WEBCAM, from: 1, to: 2, cause: 'quota' }, { type: 'chunks-lost', session: 's-1', ...WEBCAM, from: 1, to: 2, cause: 'quota', at }, { of: 'lost', ...WEBCAM }],
     [{ type: 'finish', parts: { webcam: [WEBCAM.part] } }, { type: 'session-finished', session: 's-1', parts: { webcam: [WEBCAM.part] }, at }, { of: 'finish' }],
+    [{ type: 'finish', parts: {}, scope: 'session' }, { type: 'session-finished', session: 's-1', parts: {}, scope: 'session', at }, { of: 'finish' }],
   ] as const
   for (const [said, declared, answered] of cases) {
     const talk = new Conversation().says(said).flushes()
