@@ -4,30 +4,56 @@ import type { Track } from './core/index.ts'
 import type { Fallback } from './stored-checkpoints.ts'
 import { instruments } from './telemetry.ts'
 import { isChunk, type TrackContent } from './track-entry.ts'
-import { orUnwritable } from './unwritable.ts'
+import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
+
+export interface ReadBackOptions {
+  /** Offset of the first record that the track will be given anyway: the end, where that of the damaged checkpoint is not known. */
+  readonly before: bigint
+  /** Offsets that are passed over: the track fails over these records. */
+  readonly unwritable: ReadonlySet<bigint>
+  /** Works off what the track has been given, without a commit. Set where each record is to be tried by itself. */
+  readonly tryWork?: () => Promise<void>
+}
+
+/** A record that the track fails over, and why. */
+export interface UnwritableRecord {
+  readonly record: KafkaRecord
+  readonly content: TrackContent
+  readonly error: Unwritable
+}
 
 /**
  * Gives a track that fell back to an earlier checkpoint what the damaged one held, as far as Kafka still has it: an hour behind
  * the group's offset is kept. That is one commit's worth. The rest is a hole, of which its client is asked again.
- * @param before offset of the first record that the track will be given anyway: the end, where the damaged one's is not known
+ * Returns the first record that the track fails over, where each is tried by itself: then load again, and pass it over.
  */
-export async function readBack(deps: WriterDeps, track: Track, fallback: Fallback, before: bigint): Promise<void> {
+export async function readBack(deps: WriterDeps, track: Track, fallback: Fallback, { before, unwritable, tryWork }: ReadBackOptions): Promise<UnwritableRecord | null> {
   const { file, damaged, used, from } = fallback
   const to = fallback.to ?? before
-  let records = 0
+  const found: { record: KafkaRecord; content: TrackContent }[] = []
   const first = await deps.readBack(from, to, (record) => {
     const content = contentOf(record, track)
-    if (content === null) return
-    records++
-    orUnwritable(() => void (isChunk(content) ? track.takeChunk(content, deps.clock.now()) : track.declare(content)))
+    if (content !== null && !unwritable.has(record.offset)) found.push({ record, content })
   })
+  for (const { record, content } of found) {
+    try {
+      orUnwritable(() => void (isChunk(content) ? track.takeChunk(content, deps.clock.now()) : track.declare(content)))
+      if (tryWork === undefined) continue
+      track.releaseHeld()
+      await tryWork()
+    } catch (error) {
+      if (tryWork === undefined || !(error instanceof Unwritable)) throw error
+      return { record, content, error }
+    }
+  }
   // Nothing would bring again what is held now, so the next commit is to have it.
   track.releaseHeld()
   instruments.damaged.add(1, { kind: 'checkpoint' })
-  const facts = { file, checkpoint: damaged, used, records, from: String(from), to: String(to) }
+  const facts = { file, checkpoint: damaged, used, records: found.length, from: String(from), to: String(to) }
   if (first <= from) deps.logger.error(facts, 'checkpoint damaged: restored from the one before it and from Kafka, nothing is lost')
   else deps.logger.error({ ...facts, missingTo: String(first) }, 'checkpoint damaged: Kafka lacks some of its records, chunks among these offsets become a gap')
+  return null
 }
 
 function contentOf(record: KafkaRecord, { session, name }: Track): TrackContent | null {

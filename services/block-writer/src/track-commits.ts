@@ -75,7 +75,17 @@ export class TrackCommits {
     })
   }
 
+  /** Works off what is to be done, and commits nothing. */
+  async tryWork(track: Track): Promise<void> {
+    await this.#run(track, null)
+  }
+
   async #workOff(track: Track, covered: Covered): Promise<void> {
+    await this.#run(track, covered)
+    await this.#commitFiles(track, covered)
+  }
+
+  async #run(track: Track, covered: Covered | null): Promise<void> {
     const work = track.work()
     let given: Uint8Array | undefined
     for (;;) {
@@ -83,10 +93,9 @@ export class TrackCommits {
       if (step.done === true) break
       given = await this.#serve(track, step.value, covered)
     }
-    await this.#commitFiles(track, covered)
   }
 
-  async #serve(track: Track, step: WorkStep, covered: Covered): Promise<Uint8Array | undefined> {
+  async #serve(track: Track, step: WorkStep, covered: Covered | null): Promise<Uint8Array | undefined> {
     const { storage, settings } = this.#deps
     switch (step.kind) {
       case 'load':
@@ -94,7 +103,7 @@ export class TrackCommits {
       case 'read':
         return storage.readMedia(track, step.media, this.#etags)
       case 'pause':
-        if (track.freshBytes >= settings.workBytes) await this.#commitFiles(track, covered)
+        if (covered !== null && track.freshBytes >= settings.workBytes) await this.#commitFiles(track, covered)
         return undefined
       default:
         return step satisfies never

@@ -27,6 +27,8 @@ export class TrackWriter {
   readonly #records: OpenRecords
   readonly #settling = new Settling()
   readonly #oneByOne = new OneByOne()
+  /** Offsets of records that it fails over while a damaged checkpoint is made up for: parked, and passed over. */
+  readonly #unwritable = new Set<bigint>()
   #track: Track | null = null
   /** When the track was loaded in the middle of longer work, until that is committed. */
   #unfinishedSince: number | null = null
@@ -226,25 +228,42 @@ export class TrackWriter {
   }
 
   /** Parks what cannot be written, and says so, so that the others go on; a replay brings it back. */
-  async #setAside(entries: readonly Entry[], { message }: Unwritable): Promise<void> {
+  async #setAside(entries: readonly Entry[], error: Unwritable): Promise<void> {
     this.#oneByOne.parked()
-    for (const entry of entries) {
-      const { record, content } = entry
-      await this.#deps.park(record, { reason: 'unwritable', details: message })
-      if (isChunk(content)) await this.#commits.tellParked(content)
+    for (const { record, content } of entries) {
+      await this.#park(record, content, error)
       this.#records.settleNext()
     }
-    this.#deps.logger.error({ records: entries.length, from: String(entries[0]?.record.offset), error: message }, 'records that cannot be written are parked')
+    this.#deps.logger.error({ records: entries.length, from: String(entries[0]?.record.offset), error: error.message }, 'records that cannot be written are parked')
     this.#tellSettled()
   }
 
+  async #park(record: KafkaRecord, content: TrackContent, { message }: Unwritable): Promise<void> {
+    await this.#deps.park(record, { reason: 'unwritable', details: message })
+    if (isChunk(content)) await this.#commits.tellParked(content)
+  }
+
   async #load(): Promise<Track> {
+    for (;;) {
+      const track = await this.#tryLoad()
+      if (track !== null) return track
+    }
+  }
+
+  /** Null where a record is parked that the track fails over while it is given back what a damaged checkpoint held. */
+  async #tryLoad(): Promise<Track | null> {
     const { track, isErased, fallbacks, takenOver } = await this.#commits.load()
     if (isErased) this.#erased = true
     this.#unfinishedSince = track.unfinished || takenOver.length > 0 ? this.#deps.clock.now() : null
     for (const fallback of fallbacks) {
-      const next = this.#records.next?.record.offset ?? this.#records.last + 1n
-      await readBack(this.#deps, track, fallback, next)
+      const before = this.#records.next?.record.offset ?? this.#records.last + 1n
+      const alone = this.#oneByOne.isOn ? { tryWork: async () => this.#commits.tryWork(track) } : {}
+      const failed = await readBack(this.#deps, track, fallback, { before, unwritable: this.#unwritable, ...alone })
+      if (failed !== null) {
+        await this.#park(failed.record, failed.content, failed.error)
+        this.#unwritable.add(failed.record.offset)
+        return null
+      }
       // At once, so that nothing depends on the damaged checkpoint any more.
       this.#unfinishedSince = this.#deps.clock.now()
     }
