@@ -20,15 +20,17 @@ export type ReadBackOutcome =
  * Commits, and finds out what became of a commit whose answer was lost, by the id in the blob's metadata.
  * As long as the blob is what the condition asks for, an undecided commit is sent again, unchanged: whichever of the
  * tries Azure executes first makes the others fail their condition, so it takes effect at most once.
- * @param options `metadata` must have a `commitid` that no other commit ever has
+ * @param options `metadata` must have a `commitid` that no other commit ever has; `pause`: how it waits between tries, by default by the
+ *   system's clock
  */
 export async function commitWithReadBack(
   store: BlobStore,
   blob: string,
   blockIds: readonly string[],
-  options: Condition & Description & Call & { tries?: number; retryDelayMs?: number },
+  options: Condition & Description & Call & { tries?: number; retryDelayMs?: number; pause?: (ms: number) => Promise<void> },
 ): Promise<ReadBackOutcome> {
   const { tries = 4, retryDelayMs = 500, signal } = options
+  const { pause = async (ms: number) => delay(ms, undefined, signal ? { signal } : {}) } = options
   const commitId = options.metadata[COMMIT_ID]
   if (!commitId) throw new TypeError(`a commit needs its id in metadata.${COMMIT_ID}`)
   for (let attempt = 1; ; attempt++) {
@@ -40,7 +42,7 @@ export async function commitWithReadBack(
     if (answer.outcome !== 'unknown') return { outcome: answer.outcome, found }
     if (!isAsBefore(found, options)) return { outcome: 'conflict', found }
     if (attempt >= tries) return answer
-    await delay(retryDelayMs * attempt, undefined, signal ? { signal } : {})
+    await pause(retryDelayMs * attempt)
   }
 }
 

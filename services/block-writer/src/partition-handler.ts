@@ -125,7 +125,7 @@ export class ChunksPartition implements PartitionHandler {
     if (writer === undefined) {
       const { store, settings, clock, budget, turns, logger } = this.#deps
       const created = new TrackWriter(session, name, {
-        storage: new TrackStorage(store, this.#newBlockId, session, name),
+        storage: new TrackStorage(store, this.#newBlockId, session, name, async (ms) => this.#wait(ms)),
         settings,
         clock,
         budget,
@@ -146,6 +146,13 @@ export class ChunksPartition implements PartitionHandler {
       tracks.set(name, writer)
     }
     return writer
+  }
+
+  /** Rejects once the partition is somebody else's: nothing is to be written after that. */
+  async #wait(ms: number): Promise<void> {
+    const { signal } = this.#partition
+    await pause(this.#deps.clock, ms, signal)
+    signal.throwIfAborted()
   }
 
   #writersOf(session: string): TrackWriter[] {

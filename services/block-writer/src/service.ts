@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { openBlobStore, watchStorage, type BlobStore } from '@longtake/blob'
 import { encodeClientRequest, encodeEvent, GROUPS, LongtakeError, TOPICS, type RecordingEvent } from '@longtake/contracts'
 import { createParker, createProducer, readRange, startConsumer } from '@longtake/kafka'
 import { kafkaConnection, type Check, type Logger, type ServiceDeps } from '@longtake/service'
 import type { ObservableCallback } from '@opentelemetry/api'
 import { ByteBudget } from './budget.ts'
-import { systemClock } from './clock.ts'
+import { pause, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { COMMIT_LIMITS, COMMIT_POLICY } from './core/index.ts'
 import { limitParking } from './limited-parker.ts'
@@ -110,7 +109,7 @@ async function untilThere(store: BlobStore, logger: Logger, stopping: AbortSigna
       stopping.throwIfAborted()
       if (!(error instanceof LongtakeError && error.code === 'BLOB_UNAVAILABLE')) throw error
       logger.warn({ error }, 'waiting for the storage')
-      await delay(1_000)
+      await pause(systemClock, 1_000, stopping)
     }
   }
 }

@@ -82,8 +82,10 @@ export class TrackStorage {
   readonly #newBlockId: (bytes: Uint8Array) => string
   readonly #session: string
   readonly #name: string
+  readonly #wait: (ms: number) => Promise<void>
 
-  constructor(store: BlobStore, newBlockId: (bytes: Uint8Array) => string, session: string, name: string) {
+  /** @param wait how it waits before a commit is sent again, ms */
+  constructor(store: BlobStore, newBlockId: (bytes: Uint8Array) => string, session: string, name: string, wait: (ms: number) => Promise<void>) {
     this.#store = store
     this.#side = new SideBlobs(store)
     this.#checkpoints = new StoredCheckpoints(store, this.#side, session, name)
@@ -91,6 +93,7 @@ export class TrackStorage {
     this.#newBlockId = newBlockId
     this.#session = session
     this.#name = name
+    this.#wait = wait
   }
 
   /** @param refused files that storage is known to take no change of */
@@ -226,7 +229,7 @@ export class TrackStorage {
     const { contentType } = sealed
     const metadata = { ...sealed.metadata, [METADATA.checkpointDigest]: digestOf(sealed.checkpoint.bytes), [METADATA.nextOffset]: sealed.event.nextOffset, [METADATA.endOffset]: String(endOffset) }
     const condition = etag === null ? ({ ifNoneMatch: '*' } as const) : { ifMatch: etag }
-    const outcome = await commitWithReadBack(this.#store, plan.blob, blockIds, { ...condition, contentType, metadata })
+    const outcome = await commitWithReadBack(this.#store, plan.blob, blockIds, { ...condition, contentType, metadata, pause: this.#wait })
     switch (outcome.outcome) {
       case 'committed':
         return { etag: outcome.etag, state: withBlocks(sealed.event, blockIds), readBack: outcome.readBack, obsolete: sealed.obsolete(), bytes }

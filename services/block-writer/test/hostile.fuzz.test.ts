@@ -250,7 +250,7 @@ function upToTheHole(sent: ReadonlyMap<number, Uint8Array>): Uint8Array[] {
 
 /** A next owner finds what was said, nothing that is not finished, and leaves nothing behind that nobody needs. */
 async function assertReloads(world: World): Promise<void> {
-  const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, 'webcam')
+  const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, 'webcam', async () => {})
   const { track, states } = await storage.load(SETTINGS.limits, world.clock.now())
   assert.ok(!track.unfinished, 'no work is left')
   for (const { state } of states) {

@@ -98,7 +98,7 @@ test('who loads a track while another moves a part into a new file loads again, 
     override delete = world.memory.delete.bind(world.memory)
   }
   const slow = new SlowStore()
-  const loading = new TrackStorage(slow, newBlockIds(), SESSION, part.track).load(SETTINGS.limits, world.clock.now())
+  const loading = new TrackStorage(slow, newBlockIds(), SESSION, part.track, async () => {}).load(SETTINGS.limits, world.clock.now())
   await slow.listed.promise
   world.chunk(part, 0, video[0]!)
   await world.pass(40_000)
@@ -120,7 +120,7 @@ test('who loads a track while another commits it loads again: a state is never p
   const part = from(0)
   record(world, part, both, [4])
   await world.pass(20_000)
-  const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, part.track)
+  const storage = new TrackStorage(world.memory, newBlockIds(), SESSION, part.track, async () => {})
   const list = world.memory.blockList.bind(world.memory)
   let isFirst = true
   world.memory.blockList = async (...args) => {
@@ -161,7 +161,7 @@ test('an owner whose clock is days ahead deletes nothing of a commit that anothe
   await stopped.promise
   const written = await world.names(`${SESSION}/`)
   assert.ok(written.some((name) => name.includes('/pending/')))
-  await new TrackStorage(world.memory, newBlockIds(), SESSION, part.track).load(SETTINGS.limits, world.clock.now() + 1_000 * 86_400_000)
+  await new TrackStorage(world.memory, newBlockIds(), SESSION, part.track, async () => {}).load(SETTINGS.limits, world.clock.now() + 1_000 * 86_400_000)
   assert.deepEqual(await world.names(`${SESSION}/`), written)
   goOn.resolve()
   await world.pass(20_000)

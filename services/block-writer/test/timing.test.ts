@@ -116,3 +116,26 @@ test('what a writer held is given back to the budget once, although it was stopp
   await world.settle()
   assert.equal(budget.used, 0)
 })
+
+test('a commit without an answer is sent again by the clock of the writer', async () => {
+  let tries = 0
+  const world = new World({
+    faults: {
+      at: (moment, change) => {
+        if (moment === 'before' && change === 'commit blocks' && tries++ < 2) throw new Error('no answer')
+      },
+    },
+  })
+  world.own()
+  const part = newPart()
+  world.open(part)
+  for (const [seq, bytes] of chunks.entries()) world.chunk(part, seq, bytes)
+  world.closePart(part, chunks.length)
+  await world.settle()
+  assert.equal(tries, 1)
+  await world.pass(500)
+  assert.equal(tries, 2)
+  await world.pass(1_000)
+  assert.equal(tries, 3)
+  assert.equal(world.committedOffset, world.log.length)
+})
