@@ -129,7 +129,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
     const contentType = contentTypeOf(file, parts)
     return {
       header,
-      blockIds: media.flatMap((blocks) => Array.from(blocks, ({ id }) => id)),
+      blockIds: media.flatMap((blocks) => blocks.ids()),
       checkpoint: { name, bytes: checkpoint },
       contentType,
       metadata: {
@@ -140,7 +140,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
         [METADATA.durationMs]: String(durationMs),
         [METADATA.headerBytes]: String(headerBytes),
       },
-      event: commitEvent(track, file, contentType),
+      event: commitEvent(track, file, contentType, durationMs),
       obsolete: () => replaceSideBlobs(file, parts, name, retained),
     }
   }
@@ -149,7 +149,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
 export type CommitEvent = Omit<EventOf<'blocks-committed'>, 'blocks' | 'at'>
 
 /** All that is said of a file as its last commit left it. */
-export function commitEvent(track: Track, file: TrackFile, contentType: string): CommitEvent {
+export function commitEvent(track: Track, file: TrackFile, contentType: string, durationMs = durationOf(file)): CommitEvent {
   return {
     type: 'blocks-committed',
     session: track.session,
@@ -158,7 +158,7 @@ export function commitEvent(track: Track, file: TrackFile, contentType: string):
     blob: BLOBS.file(track.session, track.name, file.number),
     mimeType: contentType,
     bytes: file.headerBytes + file.mediaBytes,
-    durationMs: durationOf(file),
+    durationMs,
     startedAt: file.startedAt,
     commit: { number: file.commitNumber, id: file.commitId ?? '' },
     generation: file.generation,
@@ -173,7 +173,7 @@ function partsOf(track: Track, file: TrackFile): readonly Part[] {
   if (file.closed) return [...file.parts, ...file.unplaced]
   return file === track.home ? [...file.parts, ...track.unplaced] : file.parts
 }
-const durationOf = (file: TrackFile): number => Math.max(0, ...file.spans.map(({ endMs }) => endMs))
+const durationOf = (file: TrackFile): number => file.spans.reduce((latest, { endMs }) => Math.max(latest, endMs), 0)
 
 /** Where a committed block stands in a file's blob. */
 export function offsetIn(file: TrackFile, id: string): number {

@@ -4,6 +4,7 @@ import { timesOf } from './part-state.ts'
 import type { Container, Part } from './part.ts'
 import type { PackedPieces } from './piece-list.ts'
 import { byStart, type Span } from './timeline.ts'
+import { whileUnchanged } from './unchanged-parts.ts'
 
 /** One file of a track: a blob with its own commits. */
 export class TrackFile {
@@ -74,7 +75,7 @@ export class TrackFile {
 
   /** The blocks that its parts have now, in order. */
   get blocks(): PackedPieces[] {
-    return this.parts.flatMap((part) => part.media.map(({ packed }) => packed)).filter(({ length }) => length > 0)
+    return this.parts.flatMap(blocksOf)
   }
 
   /** How many media blocks are committed. */
@@ -89,22 +90,45 @@ export class TrackFile {
 
   /** Its parts that have media. */
   get spans(): Span[] {
-    return this.parts.flatMap((part) => {
-      const times = timesOf(part)
-      return times === null ? [] : [{ ...startOf(part), ...times }]
-    })
+    return this.parts.flatMap((part) => spanOf(part) ?? [])
   }
 }
 
+const blocksOf = whileUnchanged((part) =>
+  part.media.map(({ packed }) => packed).filter(({ length }) => length > 0),
+)
+
+const spanOf = whileUnchanged((part): Span | null => {
+  const times = timesOf(part)
+  return times === null ? null : { ...startOf(part), ...times }
+})
+
 /** When what it has in its file began; of a part that has no place yet, what it has to put into one. */
-export const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: Date.parse(part.startedAt ?? '') + part.fromMs })
+export const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: recorderStartMs(part) + part.fromMs })
+
+/** Parsed once: parts are sorted by it, and what is declared first stays. */
+function recorderStartMs(part: Part): number {
+  const known = recorderStarts.get(part)
+  if (known !== undefined && known.startedAt === part.startedAt) return known.ms
+  const ms = Date.parse(part.startedAt ?? '')
+  recorderStarts.set(part, { startedAt: part.startedAt, ms })
+  return ms
+}
+const recorderStarts = new WeakMap<Part, { readonly startedAt: string | null; readonly ms: number }>()
 
 /** All pending blobs that these parts need. */
-export function blobsOf(parts: readonly Part[]): Set<string> {
-  const names = new Set<string>()
-  for (const run of parts.flatMap((part) => part.runs)) {
-    for (const { blob } of [...run.raw, ...run.unfed, ...run.kept]) if (blob !== null) names.add(blob)
-    if (run.saved !== null && run.saved.tail.blob !== null) names.add(run.saved.tail.blob)
+export const blobsOf = (parts: readonly Part[]): Set<string> =>
+  new Set(parts.flatMap((part) => (isAtRest(part) ? blobsAtRest(part) : blobsOfPart(part))))
+
+/** A decoder holds its tail itself, whatever blob had it before. */
+const isAtRest = ({ dirty, runs }: Part): boolean => !dirty && runs.every(({ decoder }) => decoder === null)
+const blobsAtRest = whileUnchanged(blobsOfPart)
+
+function blobsOfPart({ runs }: Part): string[] {
+  const names: string[] = []
+  for (const { raw, unfed, kept, saved } of runs) {
+    for (const { blob } of [...raw, ...unfed, ...kept]) if (blob !== null) names.push(blob)
+    if (saved !== null && saved.tail.blob !== null) names.push(saved.tail.blob)
   }
   return names
 }

@@ -4,24 +4,11 @@ import { faultRanges, mergedFaults, type ChunkFault, type FaultCause } from './f
 import { joinedPace, joinedSilences, missingBefore, NO_PACE, shortfalls } from './pace.ts'
 import type { Part } from './part.ts'
 import { framesOf } from './piece.ts'
+import { whileUnchanged } from './unchanged-parts.ts'
 import type { SavedFragments } from './verbatim.ts'
 
-/** States published of parts that have not changed since: an event lists all parts of a file, and most of its parts ended long ago. */
-const cachedStates = new WeakMap<Part, PartState>()
-
-/** All that an event states of a part. */
-export function partState(part: Part): PartState {
-  const known = cachedStates.get(part)
-  if (known !== undefined && !part.dirty) return known
-  const state = stateOf(part)
-  cachedStates.set(part, state)
-  return state
-}
-
-/** Discards the cached state of a part that has changed. */
-export function partChanged(part: Part): void {
-  cachedStates.delete(part)
-}
+/** All that an event states of a part. An event lists all parts of a file. */
+export const partState = whileUnchanged(stateOf)
 
 function stateOf(part: Part): PartState {
   const times = timesOf(part)
@@ -91,11 +78,7 @@ const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
 const instantOf = (ms: number): string => new Date(Math.min(LAST_MS, Math.max(0, ms))).toISOString()
 
 /** Where its media stands in its file; null while it has none. */
-export function timesOf(part: Part): { startMs: number; endMs: number } | null {
-  const known = part.dirty ? undefined : cachedStates.get(part)
-  if (known === undefined) return computeTimes(part)
-  return known.startMs === null || known.endMs === null ? null : { startMs: known.startMs, endMs: known.endMs }
-}
+export const timesOf = whileUnchanged(computeTimes)
 
 function computeTimes(part: Part): { startMs: number; endMs: number } | null {
   const { place } = part

@@ -75,7 +75,13 @@ export class PackedPieces implements Iterable<StoredPiece> {
   }
 
   idAt(row: number): string {
-    return Buffer.from(this.#idBytes(row)).toString('base64')
+    const { buffer, byteOffset, byteLength } = this.#idBytes(row)
+    return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+  }
+
+  /** Of all blocks, in order. */
+  ids(): string[] {
+    return Array.from({ length: this.length }, (_, row) => this.idAt(row))
   }
 
   /** The row of the block of this id; -1 when there is none. */

@@ -5,10 +5,10 @@ import { fromMsOf } from './continuation.ts'
 import { isNews, type PartDeclaration } from './declarations.ts'
 import { beginEarlier, leave, settle } from './moving-on.ts'
 import { Part, type Taken } from './part.ts'
-import { partChanged } from './part-state.ts'
 import { pausing, type Work } from './raw.ts'
 import { squeezeOverlap } from './squeeze.ts'
 import { makeRoom, placeInFile, TIMELINE_LIMITS, type FoundPlace, type Move, type Span } from './timeline.ts'
+import { partChanged } from './unchanged-parts.ts'
 
 export type TrackDeclaration = PartDeclaration
 
@@ -225,8 +225,9 @@ export class Track {
   /** These parts are as the commit has them that is planned now. */
   planned(parts: readonly Part[]): void {
     for (const part of parts) {
-      if (part.dirty) partChanged(part)
+      if (!part.dirty) continue
       part.dirty = false
+      partChanged(part)
       part.committedMedia = part.hasMedia
       part.committedTo = part.capturedTo
       if (part.committedMedia) this.#unplayable.delete(part)
@@ -336,6 +337,7 @@ export class Track {
   }
 
   #isBounded(file: TrackFile, moves: readonly Move[]): boolean {
+    if (moves.length === 0) return true
     const zeroMs = Date.parse(file.startedAt ?? '')
     const spans = new Map(file.spans.map((span) => [span.part, span]))
     const driftMs = moves.map(({ part, deltaMs }) => spans.get(part)!.startMs + deltaMs - (spans.get(part)!.startedAtMs - zeroMs))
@@ -348,10 +350,13 @@ const partIn = (file: TrackFile, id: string): Part => file.parts.find((part) => 
 
 /** Where parts overlap by a little, frames that are in no commit yet make room. */
 function squeezeOverlaps(file: TrackFile): void {
-  const parts = new Map(file.parts.map((part) => [part.id, part]))
   let ahead: Span | null = null
+  let parts: Map<string, Part> | undefined
   for (const span of file.spans) {
-    if (ahead !== null && ahead.endMs > span.startMs) squeezeOverlap(parts.get(ahead.part)!, parts.get(span.part)!, span.startMs)
+    if (ahead !== null && ahead.endMs > span.startMs) {
+      parts ??= new Map(file.parts.map((part) => [part.id, part]))
+      squeezeOverlap(parts.get(ahead.part)!, parts.get(span.part)!, span.startMs)
+    }
     if (ahead === null || span.endMs > ahead.endMs) ahead = span
   }
 }
