@@ -15,6 +15,12 @@ const settings = {
     help: 'which files get an MP4 beside those whose container needs one',
     default: 'on-request',
   }),
+  encodeAtOnce: integer('LONGTAKE_REMUXER_ENCODE_AT_ONCE', {
+    help: 'how many MP4s may be encoded at the same time, beside the other renditions',
+    default: 1,
+    min: 1,
+    max: 64,
+  }),
   decode: oneOf('LONGTAKE_REMUXER_DECODE', DECODED_COVERAGE, {
     help: 'how much of each sealed file is decoded to find what players do not show',
     default: 'all',

@@ -3,7 +3,7 @@ import type { EventOf, UndecodableSpan } from '@longtake/contracts'
 import type { LimitFunction } from 'p-limit'
 import { type RunOutcome, runWithFrameTimes } from './ffmpeg.ts'
 import { listedFrames, type ListedStream, matroskaPackets, type PacketStream } from './frame-times.ts'
-import { containerOf, type DecodedFile, type SealedFile } from './plan.ts'
+import { containerOf, type SealedFile, type SourceFile } from './plan.ts'
 import { download, GONE, inputOf, type Renderer, sizeOf } from './render.ts'
 import { type DecodedTrack, undecodableSpans } from './undecodable.ts'
 import { openWorkspace } from './workspace.ts'
@@ -29,7 +29,7 @@ const LIST_BYTES = 4 * 1024 ** 2
  */
 export async function decodeFile(
   decoder: Decoder,
-  source: DecodedFile,
+  source: SourceFile,
   sealed: SealedFile,
   signal: AbortSignal,
 ): Promise<Decoding> {
@@ -71,7 +71,7 @@ const unknown = (reason: string): Decoding => ({ coverage: 'none', undecodable: 
 const UNREADABLE = /Invalid data found when processing input|moov atom not found/
 const LACKS_CODEC = /(Decoder|codec) .*not found|Unknown decoder/i
 
-const whole = ({ codecs, mimeType }: DecodedFile, durationMs: number): UndecodableSpan[] => {
+const whole = ({ codecs, mimeType }: SourceFile, durationMs: number): UndecodableSpan[] => {
   const hasVideo = codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : mimeType.startsWith('video/')
   return [{ media: hasVideo ? 'video' : 'audio', startMs: 0, endMs: durationMs }]
 }
@@ -84,7 +84,7 @@ const VP9_DECODER = ['-c:v', 'libvpx-vp9']
 const VP9_REFUSED = /Unknown decoder 'libvpx-vp9'|Bitstream not supported by this decoder/
 
 interface DecodingRun {
-  source: DecodedFile
+  source: SourceFile
   coverage: 'all' | 'keyframes'
   /** Bound of each list. */
   listBytes: number
@@ -126,7 +126,7 @@ function decodingArgs(
 }
 
 async function compared(
-  source: DecodedFile,
+  source: SourceFile,
   durationMs: number,
   coverage: 'all' | 'keyframes',
   cwd: string,

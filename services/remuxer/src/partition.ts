@@ -4,10 +4,10 @@ import {
 } from '@longtake/contracts'
 import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer } from '@longtake/kafka'
 import type { Logger } from '@longtake/service'
+import { BackgroundQueue } from './background-queue.ts'
 import { type Decoder, decodeFile } from './decode.ts'
-import { type DecodeJob, DecodeQueue } from './decode-queue.ts'
 import { fileOf, mayLackDecoding, missingDecodings, missingRenditions } from './plan.ts'
-import type { PlannedDecoding, PlannedRendition } from './plan.ts'
+import type { PlannedDecoding, PlannedRendition, SealedFile } from './plan.ts'
 import { render, type Renderer, type RenderOutcome } from './render.ts'
 import { inDecodeSpan, inRenderSpan, instruments } from './telemetry.ts'
 
@@ -30,10 +30,19 @@ export interface PartitionOptions {
   now: () => number
 }
 
+/** An MP4 that takes minutes to make, and what it is made of. */
+type PlannedEncoding = PlannedRendition & { sealed: SealedFile }
+/** What a status needs beside what was made at once. */
+interface Left {
+  encodings: readonly PlannedEncoding[]
+  decodings: readonly PlannedDecoding[]
+}
+const NOTHING_LEFT: Left = { encodings: [], decodings: [] }
+
 /**
  * One partition of statuses, one after the other. A record is done when nothing is lacking of its version; what ffmpeg
  * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again. Once the
- * renditions are made, the files are decoded beside those of the next records.
+ * renditions that are made quickly are, files are encoded and decoded beside those of the next records.
  */
 export class RemuxerPartition implements PartitionHandler {
   readonly #options: PartitionOptions
@@ -41,31 +50,35 @@ export class RemuxerPartition implements PartitionHandler {
   readonly #signal: AbortSignal
   readonly #closing = new AbortController()
   readonly #settled = new Set<string>()
-  readonly #decodings: DecodeQueue
+  readonly #encodings: BackgroundQueue<PlannedEncoding>
+  readonly #decodings: BackgroundQueue<PlannedDecoding>
+  /** Offsets of records for which one of the two queues has nothing left to do. */
+  readonly #halfDone = new Set<bigint>()
   #renderFault: string | undefined
 
   constructor(options: PartitionOptions) {
     this.#options = options
     this.#store = options.renderer.store
     this.#signal = AbortSignal.any([options.assigned.signal, options.stopping, this.#closing.signal])
-    this.#decodings = new DecodeQueue({
-      decode: (record, planned) => this.#decode(record, planned),
-      done: (record) => options.assigned.done(record),
+    const common = {
+      done: (record: KafkaRecord) => this.#done(record),
       signal: this.#signal,
       logger: options.logger,
       delays: RETRY_DELAYS,
-    })
+    }
+    this.#encodings = new BackgroundQueue({ ...common, work: (record, planned) => this.#encode(record, planned) })
+    this.#decodings = new BackgroundQueue({ ...common, work: (record, planned) => this.#decode(record, planned) })
   }
 
   /** Why it does not go on now; undefined while all is well. */
   get fault(): string | undefined {
-    return this.#renderFault ?? this.#decodings.fault
+    return this.#renderFault ?? this.#encodings.fault ?? this.#decodings.fault
   }
 
   async handle(record: KafkaRecord): Promise<void> {
-    let job: DecodeJob
+    let left: Left
     try {
-      job = { record, planned: await this.#handle(record) }
+      left = await this.#handle(record)
       this.#renderFault = undefined
     } catch (error) {
       // Neither done nor to be handed out again here.
@@ -73,40 +86,53 @@ export class RemuxerPartition implements PartitionHandler {
       this.#renderFault = `remuxing fails: ${messageOf(error)}`
       throw error
     }
-    await this.#decodings.set(job)
+    await this.#encodings.set({ record, planned: left.encodings })
+    await this.#decodings.set({ record, planned: left.decodings })
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new Error('the partition is revoked'))
-    await this.#decodings.close()
+    await Promise.all([this.#encodings.close(), this.#decodings.close()])
   }
 
-  /** Makes the renditions; resolves with the files that are to be decoded. */
-  async #handle(record: KafkaRecord): Promise<PlannedDecoding[]> {
-    if (record.tombstone) return []
+  #done(record: KafkaRecord): void {
+    if (this.#halfDone.delete(record.offset)) this.#options.assigned.done(record)
+    else this.#halfDone.add(record.offset)
+  }
+
+  /** Makes the renditions that are made quickly; resolves with what is left to do. */
+  async #handle(record: KafkaRecord): Promise<Left> {
+    if (record.tombstone) return NOTHING_LEFT
     const { parker, logger } = this.#options
     const state = decodeStatus({ key: record.key, value: record.value, headers: { ...record.headers } })
     if (isRecordFault(state)) {
       await parker.park(record, { reason: state.fault, details: state.details })
-      return []
+      return NOTHING_LEFT
     }
     const { session } = state
     if (state.status === 'deleted') {
       // The status may come again after its id was used anew: whose these are, the tombstone says.
-      if (!(await this.#isDeleted(session))) return []
+      if (!(await this.#isDeleted(session))) return NOTHING_LEFT
       // Block-writer erases the session; a rendition may have been written while it did. What is held, it retries.
       const { deleted } = await deletePermitted(this.#store, BLOBS.renditionPrefix(session), { signal: this.#signal })
       if (deleted > 0) logger.info({ session, deleted }, 'renditions of a deleted session are deleted')
-      return []
+      return NOTHING_LEFT
     }
     const planned = missingRenditions(state, this.#options.renderer.mp4Policy)
     const missing = planned.filter((one) => !this.#settled.has(keyOf(one)))
     const decodes = this.#options.decoder.coverage !== 'none' && mayLackDecoding(state)
-    if ((missing.length === 0 && !decodes) || state.manifest === null) return []
+    if ((missing.length === 0 && !decodes) || state.manifest === null) return NOTHING_LEFT
     const manifest = await this.#findManifest(record, state, state.manifest.blob)
-    if (manifest === undefined) return []
-    for (const one of missing) await this.#make(record, one, manifest)
-    return decodes ? missingDecodings(state, manifest).filter((one) => !this.#settled.has(decodingKeyOf(one))) : []
+    if (manifest === undefined) return NOTHING_LEFT
+    const encodings: PlannedEncoding[] = []
+    for (const planned of missing) {
+      const sealed = manifest.tracks[planned.track]?.files.find(({ blob }) => blob === planned.source.blob)
+      if (sealed === undefined) continue
+      if (planned.codecs === 'encoded') encodings.push({ ...planned, sealed })
+      else await this.#make(record, planned, sealed)
+    }
+    const decodings = decodes ? missingDecodings(state, manifest) : []
+    return { encodings, decodings: decodings.filter((one) => !this.#settled.has(decodingKeyOf(one))) }
   }
 
   /** The manifest of a finalized version; undefined where there is none that can be used, which is then reported. */
@@ -145,10 +171,13 @@ export class RemuxerPartition implements PartitionHandler {
     else logger.info(about, 'file decoded')
   }
 
-  async #make(record: KafkaRecord, planned: PlannedRendition, manifest: Manifest): Promise<void> {
-    const { session, version, track, kind, source, blob } = planned
-    const sealed = manifest.tracks[track]?.files.find((file) => file.blob === source.blob)
-    if (sealed === undefined) return
+  async #encode(record: KafkaRecord, { sealed, ...planned }: PlannedEncoding): Promise<void> {
+    // Another status of the same version was queued before the event of the first one came.
+    if (!this.#settled.has(keyOf(planned))) await this.#make(record, planned, sealed)
+  }
+
+  async #make(record: KafkaRecord, planned: PlannedRendition, sealed: SealedFile): Promise<void> {
+    const { session, version, track, kind, blob } = planned
     const { renderer, producer, eventsTopic, logger } = this.#options
     const began = performance.now()
     const outcome = await inRenderSpan(planned, () => render(renderer, planned, sealed, this.#signal))

@@ -3,13 +3,16 @@ import { filesOf, isRequested } from '@longtake/domain'
 
 export type SealedFile = Manifest['tracks'][string]['files'][number]
 
+/** What is needed of a file's state; the whole one may be large, and thousands wait. */
+export type SourceFile = Pick<FileState, 'file' | 'blob' | 'mimeType' | 'codecs'>
+
 /** One thing to be made of one sealed file. */
 export interface PlannedRendition {
   session: string
   version: number
   track: string
   kind: 'poster' | 'mp4'
-  source: FileState
+  source: SourceFile
   blob: string
   mimeType: 'image/jpeg' | 'video/mp4'
   /** Of an MP4: as it was recorded where MP4 has a place for it; as every browser plays it; or not at all. */
@@ -35,11 +38,12 @@ export function missingRenditions(state: SessionState, policy: Mp4Policy = 'need
 }
 
 /** The number an event names: a poster is of the whole track. */
-export const fileOf = (kind: PlannedRendition['kind'], source: FileState): number => (kind === 'poster' ? 0 : source.file)
+export const fileOf = (kind: PlannedRendition['kind'], source: SourceFile): number => (kind === 'poster' ? 0 : source.file)
 
 function renditionsOf(state: SessionState, track: string, policy: Mp4Policy): PlannedRendition[] {
   const { session, version, tracks } = state
-  const files = (tracks[track]?.files ?? []).filter(({ bytes }) => bytes > 0).sort((a, b) => a.file - b.file)
+  const sealable = (tracks[track]?.files ?? []).filter(({ bytes }) => bytes > 0)
+  const files = sealable.sort((a, b) => a.file - b.file).map(sourceOf)
   const of = { session, version, track }
   const blobOf = (name: string): string => BLOBS.rendition(session, version, track, name)
   const pictured = files.find(hasVideo)
@@ -53,8 +57,10 @@ function renditionsOf(state: SessionState, track: string, policy: Mp4Policy): Pl
   return [...poster, ...mp4s]
 }
 
+const sourceOf = ({ file, blob, mimeType, codecs }: FileState): SourceFile => ({ file, blob, mimeType, codecs })
+
 /** What its MP4 is to hold; undefined where there is to be none. */
-function mp4CodecsOf(file: FileState, policy: Mp4Policy, isWanted: boolean): PlannedRendition['codecs'] {
+function mp4CodecsOf(file: SourceFile, policy: Mp4Policy, isWanted: boolean): PlannedRendition['codecs'] {
   if (needsMp4(file)) return 'recorded'
   switch (policy) {
     case 'needed':
@@ -72,15 +78,12 @@ function unknownPolicy(policy: never): never {
   throw new TypeError(`no rule for the policy ${String(policy)}`)
 }
 
-/** What decoding needs of a file's state; the whole one may be large, and thousands wait. */
-export type DecodedFile = Pick<FileState, 'file' | 'mimeType' | 'codecs'>
-
 /** One sealed file of which it is not known what a decoder shows. */
 export interface PlannedDecoding {
   session: string
   version: number
   track: string
-  source: DecodedFile
+  source: SourceFile
   sealed: SealedFile
 }
 
@@ -101,8 +104,7 @@ export function missingDecodings(state: SessionState, manifest: Manifest): Plann
     files.flatMap((sealed) => {
       const source = filesOf(state, track).find(({ blob }) => blob === sealed.blob)
       if (source === undefined || decodedCommit(decoded, track, source.file) >= sealed.commit.number) return []
-      const { file, mimeType, codecs } = source
-      return [{ session, version, track, source: { file, mimeType, codecs }, sealed }]
+      return [{ session, version, track, source: sourceOf(source), sealed }]
     }),
   )
 }
@@ -113,13 +115,13 @@ const decodedCommit = (decoded: NonNullable<SessionState['decoded']>, track: str
 const isMp4 = ({ mimeType }: Pick<FileState, 'mimeType'>): boolean => /^(video|audio)\/mp4\b/i.test(mimeType)
 
 /** The codecs of MP4 are not known: there the type has to do, and ffmpeg finds out. */
-const hasVideo = ({ codecs, mimeType }: FileState): boolean => (codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : /^video\//i.test(mimeType))
+const hasVideo = ({ codecs, mimeType }: SourceFile): boolean => (codecs.length > 0 ? codecs.some((codec) => codec.startsWith('V_')) : /^video\//i.test(mimeType))
 
 /** What WebM permits (WebM Container Guidelines), and browsers therefore play in it. */
 const WEBM_CODECS: ReadonlySet<string> = new Set(['V_VP8', 'V_VP9', 'V_AV1', 'A_OPUS', 'A_VORBIS'])
 
 /** Fragmented MP4 is not seekable everywhere, and of H.264, PCM and the like in Matroska only Chrome plays some. */
-const needsMp4 = (file: FileState): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
+const needsMp4 = (file: SourceFile): boolean => isMp4(file) || file.codecs.some((codec) => !WEBM_CODECS.has(codec))
 
 /** What ffmpeg is told that the file is, so that content cannot choose its own reader. */
 export const containerOf = (file: Pick<FileState, 'mimeType'>): 'mp4' | 'matroska' => (isMp4(file) ? 'mp4' : 'matroska')

@@ -23,6 +23,8 @@ export interface Renderer {
   ffmpeg: string
   /** Bounds how many run at once in this process. */
   atOnce: LimitFunction
+  /** The same of encodings, which take minutes. */
+  encodeAtOnce: LimitFunction
   timeLimitMs: number
   tempDir: string
   /** What one run may put there. */
@@ -46,7 +48,8 @@ export async function render(renderer: Renderer, planned: PlannedRendition, seal
   if (planned.codecs === 'refused') return { outcome: 'failed', reason: NOT_ON_REQUEST }
   const existing = await renderer.store.properties(planned.blob, { signal })
   if (existing !== null) return { outcome: 'ready', bytes: existing.bytes }
-  return renderer.atOnce(async () => {
+  const slots = planned.codecs === 'encoded' ? renderer.encodeAtOnce : renderer.atOnce
+  return slots(async () => {
     signal.throwIfAborted()
     switch (planned.kind) {
       case 'poster':

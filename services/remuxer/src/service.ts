@@ -14,14 +14,14 @@ const NAMES = { status: TOPICS.status.name as string, events: TOPICS.events.name
 
 export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | 'health' | 'fail' | 'stopping'>, names = NAMES): Promise<AsyncDisposable> {
   const { logger, health, fail, stopping } = deps
-  const { atOnce, timeLimitMs, tempDir, tempBytes, mp4, decode, decodeAtOnce } = config
+  const { atOnce, timeLimitMs, tempDir, tempBytes, mp4, encodeAtOnce, decode, decodeAtOnce } = config
   const ffmpeg = findFfmpeg(config)
   await mkdir(tempDir, { recursive: true })
   const leftovers = await removeLeftovers(tempDir)
   logger.info({ ffmpeg, tempDir, leftovers }, 'ffmpeg found')
   const store = await openBlobStore(config)
-  const run = { store, ffmpeg, timeLimitMs, tempDir, runBytes: Math.floor(tempBytes / (atOnce + decodeAtOnce)) }
-  const renderer = { ...run, atOnce: pLimit(atOnce), mp4Policy: mp4 }
+  const run = { store, ffmpeg, timeLimitMs, tempDir, runBytes: Math.floor(tempBytes / (atOnce + encodeAtOnce + decodeAtOnce)) }
+  const renderer = { ...run, atOnce: pLimit(atOnce), encodeAtOnce: pLimit(encodeAtOnce), mp4Policy: mp4 }
   const decoder = { ...run, atOnce: pLimit(decodeAtOnce), coverage: decode }
   const kafka = kafkaConnection(config, 'remuxer', logger)
   const producer = createProducer({ kafka })

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, encodeStatus, LongtakeError, type RecordingEvent } from '@longtake/contracts'
 import { createLogger } from '@longtake/service'
@@ -122,6 +124,7 @@ for (const [name, codecs] of [['chrome-webcam-vp9-opus', ['V_VP9', 'A_OPUS']], [
     const state = finalizedState([file], { requested })
     await store(system.blobs, state, [file])
     await system.see(state)
+    await system.idle()
     assert.deepEqual(system.events.map((event) => [event.type, 'kind' in event && event.kind]), [['rendition-ready', 'poster'], ['rendition-ready', 'mp4']])
     const made = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4'))
     const recorded = probe(file.bytes)
@@ -138,6 +141,7 @@ test('a picture of odd size is encoded, too', async () => {
   const state = finalizedState([file], { requested })
   await store(system.blobs, state, [file])
   await system.see(state)
+  await system.idle()
   const [stream] = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4')).streams
   assert.deepEqual([stream?.codec_name, stream?.width, stream?.height], ['h264', 320, 240])
 })
@@ -149,6 +153,60 @@ test('where MP4 is not made on request, a viewer who asks learns that', async ()
   await store(system.blobs, state, [file])
   await system.see(state)
   assert.match(JSON.stringify(system.events.at(-1)), /rendition-failed.*not made on request/)
+})
+
+/** A system whose encodings do not begin before there is a file at the gate. */
+function withGate(folder: { tempDir: string }) {
+  const gate = join(folder.tempDir, 'gate')
+  const waiting = `touch ${folder.tempDir}/encoding; until [ -e ${gate} ]; do sleep 0.05; done`
+  const ffmpeg = program(folder, `case "$*" in *libx264*) ${waiting};; esac; exec ${findFfmpeg()} "$@"`)
+  return { gate, encoding: join(folder.tempDir, 'encoding'), system: setUp({ ffmpeg, coverage: 'all' }) }
+}
+
+test('an encoding holds up no poster and no decoding of another session, and its record is done after it', async () => {
+  using folder = setUp()
+  const { gate, system } = withGate(folder)
+  using _ = system
+  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
+  const asked = finalizedState([file], { requested })
+  const other = finalizedState([file], { session: 'exam-18' })
+  for (const state of [asked, other]) await store(system.blobs, state, [file])
+  await system.see(asked)
+  await system.see(other)
+  await system.until('the other session is done', () => system.done === 1)
+  const seen = (): string[] => system.events.map((event) => `${event.session} ${event.type} ${'kind' in event ? event.kind : ''}`.trim())
+  assert.deepEqual(seen().sort(), ['exam-17 file-decoded', 'exam-17 rendition-ready poster', 'exam-18 file-decoded', 'exam-18 rendition-ready poster'])
+  await writeFile(gate, '')
+  await system.idle()
+  assert.deepEqual([seen().at(-1), system.events.length, system.done], ['exam-17 rendition-ready mp4', 5, 2])
+})
+
+test('a newer status of a session whose encoding waits takes its place, and encodes nothing twice', async () => {
+  using folder = setUp()
+  const { gate, system } = withGate(folder)
+  using _ = system
+  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
+  const states = ['exam-17', 'exam-18'].map((session) => finalizedState([file], { session, requested }))
+  for (const state of states) await store(system.blobs, state, [file])
+  for (const state of [states[0]!, states[1]!, states[1]!, states[0]!]) await system.see(state)
+  await system.until('the older status of the one that waits is done', () => system.done === 1)
+  await writeFile(gate, '')
+  await system.idle()
+  const made = system.events.filter((event) => event.type === 'rendition-ready' && event.kind === 'mp4').map(({ session }) => session)
+  assert.deepEqual(made.sort(), ['exam-17', 'exam-18'])
+})
+
+test('a stop ends an encoding at once, and leaves its record to the next', async () => {
+  using folder = setUp()
+  const { encoding, system } = withGate(folder)
+  using _ = system
+  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
+  const state = finalizedState([file], { requested })
+  await store(system.blobs, state, [file])
+  await system.see(state)
+  while (!existsSync(encoding)) await turn()
+  await system.partition.close()
+  assert.deepEqual([system.done, system.events.filter((event) => 'kind' in event && event.kind === 'mp4'), system.leftovers()], [0, [], []])
 })
 
 test('what ffmpeg cannot read is told once with its own words, and holds nothing up', async () => {

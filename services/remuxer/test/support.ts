@@ -78,6 +78,7 @@ export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'time
   const stopping = new AbortController()
   const renderer: Renderer = {
     store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 60_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
+    encodeAtOnce: pLimit(1),
     mp4Policy: options.mp4Policy ?? 'on-request',
   }
   const partition = new RemuxerPartition({
@@ -104,9 +105,9 @@ export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'time
     stopping: stopping.signal,
     now: () => Date.parse(at),
   })
-  const see = (value: Uint8Array): Promise<void> => {
+  const see = (value: Uint8Array, key = session): Promise<void> => {
     seen += 1
-    return partition.handle(recordOf(value))
+    return partition.handle(recordOf(value, key, BigInt(seen)))
   }
   return {
     blobs,
@@ -118,10 +119,11 @@ export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'time
     get done() {
       return done
     },
-    see: (state: SessionState) => see(encodeStatus(state).value),
-    seeBytes: see,
+    see: (state: SessionState) => see(encodeStatus(state).value, state.session),
+    seeBytes: (value: Uint8Array) => see(value),
+    until: (what: string, holds: () => boolean) => progress.until(what, holds, 300_000, () => `${done} of ${seen}`),
     /** Once every status is done. */
-    idle: () => progress.until('all statuses are done', () => done === seen, 60_000, () => `${done} of ${seen}`),
+    idle: () => progress.until('all statuses are done', () => done === seen, 300_000, () => `${done} of ${seen}`),
     /** What is in the folder for recordings under work. */
     leftovers: () => readdirSync(tempDir),
     [Symbol.dispose]: () => rmSync(tempDir, { recursive: true, force: true }),
@@ -138,7 +140,9 @@ export function program(system: { tempDir: string }, script: string): string {
   return path
 }
 
-const recordOf = (value: Uint8Array): KafkaRecord => ({ topic: 'status', partition: 0, offset: 0n, key: session, value: Buffer.from(value), tombstone: false, headers: { kind: 'session-state' }, timestamp: 0 })
+const recordOf = (value: Uint8Array, key: string, offset: bigint): KafkaRecord => ({
+  topic: 'status', partition: 0, offset, key, value: Buffer.from(value), tombstone: false, headers: { kind: 'session-state' }, timestamp: 0,
+})
 
 interface Stream {
   codec_type: string

@@ -1,21 +1,21 @@
 import { messageOf, type RetryDelays } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
-import type { PlannedDecoding } from './plan.ts'
 
-/** Sessions whose files wait to be decoded; above it the partition waits. Each takes a few KiB. */
+/** Sessions whose work waits; above it the partition waits. Each takes a few KiB. */
 const MAX_WAITING = 2_000
 const NOTHING = Buffer.alloc(0)
 
-/** What one status needs to have decoded; its record is done afterwards. */
-export interface DecodeJob {
+/** What one status needs to have done. */
+export interface Job<P> {
   record: KafkaRecord
-  planned: readonly PlannedDecoding[]
+  planned: readonly P[]
 }
 
-export interface DecodeQueueOptions {
-  /** Decodes one file and publishes what was found; rejects when that could not be done now. */
-  decode: (record: KafkaRecord, planned: PlannedDecoding) => Promise<void>
+export interface BackgroundQueueOptions<P> {
+  /** Does one thing and publishes what came of it; rejects when that could not be done now. */
+  work: (record: KafkaRecord, planned: P) => Promise<void>
+  /** Called once for each record that was set, when nothing is left to be done for it. */
   done: (record: KafkaRecord) => void
   signal: AbortSignal
   logger: Logger
@@ -23,24 +23,24 @@ export interface DecodeQueueOptions {
 }
 
 /**
- * Files of one partition that are decoded while its renditions go on: decoding takes minutes, and a poster is not to
- * wait for the files of other sessions. One after the other; of each session only the newest status counts.
+ * Work of one partition that takes minutes, done while the next statuses are handled: a poster is not to wait for the
+ * files of other sessions. One after the other; of each session only the newest status counts.
  */
-export class DecodeQueue {
-  readonly #options: DecodeQueueOptions
-  readonly #waiting = new Map<string, DecodeJob>()
+export class BackgroundQueue<P extends { readonly session: string; readonly track: string }> {
+  readonly #options: BackgroundQueueOptions<P>
+  readonly #waiting = new Map<string, Job<P>>()
   #running: Promise<void> | undefined
   #room = Promise.withResolvers<void>()
   /** Why it does not go on now; undefined while all is well. */
   fault: string | undefined
 
-  constructor(options: DecodeQueueOptions) {
+  constructor(options: BackgroundQueueOptions<P>) {
     this.#options = options
     options.signal.addEventListener('abort', () => this.#roomMade(), { once: true })
   }
 
   /** Takes what the newest status of a session needs; resolves once there is room for more. */
-  async set({ record, planned }: DecodeJob): Promise<void> {
+  async set({ record, planned }: Job<P>): Promise<void> {
     const older = this.#waiting.get(record.key)
     this.#waiting.delete(record.key)
     if (older !== undefined) this.#options.done(older.record)
@@ -75,23 +75,23 @@ export class DecodeQueue {
     for (const [session, job] of this.#waiting) {
       this.#waiting.delete(session)
       this.#roomMade()
-      for (const planned of job.planned) await this.#decode(job.record, planned)
+      for (const planned of job.planned) await this.#work(job.record, planned)
       if (signal.aborted) return
       done(job.record)
     }
   }
 
   /** Resolves once it is done, or the signal has aborted. */
-  async #decode(record: KafkaRecord, planned: PlannedDecoding): Promise<void> {
-    const { decode, signal, logger, delays } = this.#options
+  async #work(record: KafkaRecord, planned: P): Promise<void> {
+    const { work, signal, logger, delays } = this.#options
     const { session, track } = planned
     try {
-      await retrying(() => decode(record, planned), {
+      await retrying(() => work(record, planned), {
         delays,
         signal,
         failed: (error, failures) => {
-          this.fault = `decoding fails: ${messageOf(error)}`
-          if (failures % 10 === 1) logger.error({ session, track, failures, error }, 'file decoding failed, retrying')
+          this.fault = `remuxing fails: ${messageOf(error)}`
+          if (failures % 10 === 1) logger.error({ session, track, failures, error }, 'remuxing failed, retrying')
         },
       })
       this.fault = undefined

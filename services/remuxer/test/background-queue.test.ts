@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { KafkaRecord } from '@longtake/kafka'
 import { createLogger } from '@longtake/service'
 import { Conditions } from '@longtake/testkit'
-import { DecodeQueue } from '../src/decode-queue.ts'
+import { BackgroundQueue } from '../src/background-queue.ts'
 import { missingDecodings, type PlannedDecoding } from '../src/plan.ts'
 import { finalizedState } from './support.ts'
 
@@ -21,7 +21,7 @@ const plannedOf = (session: string): PlannedDecoding => ({
   session,
   version: 1,
   track: 'webcam',
-  source: { file: 0, mimeType: 'video/webm', codecs: [] },
+  source: { file: 0, blob: 'b', mimeType: 'video/webm', codecs: [] },
   sealed: {
     blob: 'b',
     snapshot: 's',
@@ -36,14 +36,14 @@ const plannedOf = (session: string): PlannedDecoding => ({
   },
 })
 
-/** A queue whose decodings end when they are let. */
+/** A queue whose work ends when it is let. */
 function setUp() {
   const stop = new AbortController()
   const started: { session: string; valueBytes: number; end: () => void }[] = []
   const done: bigint[] = []
   const progress = new Conditions()
-  const queue = new DecodeQueue({
-    decode: (record, { session }) =>
+  const queue = new BackgroundQueue<PlannedDecoding>({
+    work: (record, { session }) =>
       new Promise((resolve, reject) => {
         started.push({ session, valueBytes: record.value.length, end: resolve })
         stop.signal.addEventListener('abort', () => reject(stop.signal.reason as Error))
@@ -118,5 +118,5 @@ test('what waits to be decoded holds nothing of the parts of a session', () => {
   const manifest = { tracks: { webcam: { files: [sealed], parts: [] } } } as unknown as Parameters<
     typeof missingDecodings
   >[1]
-  assert.deepEqual(Object.keys(missingDecodings(state, manifest)[0]!.source), ['file', 'mimeType', 'codecs'])
+  assert.deepEqual(Object.keys(missingDecodings(state, manifest)[0]!.source), ['file', 'blob', 'mimeType', 'codecs'])
 })
