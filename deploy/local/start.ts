@@ -21,6 +21,11 @@ const DATA_DIR = resolve(ROOT, process.env['LONGTAKE_LOCAL_DATA'] || '.data')
 const LEFTOVERS_GONE_MS = 30_000
 /** Ctrl-C: what has not ended in order by then is killed; then the launcher itself ends. */
 const KILL_AFTER_MS = 7500
+/**
+ * What each service allows itself, so that those that are stopped after it have their time as well. What block-writer has not
+ * committed by then it reads from Kafka at the next start.
+ */
+const SERVICE_STOPPED_WITHIN = '4s'
 const STOPPED_WITHIN_MS = 9500
 const say = (line: string): void => console.log(`longtake: ${line}`)
 
@@ -194,7 +199,7 @@ async function main(): Promise<void> {
     const output = new LauncherOutput()
     const system = await startSystem({
       dataDir: DATA_DIR,
-      baseEnv: { ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
+      baseEnv: { LONGTAKE_SHUTDOWN_TIMEOUT: SERVICE_STOPPED_WITHIN, ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
       env: givenKeys(),
       ports,
       ...(brokers ? { brokers } : {}),
