@@ -12,8 +12,11 @@ import { redact } from '@longtake/service'
 const MAX_WORDS = 4_000
 /** What is kept of ffmpeg's output while it runs. */
 const MAX_KEPT = 64 * 1024
-/** About a tenth of what a session of another service gets: at the lowest, a busy machine would let it starve into its time limit. */
-const SESSION_NICE = os.priority.PRIORITY_BELOW_NORMAL
+/**
+ * A third of the weight of a session of another service (sched(7): a factor of 1.25 for each step). Much less, and a busy machine
+ * would let ffmpeg starve into its time limit.
+ */
+const SESSION_NICE = 5
 const AUTOGROUP_RETRY_MS = 150
 
 export interface Run {

@@ -143,7 +143,7 @@ test('without the codec nothing is concluded; beyond the time limit the keyframe
   assert.match(lacking.reason ?? '', /codec vp9/)
   using other = setUp()
   const slow = `case "$*" in *nokey*) exec ${findFfmpeg()} "$@";; *framecrc*) exec sleep 600;; esac`
-  const late = await decoded(webcam, { ffmpeg: program(other, slow), timeLimitMs: 2_000 })
+  const late = await decoded(webcam, { ffmpeg: program(other, slow), timeLimitMs: 5_000 })
   assert.deepEqual([late.coverage, late.undecodable], ['keyframes', []])
   assert.match(late.reason ?? '', /time limit/)
 })

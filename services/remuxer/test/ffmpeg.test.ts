@@ -19,7 +19,7 @@ function program(t: { after: (end: () => void) => void }, lines: string): { path
 }
 
 test('ffmpeg yields to processes of other sessions, too', { skip: !hasAutogroups && 'this kernel weighs processes alone' }, async (t) => {
-  const { path, cwd } = program(t, 'until grep -q "nice 10$" /proc/self/autogroup; do sleep 0.02; done')
+  const { path, cwd } = program(t, 'until grep -q "nice 5$" /proc/self/autogroup; do sleep 0.02; done')
   const run = await runFfmpeg(path, { args: [], cwd, timeLimitMs: 20_000, signal: new AbortController().signal })
   assert.equal(run.outcome, 'done')
 })

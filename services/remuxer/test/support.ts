@@ -77,7 +77,7 @@ export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'time
   const progress = new Conditions()
   const stopping = new AbortController()
   const renderer: Renderer = {
-    store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 60_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
+    store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 240_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
     encodeAtOnce: pLimit(1),
     mp4Policy: options.mp4Policy ?? 'on-request',
   }
