@@ -1,4 +1,5 @@
 import type { Fault } from './plan.ts'
+import { harm } from './harm.ts'
 import { EVENTS } from './world/trace.ts'
 import type { World } from './world/world.ts'
 
@@ -52,6 +53,13 @@ export class Faults {
         return weather.storageTrouble(fault.share, fault.forMs)
       case 'slow-storage':
         return weather.slowStorage(fault.extraMs, fault.forMs)
+      case 'lease-file':
+      case 'archive-file':
+      case 'remove-file':
+      case 'damage-file':
+      case 'damage-pending':
+      case 'damage-checkpoint':
+        return void harm(this.#world, fault)
       case 'cut-clients':
         return this.#world.cutClients(() => random.chance(fault.share))
       default:

@@ -15,7 +15,7 @@ const KINDS = [
 const made = new Map<string, Media>()
 
 /**
- * Media that no two variants share, of few bytes: a frame or two a second, so that hours of it cost little. Kept, since
+ * Media that no two variants share, of few bytes: a few frames a chunk, so that hours of it cost little. Kept, since
  * seeds use the same few again and again.
  */
 export function mediaOf(
@@ -27,7 +27,8 @@ export function mediaOf(
   let media = made.get(key)
   if (media === undefined) {
     const { mimeType, tracks } = KINDS[variant % KINDS.length]!
-    const frameMs = Math.max(100, chunkMs / 2)
+    // Further apart, where a chunk ends would look like time in which nothing was recorded.
+    const frameMs = Math.min(2000, Math.max(100, chunkMs / 2))
     const all = syntheticChunks({
       durationMs: chunks * chunkMs + 4 * frameMs,
       seed: 1000 + variant,

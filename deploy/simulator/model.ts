@@ -61,6 +61,8 @@ export class Model {
   readonly recorded = new Recorded()
   readonly #options: ModelOptions
   readonly #observer: Observer
+  /** Sessions of which stored media was damaged, removed or archived. */
+  readonly #harmed = new Set<string>()
 
   constructor(options: ModelOptions) {
     this.#options = options
@@ -93,6 +95,11 @@ export class Model {
   /** Nobody can send a chunk that its page lost. */
   stolen(session: string, part: string, seq: number): void {
     this.#options.trace.line('oracle', `chunk ${seq} of part ${part} (${session}) was taken from the spool`)
+  }
+
+  /** Stored media of a session is not what it was: nobody can keep it, but it may not be hidden. */
+  harmed(session: string): void {
+    this.#harmed.add(session)
   }
 
   /** A legal hold on everything that the session has so far. */
@@ -144,12 +151,13 @@ export class Model {
     if (before !== undefined && isNewer && version < before.version)
       this.broken('honest-status', `${session}: version falls from ${before.version} to ${version}`)
     // Storage keeps what is written here, and recorders record at the pace of their clock (with frames of sound far apart).
-    for (const { blob, verification } of Object.values(state.tracks).flatMap(({ files }) => files)) {
+    const isHarmed = this.#harmed.has(session)
+    for (const { blob, verification } of isHarmed ? [] : Object.values(state.tracks).flatMap(({ files }) => files)) {
       for (const { cause, detail } of verification?.faults ?? [])
         this.broken('honest-status', `${session}: ${blob} is reported as ${cause}: ${detail}`)
     }
     for (const { track, unrecorded } of state.gaps) {
-      if (unrecorded?.evidence === 'clock')
+      if (!isHarmed && unrecorded?.evidence === 'clock')
         this.broken('honest-status', `${session}: ${unrecorded.missingMs} ms of ${track} are reported as not recorded`)
     }
     if (status !== 'complete') return
@@ -220,19 +228,23 @@ export class Model {
     const { session, status } = logged
     if (status === undefined) return
     const parts = [...logged.parts.values()].flatMap((part) => this.recorded.ledger(part))
+    const manifest = status.manifest === null ? null : await this.#read(status.manifest.blob)
+    const read: unknown = manifest === null ? undefined : JSON.parse(Buffer.from(manifest).toString())
+    // A bit that changes after the seal was taken is not in it, and nobody looks at the file again.
+    const sealed = this.#harmed.has(session) && ManifestShape.is(read) ? Object.values(read.tracks) : []
+    const sealOf = (blob: string): string | undefined =>
+      sealed.flatMap(({ files }) => files).find((file) => file.blob === blob)?.snapshot
     const files = Object.fromEntries(
       await Promise.all(
         Object.entries(status.tracks).map(async ([track, of]) => {
           const playable = of.files.filter(({ bytes }) => bytes > 0)
           return [
             track,
-            await Promise.all(playable.map(async ({ blob }) => (await this.#read(blob)) ?? new Uint8Array(0))),
+            await Promise.all(playable.map(async ({ blob }) => (await this.#read(blob, sealOf(blob))) ?? new Uint8Array(0))),
           ] as const
         }),
       ),
     )
-    const manifest = status.manifest === null ? null : await this.#read(status.manifest.blob)
-    const read: unknown = manifest === null ? undefined : JSON.parse(Buffer.from(manifest).toString())
     if (isFinal(status) && !ManifestShape.is(read))
       this.broken('right-result', `${session} has no valid manifest of version ${status.version}`)
     const urls = { file: BLOBS.file, rendition: () => '' }
@@ -249,12 +261,20 @@ export class Model {
     for (const { code, message } of findings) {
       // Nobody has declared its end, so nobody can say that nothing is missing.
       if (code === 'session-status' && status.status === 'abandoned' && !logged.isFinished) continue
+      // What the medium lost is lost; the status has to say so.
+      if (this.#harmed.has(session) && status.gaps.length > 0) continue
       this.broken('right-result', `${session}: ${code}: ${message}`)
     }
   }
 
-  async #read(blob: string): Promise<Uint8Array | null> {
-    return (await this.#options.storage.blobs.readAll(blob))?.bytes ?? null
+  async #read(blob: string, snapshot?: string): Promise<Uint8Array | null> {
+    return (await this.#options.storage.blobs.readAll(blob, { snapshot }))?.bytes ?? null
+  }
+
+  /** Whether any version of a session was finalized: its files are not looked at again without a new commit. */
+  isFinalized(session: string): boolean {
+    this.#observer.catchUp(this.#partition(session))
+    return (this.#observer.session(session).status?.finalizedVersion ?? 0) > 0
   }
 
   async #blobsOf(session: string): Promise<string[]> {

@@ -89,6 +89,16 @@ export type Fault =
   | { readonly at: number; readonly do: 'storage-trouble'; readonly share: number; readonly forMs: number }
   | { readonly at: number; readonly do: 'slow-storage'; readonly extraMs: number; readonly forMs: number }
   | { readonly at: number; readonly do: 'cut-clients'; readonly share: number }
+  /** Somebody holds a lease on a file: it can be read and not changed. */
+  | { readonly at: number; readonly do: 'lease-file'; readonly forMs: number }
+  /** Something happens to one blob for good. */
+  | { readonly at: number; readonly do: Harm }
+
+/**
+ * `archive-file`: a file can be neither read nor changed · `remove-file`: somebody deletes it · the others: a bit of a stored blob
+ * changes.
+ */
+export type Harm = 'archive-file' | 'remove-file' | 'damage-file' | 'damage-pending' | 'damage-checkpoint'
 
 export interface Plan {
   readonly seed: number
@@ -126,6 +136,16 @@ export const SMALL: Size = {
   partitions: [2, 3],
   graces: { interruptedAfterMs: 2000, abandonedAfterMs: 7000 },
   absencesMs: [200, 3000, 12_000],
+}
+/** One session of a few seconds, with as much trouble: most of a run is what services do while nothing happens. */
+export const TINY: Size = {
+  sessions: [1],
+  recordsMs: [1500, 6000],
+  chunkMs: [500],
+  faultEveryMs: 1500,
+  partitions: [1, 2],
+  graces: { interruptedAfterMs: 1000, abandonedAfterMs: 3000 },
+  absencesMs: [200, 1500, 5000],
 }
 /** Many sessions of many minutes. */
 export const LARGE: Size = {
@@ -255,6 +275,7 @@ function planEvent(random: Random, size: Size, recordsMs: number, what: PageEven
 function planFaults(random: Random, size: Size, untilMs: number, instances: Plan['instances']): Fault[] {
   const faults: Fault[] = []
   let brokerBackAt = 0
+  const harmed = new Set<Fault['do']>()
   const kinds = swarm(random, random.pick(LAYERS))
   // Some seeds have only the troubles of their sessions.
   if (kinds.length === 0) return []
@@ -266,6 +287,9 @@ function planFaults(random: Random, size: Size, untilMs: number, instances: Plan
       if (at < brokerBackAt) continue
       brokerBackAt = at + fault.downMs + 5000
     }
+    // Once each: two damaged checkpoints of one track are more than may be restored.
+    if (isHarm(fault.do) && harmed.has(fault.do)) continue
+    harmed.add(fault.do)
     faults.push(fault)
   }
   return faults
@@ -281,13 +305,20 @@ const BROKERS = [
   'reset-connections',
   'slow-brokers',
 ] as const
-const STORAGE = ['storage-trouble', 'slow-storage'] as const
+const LEADERS = ['drain-broker', 'drain-broker', 'move-leaders', 'slow-brokers'] as const
+const HARMS = ['archive-file', 'remove-file', 'damage-file', 'damage-pending', 'damage-checkpoint'] as const
+const isHarm = (what: Fault['do']): what is Harm => (HARMS as readonly Fault['do'][]).includes(what)
+const STORAGE = ['storage-trouble', 'slow-storage', 'lease-file', ...HARMS] as const
 
 /** What is under attack in a seed: a layer alone, where its kinds of trouble meet each other, or all at once. */
 const LAYERS: readonly (readonly Fault['do'][])[] = [
   PROCESSES,
   BROKERS,
+  // Answers of brokers that lead no more, while somebody else does.
+  LEADERS,
   STORAGE,
+  // What is stored is read again when a process or a request has failed.
+  ['lease-file', ...HARMS, 'storage-trouble', 'kill', 'restart'],
   [...PROCESSES, ...STORAGE],
   [...PROCESSES, ...BROKERS, ...STORAGE],
 ]
@@ -329,6 +360,14 @@ function planFault(random: Random, at: number, what: Fault['do'], instances: Pla
       return { at, do: what, extraMs: random.pick([300, 4000]), forMs: random.between(500, 8000) }
     case 'cut-clients':
       return { at, do: what, share: random.pick([0.4, 1]) }
+    case 'lease-file':
+      return { at, do: what, forMs: random.pick([2000, 20_000, 90_000]) }
+    case 'archive-file':
+    case 'remove-file':
+    case 'damage-file':
+    case 'damage-pending':
+    case 'damage-checkpoint':
+      return { at, do: what }
     default:
       return what satisfies never
   }

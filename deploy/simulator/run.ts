@@ -1,24 +1,27 @@
 import './world/install.ts'
 import { parseArgs } from 'node:util'
 import { tryMutations } from './mutations.ts'
-import { LARGE, planOf, SMALL } from './plan.ts'
+import { LARGE, planOf, SMALL, TINY, type Size } from './plan.ts'
 import { shrink } from './shrink.ts'
 import { simulate } from './simulate.ts'
 import { storyOf } from './story.ts'
 
-const USAGE = `npm run simulate -- [--seed N] [--hours H | --minutes M | --seeds K] [--size small|large] …
+const USAGE = `npm run simulate -- [--seed N] [--hours H | --minutes M | --seeds K] [--size tiny|small|large] …
 
   --seed N       the first seed; default 1
   --hours H      simulates seed after seed until H hours of sessions were recorded
   --minutes M    … until M minutes have passed
   --seeds K      … K of them
   --size         small (default): a session or two of seconds
+                 tiny: one session of a few seconds, about half the work
                  large (default with --hours): dozens of up to 90 minutes
   --trace        prints everything that happens; default where only one seed runs
   --digest       prints the digest of each seed
   --mutations    looks for the seeds, of K from N on, that find each lie of mutations.ts
   --no-shrink    does not look for a shorter story of a seed that fails`
 
+const SIZES = { tiny: TINY, small: SMALL, large: LARGE } as const satisfies Record<string, Size>
+const isSize = (name: string): name is keyof typeof SIZES => Object.hasOwn(SIZES, name)
 const HOUR_MS = 3_600_000
 const PROGRESS_EVERY_MS = 10_000
 /** A night that goes wrong in the same way in each seed needs no more examples. */
@@ -49,7 +52,7 @@ function readArguments() {
     return value
   }
   const size = values.size ?? (values.hours === undefined ? 'small' : 'large')
-  if (size !== 'small' && size !== 'large') fail('--size must be small or large')
+  if (!isSize(size)) fail('--size must be tiny, small or large')
   const isOne = values.hours === undefined && values.minutes === undefined && values.seeds === undefined
   return {
     seed: number('seed'),
@@ -90,7 +93,7 @@ const rate = (): string => {
 
 for (let seed = first; totals.seeds < seeds && failures < MAX_FAILURES; seed += 1) {
   if (totals.recordedMs >= hours * HOUR_MS || realMs() - beganAt >= minutes * 60_000) break
-  const plan = planOf(seed, size === 'small' ? SMALL : LARGE)
+  const plan = planOf(seed, SIZES[size])
   const outcome = await simulate(plan, trace ? { write: (line) => console.log(line) } : {})
   totals.seeds += 1
   totals.recordedMs += outcome.recordedMs

@@ -7,6 +7,8 @@ interface Spell<T> {
   readonly value: T
 }
 
+const FAILURES = ['refused', 'refused', 'request-lost', 'answer-lost', 'late', 'conflict'] as const
+
 /** How long each message takes and what becomes of each storage call: quick and well, worse while a fault lasts. */
 export class Weather {
   readonly #time: VirtualTime
@@ -63,8 +65,8 @@ export class Weather {
     const requestMs = 2 + random.next() * (10 + slow)
     const answerMs = 2 + random.next() * (10 + slow)
     const outcome = random.chance(share)
-      ? random.pick(['refused', 'refused', 'request-lost', 'answer-lost'] as const)
+      ? random.pick(FAILURES)
       : 'done'
-    return { outcome, requestMs, answerMs }
+    return { outcome, requestMs, answerMs, lateMs: outcome === 'late' ? random.between(1000, 45_000) : 0 }
   }
 }

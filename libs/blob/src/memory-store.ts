@@ -195,6 +195,21 @@ export class MemoryBlobStore implements BlobStore {
     call.signal?.throwIfAborted()
   }
 
+  /**
+   * Changes one bit of what is stored, as a medium that decays does: names, lengths, etag and block ids stay. Snapshots keep theirs.
+   * @param at an offset within the blob
+   */
+  decay(blob: string, at: number): void {
+    const version = this.#version(blob, undefined)
+    if (version === null || at >= version.properties.bytes) throw new RangeError(`${blob} has no byte ${at}`)
+    version.pieces = [changedAt(contentOf(version), at)]
+    let before = 0
+    for (const block of version.blocks ?? []) {
+      if (at >= before && at < before + block.bytes.length) block.bytes = changedAt(block.bytes, at - before)
+      before += block.bytes.length
+    }
+  }
+
   #throwIfRefused(blob: string, operation: 'stage block' | 'delete' | 'read'): void {
     const refusal = this.#refuses(blob, operation)
     if (refusal !== null) throw new LongtakeError('BLOB_HELD', `${operation} of ${blob} is refused: it is ${refusal}`)
@@ -240,6 +255,12 @@ export class MemoryBlobStore implements BlobStore {
     this.#ticks = Math.max(this.#ticks + 1, Date.now())
     return new Date(this.#ticks)
   }
+}
+
+function changedAt(bytes: Buffer, at: number): Buffer {
+  const changed = Buffer.from(bytes)
+  changed[at]! ^= 1
+  return changed
 }
 
 /** Joined when it is read, not at each of the many commits of a long recording. */
