@@ -27,6 +27,12 @@ interface Entry {
   scripts: readonly Script[]
 }
 
+/** A folder with one script. */
+function entryOf(folder: string, global: string): Entry {
+  const source = `./src/${folder}/index.ts`
+  return { source, module: `${folder}.js`, scripts: [{ source, name: `longtake-${folder}`, global }] }
+}
+
 /**
  * Each file is whole: it shares nothing with another, so that it can be copied as it is. A bundler leaves out what is not used; who
  * loads a script gets all of it, so preflight, which a page uses once before the start, is a script of its own.
@@ -40,10 +46,15 @@ const ENTRIES: readonly Entry[] = [
       { source: './src/preflight/preflight.ts', name: 'longtake-preflight', global: 'LongtakePreflight' },
     ],
   },
-  { source: './src/media/index.ts', module: 'media.js', scripts: [{ source: './src/media/index.ts', name: 'longtake-media', global: 'LongtakeMedia' }] },
+  entryOf('media', 'LongtakeMedia'),
+  entryOf('screen', 'LongtakeScreen'),
+  entryOf('adapt', 'LongtakeAdapt'),
+  entryOf('rescue', 'LongtakeRescue'),
 ]
 /** The public types import nothing beyond these, which a test holds. */
 const DECLARATIONS = [
+  'adapt/index.d.ts',
+  'adapt/keep-up.d.ts',
   'api.d.ts',
   'index.d.ts',
   'media/audio-level.d.ts',
@@ -53,6 +64,10 @@ const DECLARATIONS = [
   'preflight/preflight.d.ts',
   'recorder.d.ts',
   'recovery/recovery.d.ts',
+  'rescue/index.d.ts',
+  'rescue/rescue.d.ts',
+  'screen/entire-screen.d.ts',
+  'screen/index.d.ts',
   'spool/recorded-tracks.d.ts',
   'typed-events.d.ts',
   'without-preflight.d.ts',

@@ -15,7 +15,7 @@ before(async () => {
 })
 
 test('every browser that package.json names has all that the recorder uses', async () => {
-  const entryPoints = ['index.ts', 'media/index.ts'].map((file) => fileURLToPath(new URL(`../src/${file}`, import.meta.url)))
+  const entryPoints = ['index.ts', 'media/index.ts', 'screen/index.ts', 'adapt/index.ts', 'rescue/index.ts'].map((file) => fileURLToPath(new URL(`../src/${file}`, import.meta.url)))
   const { outputFiles } = await build({ entryPoints, bundle: true, format: 'esm', target: 'esnext', write: false, outdir: '.' })
   assert.equal(outputFiles.length, entryPoints.length)
   for (const { text } of outputFiles) assert.deepEqual(missingApis(text, targets), [])

@@ -18,16 +18,22 @@ import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.
 import { SPOOL_KEY } from './spool-key.ts'
 
 /** Of each minified file, as the README promises. */
-const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-preflight': 8 * 1024, 'longtake-media': 2 * 1024 }
+const MAX_GZIP_BYTES = { 'longtake-recorder': 25 * 1024, 'longtake-preflight': 8 * 1024, 'longtake-media': 2 * 1024, 'longtake-screen': 1024, 'longtake-adapt': 2 * 1024, 'longtake-rescue': 6 * 1024 }
 const EXPORTS = {
   '@longtake/recorder': ['RECORDER_ERROR_CODES', 'RecorderError', 'preflight', 'recordedTracks', 'recoverPending', 'startRecorder'],
   '@longtake/recorder/media': ['LevelMeter', 'mixAudio'],
+  '@longtake/recorder/screen': ['ScreenShareError', 'shareEntireScreen', 'surfaceOf', 'watchSurface'],
+  '@longtake/recorder/adapt': ['keepUp'],
+  '@longtake/recorder/rescue': ['download', 'rescue'],
 }
 /** Of each classic script: its global, and what that holds. */
 const GLOBALS = {
   'longtake-recorder': ['Longtake', ['RecorderError', 'recoverPending', 'startRecorder']],
   'longtake-preflight': ['LongtakePreflight', ['preflight']],
   'longtake-media': ['LongtakeMedia', EXPORTS['@longtake/recorder/media']],
+  'longtake-screen': ['LongtakeScreen', EXPORTS['@longtake/recorder/screen']],
+  'longtake-adapt': ['LongtakeAdapt', EXPORTS['@longtake/recorder/adapt']],
+  'longtake-rescue': ['LongtakeRescue', EXPORTS['@longtake/recorder/rescue']],
 } as const
 const APP = "import { RecorderError, startRecorder } from '@longtake/recorder'\nObject.assign(globalThis, { RecorderError, startRecorder })\n"
 
@@ -44,16 +50,28 @@ test('the package holds what is to be distributed, needs no other package, and n
     'LICENSE',
     'README.md',
     'dist/THIRD-PARTY.txt',
+    'dist/adapt.js',
+    'dist/adapt.js.map',
     'dist/index.js',
     'dist/index.js.map',
+    'dist/longtake-adapt.global.js',
+    'dist/longtake-adapt.min.js',
     'dist/longtake-media.global.js',
     'dist/longtake-media.min.js',
     'dist/longtake-preflight.global.js',
     'dist/longtake-preflight.min.js',
     'dist/longtake-recorder.global.js',
     'dist/longtake-recorder.min.js',
+    'dist/longtake-rescue.global.js',
+    'dist/longtake-rescue.min.js',
+    'dist/longtake-screen.global.js',
+    'dist/longtake-screen.min.js',
     'dist/media.js',
     'dist/media.js.map',
+    'dist/rescue.js',
+    'dist/rescue.js.map',
+    'dist/screen.js',
+    'dist/screen.js.map',
     'package.json',
   ])
   assert.equal((JSON.parse(await inPackage('package.json')) as { dependencies?: unknown }).dependencies, undefined)
@@ -77,7 +95,7 @@ for (const [script, limit] of Object.entries(MAX_GZIP_BYTES)) {
 
 test('each file is whole', async () => {
   const modules = project.packed.filter((path) => path.endsWith('.js') && !path.endsWith('.global.js'))
-  assert.equal(modules.length, 5)
+  assert.equal(modules.length, 11)
   for (const file of modules) assert.doesNotMatch(await inPackage(file), /(^|[;}])(import|export)\b[^;]*\bfrom ?["']/m, file)
 })
 

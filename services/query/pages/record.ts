@@ -1,6 +1,6 @@
 import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
-import { type PlannedTrack, type Recorder, type SituationKind, startRecorder } from '/pages/recorder/index.js'
+import { type PlannedTrack, recordedTracks, type Recorder, type SituationKind, startRecorder } from '/pages/recorder/index.js'
 import { accessFromFragment, ApiError, clock, element, messageOf } from './access.ts'
 import { Checks } from './checks.ts'
 import { forgetSession, interruptedSession, rememberSession } from './interrupted.ts'
@@ -15,6 +15,7 @@ type Mood = 'ok' | 'warn' | 'live' | ''
 
 const BITRATES: Record<string, number> = { webcam: 2_000_000, screen: 1_500_000 }
 const AUDIO_BITS_PER_SECOND = 64_000
+const LOOK_FOR_ORIGINAL_EVERY_MS = 1000
 const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', stalled: 'warn', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', failed: 'warn' }
 
 const key = accessFromFragment()
@@ -34,6 +35,8 @@ const watchLine = element('watch-line', HTMLParagraphElement)
 const leave = element('leave', HTMLSpanElement)
 const preview = element('preview', HTMLVideoElement)
 const table = new ProgressTable(element('tracks', HTMLTableSectionElement))
+/** Whether this tab is the copy of one that records. */
+let isCopy = false
 let endCurrent = (): void => undefined
 /** That the line was checked with, to be recorded in. */
 let checked: CreateSessionResponse | null = null
@@ -48,7 +51,7 @@ function show(name: PageState, words: string, mood: Mood = ''): void {
   check.disabled = start.disabled
   choice.disabled = busy
   goOn.disabled = start.disabled
-  goOn.hidden = busy || interruptedSession() === null
+  goOn.hidden = busy || isCopy || interruptedSession() === null
   stop.disabled = name !== 'recording'
   leave.hidden = name === 'stopped'
 }
@@ -209,9 +212,22 @@ function wordsOf(error: unknown): string {
 
 function invite(): void {
   if (key === null) show('failed', 'This page needs the local key in its address: open the one that npm start printed, /record#key=…', 'warn')
+  else if (isCopy) show('idle', 'This recording goes on in another tab: this one is a copy. Press Start for a recording of its own.')
   else if (interruptedSession() !== null && (webcam.checked || screen.checked)) show('idle', 'A recording was interrupted here: go on with it, or press Start for another one.')
   else if (webcam.checked || screen.checked) show('idle', 'Choose what to record, then press Start.')
   else show('idle', 'Choose at least one.')
+}
+
+/** A duplicated tab has the storage of the other, and goes on once that is closed. */
+async function lookForOriginal(): Promise<void> {
+  const session = interruptedSession()
+  const isRecorded = session !== null && (await recordedTracks(session)).length > 0
+  const isIdle = state.dataset['state'] === 'idle'
+  if (isIdle && isRecorded !== isCopy) {
+    isCopy = isRecorded
+    invite()
+  }
+  setTimeout(() => void lookForOriginal().catch(reportError), LOOK_FOR_ORIGINAL_EVERY_MS)
 }
 
 function look(): void {
@@ -235,4 +251,5 @@ addEventListener('hashchange', () => {
   if (stop.disabled) location.reload()
 })
 look()
+lookForOriginal().catch(reportError)
 if (key !== null) recover(key).catch(reportError)

@@ -1,0 +1,1 @@
+export { keepUp, type KeepUpOptions, type LoadChange } from './keep-up.ts'

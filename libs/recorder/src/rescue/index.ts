@@ -1,0 +1,1 @@
+export { download, rescue, type RescuedFile, type RescueOptions } from './rescue.ts'

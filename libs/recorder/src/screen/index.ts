@@ -1,0 +1,1 @@
+export { ScreenShareError, shareEntireScreen, surfaceOf, watchSurface, type EntireScreenOptions, type ScreenShareErrorCode, type Surface } from './entire-screen.ts'
