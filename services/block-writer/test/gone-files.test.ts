@@ -3,17 +3,10 @@ import { test } from 'node:test'
 import { BLOBS } from '@longtake/contracts'
 import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
 import { writtenBy } from '../src/core/index.ts'
-import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
+import { newPart, recordPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 const made = (seed: number): Uint8Array[] => syntheticChunks({ durationMs: 10_000, seed, chunkEveryMs: 1_000, keyframeEveryMs: 2_000 })
 const file = (number: number): string => BLOBS.file(SESSION, 'webcam', number)
-
-async function record(world: World, part: TestPart, chunks: readonly Uint8Array[], late: readonly number[]): Promise<void> {
-  world.open(part)
-  for (const [seq, bytes] of chunks.entries()) if (!late.includes(seq)) world.chunk(part, seq, bytes)
-  world.closePart(part, chunks.length)
-  await world.pass(40_000)
-}
 
 /** The next owner comes much later: Kafka has nothing more. */
 function ownLater(world: World): void {
@@ -59,8 +52,8 @@ test('a file that is deleted after its last commit: chunks that were pending in 
   world.own()
   const part = newPart({ startedAt: new Date(STARTED_AT + 60_000).toISOString() })
   const chunks = made(2)
-  await record(world, newPart(), made(1), [])
-  await record(world, part, chunks, [0])
+  await recordPart(world, newPart(), made(1))
+  await recordPart(world, part, chunks, { late: [0] })
   await world.close('shutdown')
   assert.equal(world.committedOffset, world.log.length)
   await world.memory.delete(file(0))

@@ -61,6 +61,21 @@ export function newPart(more: Partial<TestPart> = {}): TestPart {
   return { track: 'webcam', part: randomUUID(), client: randomUUID(), mimeType: 'video/webm;codecs=vp9,opus', startedAt: new Date(STARTED_AT).toISOString(), ...more }
 }
 
+/**
+ * Records a part but for its late chunks, and waits until all of it is committed.
+ * @param everyMs time between its chunks
+ */
+export async function recordPart(world: World, part: TestPart, chunks: readonly Uint8Array[], { late = [] as readonly number[], everyMs = 0 } = {}): Promise<void> {
+  world.open(part)
+  for (const [seq, bytes] of chunks.entries()) {
+    if (late.includes(seq)) continue
+    world.chunk(part, seq, bytes)
+    if (everyMs > 0) await world.pass(everyMs)
+  }
+  world.closePart(part, chunks.length)
+  await world.pass(40_000)
+}
+
 interface Owner {
   handler: ChunksPartition
   gone: AbortController

@@ -8,7 +8,7 @@ import { BLOBS } from '@longtake/contracts'
 import { assertContent, checkRecording, concat, findFfmpeg, loadRecording, partsOfFiles } from '@longtake/testkit'
 import { continueFragments } from '../src/core/mp4/continue-fragments.ts'
 import { FragmentReader } from '../src/core/mp4/fragment-reader.ts'
-import { newPart, SESSION, World, type TestPart } from './harness.ts'
+import { newPart, recordPart, SESSION, World, type TestPart } from './harness.ts'
 
 const { chunks, mimeType } = loadRecording('chrome-mp4')
 const stream = concat(chunks)
@@ -94,17 +94,6 @@ function wholeFragments(bytes: Uint8Array): Uint8Array {
   return view.subarray(0, wholeTo)
 }
 
-async function record(world: World, part: TestPart, pieces: readonly Uint8Array[], late: readonly number[]): Promise<void> {
-  world.open(part)
-  for (const [seq, bytes] of pieces.entries()) {
-    if (late.includes(seq)) continue
-    world.chunk(part, seq, bytes)
-    await world.pass(1_000)
-  }
-  world.closePart(part, pieces.length)
-  await world.pass(40_000)
-}
-
 const CUTS: readonly (readonly [string, readonly Uint8Array[], readonly number[]])[] = [
   ['a hole between fragments', chunks, [4]],
   ['the tail', chunks, [8, 9, 10]],
@@ -119,7 +108,7 @@ for (const [what, pieces, late] of CUTS) {
       const world = new Refusing()
       world.own()
       const part = newPart({ mimeType })
-      await record(world, part, pieces, late)
+      await recordPart(world, part, pieces, { late, everyMs: 1_000 })
       const held = await world.file()
       world.refused.add(blob(0))
       for (const seq of late) {
@@ -147,7 +136,7 @@ test('the third file of an MP4 begins with the init segment, too, and repeats wh
   world.own()
   const part = newPart({ mimeType })
   const late = [3, 7, 10]
-  await record(world, part, chunks, late)
+  await recordPart(world, part, chunks, { late, everyMs: 1_000 })
   for (const [i, seq] of late.entries()) {
     world.refused.add(blob(i))
     world.chunk(part, seq, chunks[seq]!)
@@ -176,7 +165,7 @@ for (const [what, isUnreadable] of [['can be read', false], ['cannot be read', t
     const part = newPart({ mimeType })
     // The late chunk begins with a fragment that needs the one before it, and another one that does not.
     const all = dependent()
-    await record(world, part, all, [3])
+    await recordPart(world, part, all, { late: [3], everyMs: 1_000 })
     if (isUnreadable === true) world.unreadable.add(blob(0))
     else if (isUnreadable === null) await world.memory.delete(blob(0))
     else world.refused.add(blob(0))
@@ -213,7 +202,7 @@ test('an init segment that is too large to be kept: what goes on is reported, an
   const init = Buffer.concat([chunks[0]!, box])
   init.writeUInt32BE(chunks[0]!.length - 36 + box.length, 36)
   const pieces = [init, ...chunks.slice(1)]
-  await record(world, part, pieces, [6])
+  await recordPart(world, part, pieces, { late: [6], everyMs: 1_000 })
   world.refused.add(blob(0))
   world.chunk(part, 6, pieces[6]!)
   await world.pass(61_000)
@@ -251,7 +240,7 @@ test('killed before or after any change in storage while an MP4 goes on in later
     }
     world.own()
     const part = newPart({ mimeType })
-    await record(world, part, chunks, [4, 8])
+    await recordPart(world, part, chunks, { late: [4, 8], everyMs: 1_000 })
     isArmed = true
     for (const [i, seq] of [4, 8].entries()) {
       world.refused.add(blob(i))

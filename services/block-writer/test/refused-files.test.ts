@@ -4,7 +4,7 @@ import type { MemoryFaults } from '@longtake/blob'
 import { BLOBS, TOMBSTONE_DELETED_AT, type SessionState } from '@longtake/contracts'
 import { evolve, judge, toPublicSession } from '@longtake/domain'
 import { assertContent, checkRecording, Findings, partsOfFiles, readFinishedFile, syntheticChunks } from '@longtake/testkit'
-import { newPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
+import { newPart, recordPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 type Operation = 'stage block' | 'commit blocks' | 'put' | 'delete' | 'read'
 type Refusal = 'held' | 'leased'
@@ -51,17 +51,6 @@ function statusOf({ events, clock }: World): SessionState {
   return events.reduce<SessionState | undefined>((state, event, offset) => judge(evolve(state, event, String(offset)), clock.now()).state, undefined)!
 }
 
-async function recordTo(world: World, part: TestPart, chunks: readonly Uint8Array[], late: readonly number[]): Promise<void> {
-  world.open(part)
-  for (const [seq, bytes] of chunks.entries()) {
-    if (late.includes(seq)) continue
-    world.chunk(part, seq, bytes)
-    await world.pass(1_000)
-  }
-  world.closePart(part, chunks.length)
-  await world.pass(40_000)
-}
-
 for (const [what, late] of [['the tail', [14, 15, 16, 17, 18, 19]], ['a hole', [6]], ['holes and the tail', [4, 9, 10, 19]], ['all but its beginning', [...Array(19).keys()].map((i) => i + 1)]] as const) {
   for (const restart of [false, true]) {
     test(`late data of a held file, ${what}, goes into the next one${restart ? ', over restarts' : ''}`, async () => {
@@ -69,7 +58,7 @@ for (const [what, late] of [['the tail', [14, 15, 16, 17, 18, 19]], ['a hole', [
       world.own()
       const [part, other] = [newPart(), newPart({ track: 'screen' })]
       const chunks = made(1)
-      await recordTo(world, part, chunks, late)
+      await recordPart(world, part, chunks, { late, everyMs: 1_000 })
       const held = await world.file()
       refuse([file(0)])
       for (const seq of late) {
@@ -124,7 +113,7 @@ test('a lease is waited for; one that does not end closes the file', async () =>
   world.own()
   const part = newPart()
   const chunks = made(4, 30_000)
-  await recordTo(world, part, chunks, [10, 20])
+  await recordPart(world, part, chunks, { late: [10, 20], everyMs: 1_000 })
   refuse([file(0)], ['commit blocks', 'stage block', 'delete'], 'leased')
   world.chunk(part, 10, chunks[10]!)
   await world.pass(50_000)
@@ -144,7 +133,7 @@ test('side blobs under a hold are left behind, and stop nothing', async () => {
   world.own()
   const part = newPart()
   const chunks = made(6)
-  await recordTo(world, part, chunks, [7, 12])
+  await recordPart(world, part, chunks, { late: [7, 12], everyMs: 1_000 })
   refuse([`${SESSION}/webcam/pending/`, `${SESSION}/webcam/checkpoints/`], ['delete'])
   for (const seq of [7, 12]) {
     world.chunk(part, seq, chunks[seq]!)
@@ -160,7 +149,7 @@ test('a file that is gone, or was overwritten by somebody else, is not written a
     world.own()
     const part = newPart()
     const chunks = made(7)
-    await recordTo(world, part, chunks, [7])
+    await recordPart(world, part, chunks, { late: [7], everyMs: 1_000 })
     const before = await world.file()
     if (overwritten) await world.memory.put(file(0), Buffer.from('mine'), { contentType: 'text/plain', metadata: {} })
     else await world.memory.delete(file(0))
@@ -218,8 +207,8 @@ test('a part that waits in a held file for its beginning gets a later one', asyn
   world.own()
   const [first, second] = [newPart(), newPart({ startedAt: new Date(STARTED_AT + 60_000).toISOString() })]
   const [one, two] = [made(10), made(11)]
-  await recordTo(world, first, one, [])
-  await recordTo(world, second, two, [0, 5])
+  await recordPart(world, first, one, { everyMs: 1_000 })
+  await recordPart(world, second, two, { late: [0, 5], everyMs: 1_000 })
   refuse([file(0)])
   world.chunk(second, 0, two[0]!)
   await world.pass(61_000)
@@ -276,7 +265,7 @@ test('killed before or after any change in storage while late data of a held fil
     world.own()
     const part = newPart()
     const late = [12, 4, 19]
-    await recordTo(world, part, chunks, late)
+    await recordPart(world, part, chunks, { late, everyMs: 1_000 })
     refuse([file(0)])
     isArmed = true
     for (const [i, seq] of late.entries()) {
@@ -299,7 +288,7 @@ test('a session is deleted while some of its blobs are held: the rest is deleted
   const { world, refuse } = refusingWorld()
   world.own()
   const part = newPart()
-  await recordTo(world, part, made(14), [4])
+  await recordPart(world, part, made(14), { late: [4], everyMs: 1_000 })
   const erased = (): number => world.events.filter(({ type }) => type === 'session-erased').length
   refuse([file(0)])
   world.declare({ type: 'session-deleted', session: SESSION, at: world.at() })
@@ -330,7 +319,7 @@ test('a record of a held deletion whose session was created anew since deletes n
   await world.memory.put(BLOBS.heldErasure(0, SESSION), new Uint8Array(0), { contentType: 'text/plain', metadata: {} })
   world.own()
   const part = newPart()
-  await recordTo(world, part, made(15), [])
+  await recordPart(world, part, made(15), { everyMs: 1_000 })
   world.clock.advance(3_600_000)
   await world.settle()
   await assertWhole(world, [{ part, chunks: made(15) }], [0])
@@ -342,7 +331,7 @@ test('storage that refuses every file of a track is an outage: nothing is begun 
   world.own()
   const part = newPart()
   const chunks = made(12)
-  await recordTo(world, part, chunks, [7, 8])
+  await recordPart(world, part, chunks, { late: [7, 8], everyMs: 1_000 })
   refuse([`${SESSION}/webcam/`], ['commit blocks'])
   world.chunk(part, 7, chunks[7]!)
   await world.pass(600_000)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOBS, LongtakeError, type ErrorCode } from '@longtake/contracts'
 import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
-import { newPart, SESSION, World, type TestPart } from './harness.ts'
+import { newPart, recordPart, SESSION, World } from './harness.ts'
 
 const made = (seed: number): Uint8Array[] => syntheticChunks({ durationMs: 20_000, seed, chunkEveryMs: 1_000, keyframeEveryMs: 3_000 })
 const file = (number: number, track = 'webcam'): string => BLOBS.file(SESSION, track, number)
@@ -28,16 +28,9 @@ function refusingWorld(code: ErrorCode): { world: World; refuse: (which: (reques
   return { world, refuse: (which) => void (isRefused = which) }
 }
 
-async function recordTo(world: World, part: TestPart, chunks: readonly Uint8Array[], late: readonly number[] = []): Promise<void> {
-  world.open(part)
-  for (const [seq, bytes] of chunks.entries()) if (!late.includes(seq)) world.chunk(part, seq, bytes)
-  world.closePart(part, chunks.length)
-  await world.pass(40_000)
-}
-
 async function assertOthersWritten(world: World): Promise<void> {
   const other = newPart({ track: 'screen' })
-  await recordTo(world, other, made(9))
+  await recordPart(world, other, made(9))
   assertContent(checkRecording({ file: await world.file('screen'), parts: [{ ...other, chunks: made(9) }] }).findings)
 }
 
@@ -48,7 +41,7 @@ test('requests that are too large: the track is written by smaller ones', async 
   refuse(({ operation, bytes }) => operation === 'stage block' && bytes > Math.max(3 * largest, 70_000))
   world.own()
   const part = newPart()
-  await recordTo(world, part, chunks)
+  await recordPart(world, part, chunks)
   await world.pass(120_000)
   assert.equal(world.committedOffset, world.log.length)
   assert.deepEqual(world.parked, [])
@@ -63,7 +56,7 @@ for (const code of ['BLOB_CONTENT_REFUSED', 'BLOB_REFUSED'] as const) {
     refuse(({ blob, bytes }) => blob.includes('/webcam/') && bytes > 150_000)
     world.own()
     const part = newPart()
-    await recordTo(world, part, chunks)
+    await recordPart(world, part, chunks)
     await world.pass(120_000)
     assert.equal(world.committedOffset, world.log.length)
     assert.deepEqual(world.parked.map(({ reason }) => reason), ['unwritable'])
@@ -78,7 +71,7 @@ for (const operations of [['stage block'], ['commit blocks'], ['stage block', 'c
     const chunks = made(3)
     world.own()
     const part = newPart()
-    await recordTo(world, part, chunks, [7])
+    await recordPart(world, part, chunks, { late: [7] })
     refuse(({ operation, blob }) => blob === file(0) && (operations as readonly string[]).includes(operation))
     world.chunk(part, 7, chunks[7]!)
     await world.pass(60_000)
@@ -95,7 +88,7 @@ test('a name under which no file can be begun is passed over', async () => {
   world.own()
   refuse(({ operation, blob }) => blob === file(0) && operation === 'stage block')
   const part = newPart()
-  await recordTo(world, part, chunks)
+  await recordPart(world, part, chunks)
   assert.equal(world.committedOffset, world.log.length)
   assert.deepEqual(world.parked, [])
   assertContent(checkRecording({ file: await world.file('webcam', 1), parts: [{ ...part, chunks }] }).findings)
@@ -107,7 +100,7 @@ test('storage that refuses all that is written is an outage: nothing is parked, 
     const chunks = made(5)
     world.own()
     const part = newPart()
-    await recordTo(world, part, chunks, [7])
+    await recordPart(world, part, chunks, { late: [7] })
     refuse((request) => request.operation === operation)
     world.chunk(part, 7, chunks[7]!)
     await world.pass(300_000)
@@ -128,7 +121,7 @@ test('a checkpoint that may not be written under its name is written under anoth
   world.own()
   const part = newPart()
   const chunks = made(6)
-  await recordTo(world, part, chunks)
+  await recordPart(world, part, chunks)
   world.own()
   world.chunk(part, 3, chunks[3]!)
   await world.pass(40_000)

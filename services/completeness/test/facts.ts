@@ -1,12 +1,12 @@
-import type { PartState, RecordingEvent } from '@longtake/contracts'
+import type { EventOf, PartState, RecordingEvent } from '@longtake/contracts'
 
 export const part = '00000000-0000-4000-8000-00000000000a'
 export const client = '10000000-0000-4000-8000-000000000001'
 const instant = (ms: number): string => new Date(ms).toISOString()
 
-/** Facts about one session as gateways and block-writer tell them; `at` in milliseconds since the epoch. */
+/** Events of one session as gateways and block-writer publish them; `at` in milliseconds since the epoch. */
 export function factsOf(session: string, start = Date.now()) {
-  const committed = (number: number, state: Partial<PartState> & Pick<PartState, 'stored'>): RecordingEvent => ({
+  const committed = (number: number, state: Partial<PartState> & Pick<PartState, 'stored'>): EventOf<'blocks-committed'> => ({
     type: 'blocks-committed',
     session,
     at: instant(start + number),
@@ -50,4 +50,12 @@ export function factsOf(session: string, start = Date.now()) {
     finished: { type: 'session-finished', session, at: instant(start + 2), parts: { webcam: [part] }, offset: '9' } satisfies RecordingEvent,
     deleted: { type: 'session-deleted', session, at: instant(start + 3) } satisfies RecordingEvent,
   }
+}
+
+/** A commit of a session whose recorder has opened that many parts. */
+export function manyParts({ committed }: ReturnType<typeof factsOf>, commit: number, count: number): EventOf<'blocks-committed'> {
+  const event = committed(commit, { stored: [[0, 4]], closed: { chunks: 5, clean: true } })
+  const [one] = event.parts
+  const partAt = (i: number): PartState => ({ ...one!, part: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, startMs: 1000 * i, endMs: 1000 * (i + 1) })
+  return { ...event, parts: Array.from({ length: count }, (_, i) => partAt(i)) }
 }

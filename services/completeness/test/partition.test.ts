@@ -7,7 +7,7 @@ import { createLogger } from '@longtake/service'
 import { SessionsPartition } from '../src/partition.ts'
 import { Publisher } from '../src/publisher.ts'
 import { Sessions } from '../src/sessions.ts'
-import { client, factsOf } from './facts.ts'
+import { client, factsOf, manyParts } from './facts.ts'
 
 const topics = { events: 'events', status: 'status', resends: 'resends' }
 const logger = createLogger({ service: 'test', level: 'silent' })
@@ -333,101 +333,21 @@ test('until the events that waited at the start are folded, time is theirs: who 
   assert.deepEqual(sent.filter(({ headers }) => headers?.kind === 'gap-confirmed'), [])
 })
 
-/** A commit of a session whose recorder began anew so many times. */
-function longCommit(number: number, parts: number): RecordingEvent {
-  const event = session.committed(number, { stored: [[0, 4]], closed: { chunks: 5, clean: true } })
-  if (event.type !== 'blocks-committed') throw new Error('no commit')
-  const [one] = event.parts
-  return { ...event, parts: Array.from({ length: parts }, (_, i) => ({ ...one!, part: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, startMs: 1000 * i, endMs: 1000 * (i + 1) })) }
-}
-
 test('commits of a session of many parts are published together, and done only then', async () => {
   const { partition, tell, done, statuses, record } = setUp()
   void tell(session.connected())
-  void tell(longCommit(1, 60))
+  void tell(manyParts(session, 1, 60))
   while (done.length < 2) await turn()
   assert.equal(statuses().length, 1)
-  for (const number of [2, 3]) await tell(longCommit(number, 60 + number))
+  for (const number of [2, 3]) await tell(manyParts(session, number, 60 + number))
   partition.tick()
   for (let i = 0; i < 20; i++) await turn()
   assert.deepEqual([statuses().length, done.length], [1, 2], 'they wait')
   await partition.handle(record('events', encodeEvent({ type: 'client-disconnected', session: 's1', at: new Date().toISOString(), client, gateway: 'g1', connection: 'k1', code: 1001 })))
   while (done.length < 5) await turn()
   assert.deepEqual(statuses().map(({ eventsOffset }) => eventsOffset), ['1', '4'], 'who leaves is published at once')
-  await tell(longCommit(4, 64))
+  await tell(manyParts(session, 4, 64))
   await partition.close('shutdown')
   assert.deepEqual(statuses().at(-1)!.eventsOffset, '5')
   assert.deepEqual(done, [0n, 1n, 2n, 3n, 4n, 5n])
-})
-
-test('a deferred publication comes with time, and whatever completes the session at once', () => {
-  const sessions = new Sessions()
-  const publish = (now: number): ReturnType<Sessions['judge']> => {
-    const judged = sessions.judge(now, 10)
-    sessions.settle(judged)
-    return judged
-  }
-  const start = Date.now()
-  sessions.fold(longCommit(1, 200), 0n)
-  assert.deepEqual(publish(start).map(({ isDeferred }) => isDeferred), [false])
-  sessions.fold(longCommit(2, 201), 1n)
-  assert.deepEqual(publish(start + 1_000).map(({ isDeferred }) => isDeferred), [true])
-  sessions.tick(start + 9_000)
-  assert.equal(sessions.hasWork, false)
-  sessions.tick(start + 10_000)
-  assert.deepEqual(publish(start + 10_000).map(({ isDeferred, state }) => [isDeferred, state.revision]), [[false, 2]])
-  sessions.fold(longCommit(3, 202), 2n)
-  publish(start + 11_000)
-  sessions.tick(start - 3_600_000)
-  assert.deepEqual(publish(start - 3_600_000).map(({ isDeferred }) => isDeferred), [false], 'the clock was set back')
-  sessions.fold(longCommit(4, 203), 3n)
-  assert.deepEqual(publish(start - 3_600_000 + 1).map(({ isDeferred }) => isDeferred), [true])
-  sessions.fold({ ...session.finished, parts: {} }, 4n)
-  assert.deepEqual(publish(start - 3_600_000 + 2).map(({ isDeferred, state }) => [isDeferred, state.status]), [[false, 'complete']])
-  assert.equal(sessions.hasDeferred, false)
-})
-
-test('signs of life and reports of a session of many parts wait for its next publication, who connects does not', () => {
-  const sessions = new Sessions()
-  const start = Date.now()
-  let offset = 0n
-  const isPublished = (event: RecordingEvent, afterMs: number): boolean => {
-    sessions.fold(event, offset++)
-    const judged = sessions.judge(start + afterMs, 10)
-    sessions.settle(judged)
-    return judged.every(({ isNews, isDeferred }) => isNews && !isDeferred)
-  }
-  const at = new Date(start).toISOString()
-  const connected = (connection: string, afterMs: number): RecordingEvent =>
-    ({ type: 'client-connected', session: 's1', at: new Date(start + afterMs).toISOString(), client, gateway: 'g1', connection })
-  assert.equal(isPublished(longCommit(1, 600), 0), true)
-  assert.equal(isPublished(connected('k1', 1), 1), true)
-  assert.equal(isPublished(connected('k1', 15_000), 15_000), false, 'the gateway still holds it')
-  const report = { event: 'hidden' as const, track: null, detail: null }
-  assert.equal(isPublished({ type: 'client-reported', session: 's1', at, client, report, reportedAt: at }, 20_000), false)
-  assert.equal(isPublished(longCommit(2, 601), 24_000), false, '24 s for 600 parts')
-  assert.equal(isPublished(connected('k2', 24_030), 24_030), true)
-  assert.equal(isPublished(longCommit(3, 602), 24_100), false)
-  sessions.tick(start + 48_200)
-  assert.deepEqual(sessions.judge(start + 48_200, 10).map(({ isDeferred }) => isDeferred), [false])
-})
-
-test('a pause between two of many parts waits for the next publication, a missing chunk does not', () => {
-  const sessions = new Sessions()
-  const start = Date.now()
-  const commit = (number: number, pauseMs: number, stored: [number, number][]): RecordingEvent => {
-    const event = longCommit(number, 80)
-    if (event.type !== 'blocks-committed') throw new Error('no commit')
-    const last = event.parts.at(-1)!
-    return { ...event, startedAt: new Date(start).toISOString(), parts: [...event.parts.slice(0, -1), { ...last, startMs: last.startMs! + pauseMs, endMs: last.endMs! + pauseMs, stored }] }
-  }
-  const publish = (event: RecordingEvent, offset: bigint, afterMs: number): unknown => {
-    sessions.fold(event, offset)
-    const judged = sessions.judge(start + afterMs, 10)
-    sessions.settle(judged)
-    return judged.map(({ isDeferred, state }) => [isDeferred, state.gaps.map(({ kind }) => kind)])
-  }
-  assert.deepEqual(publish(commit(1, 0, [[0, 4]]), 0n, 0), [[false, []]])
-  assert.deepEqual(publish(commit(2, 5000, [[0, 4]]), 1n, 10), [[true, ['not-recorded']]])
-  assert.deepEqual(publish(commit(3, 5000, [[0, 1], [3, 4]]), 2n, 20), [[false, ['lost', 'not-recorded']]])
 })
