@@ -5,7 +5,7 @@ export interface PageSocket {
   on(event: 'framesent' | 'framereceived', listener: (frame: { payload: string | Buffer }) => void): unknown
 }
 
-/** What recordings need of a page. Playwright's `Page` has it; pages of other drivers are adapted to it. */
+/** The part of Playwright's `Page` that recordings need; pages of other drivers are adapted to it. */
 export interface RecordingPage {
   goto(url: string): Promise<unknown>
   reload(): Promise<unknown>
@@ -20,7 +20,7 @@ export interface RecordingPage {
   close(): Promise<void>
 }
 
-/** Pages that share their storage, and share it with no other context. */
+/** Pages that share storage with each other and with no other context. */
 export interface RecordingContext {
   newPage(): Promise<RecordingPage>
   close(): Promise<void>
@@ -30,20 +30,20 @@ export interface RecordingBrowser extends RecordingContext {
   newContext(): Promise<RecordingContext>
 }
 
-/** A browser that ends as in a power failure, a crash or by the task manager: all its processes at once, without notice. */
+/** A browser whose processes can all be killed at once, as by a power failure, a crash or the task manager. */
 export interface MortalBrowser {
   context: RecordingContext
   kill: () => Promise<void>
 }
 
-/** A browser of one maker, with synthetic camera, microphone and screen. */
+/** A browser with synthetic camera, microphone and screen. */
 export interface BrowserEngine {
   name: string
   /** Why its tests are skipped on this machine, or false. */
   missing: string | false
-  /** Whether the driver cannot show the frames of WebSockets, so that pages have to connect by way of a tap. */
+  /** Whether the driver does not report the frames of WebSockets, so that pages have to connect through a tap. */
   needsTap: boolean
   launch(tap: FrameTap): Promise<RecordingBrowser>
-  /** @param profile a folder that keeps what the browser stores, for another one to go on with */
+  /** @param profile folder of the browser's storage, which a later launch can use again */
   launchMortal(profile: string, tap: FrameTap): Promise<MortalBrowser>
 }

@@ -17,7 +17,7 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
 const HERE = dirname(fileURLToPath(import.meta.url))
 
-export interface ChromiumBinary {
+interface ChromiumBinary {
   path: string
   /** What must be in its environment. */
   env: Record<string, string>
@@ -28,7 +28,7 @@ export interface ChromiumBinary {
  * machine; `CHROMIUM_PATH` names another, as a path or as a command of the PATH. Where the package has no binary (macOS, arm64), an
  * installed one.
  */
-export async function findChromium(): Promise<ChromiumBinary> {
+async function findChromium(): Promise<ChromiumBinary> {
   const named = process.env['CHROMIUM_PATH']
   if (named) {
     const path = named.includes('/') ? [named].find(isExecutable) : findCommand([named])

@@ -8,12 +8,12 @@ const PREFERENCES = {
   'media.navigator.permission.disabled': true,
   'media.autoplay.default': 0,
 }
-/** As long as Playwright waits for an element. */
+/** The default of Playwright. */
 const TIMEOUT_MS = 30_000
 
 /**
- * The installed Firefox, driven by Puppeteer over WebDriver BiDi: Playwright drives only builds of its own, which no registry of
- * packages has. `FIREFOX_PATH` names another one than that of the PATH.
+ * The installed Firefox, driven by Puppeteer over WebDriver BiDi: Playwright drives only its own builds of Firefox, which no package
+ * registry has. `FIREFOX_PATH` selects another one than the first on the PATH.
  */
 export const FIREFOX: BrowserEngine = {
   name: 'Firefox',
@@ -61,7 +61,7 @@ function adaptContext(context: BrowserContext, tap: FrameTap): RecordingContext 
     async newPage() {
       const page = await context.newPage()
       page.setDefaultTimeout(TIMEOUT_MS)
-      // Playwright leaves a page that would rather be kept without asking; here the question waits for an answer.
+      // Playwright skips `beforeunload` dialogs; here such a dialog blocks until it is answered.
       page.on('dialog', (dialog) => void dialog.accept())
       await page.evaluateOnNewDocument(FAKE_SCREEN)
       return new FirefoxPage(page, tap)
@@ -89,7 +89,7 @@ class FirefoxPage implements RecordingPage {
   }
 
   async click(selector: string): Promise<void> {
-    // Behind another page nothing is drawn, so an element never comes to rest.
+    // A page in the background draws nothing, so the locator would wait without end for the element to stop moving.
     await this.#page.bringToFront()
     await this.#page.locator(selector).click()
   }
@@ -122,7 +122,10 @@ class FirefoxPage implements RecordingPage {
   }
 }
 
-/** Firefox has a synthetic camera and microphone, but no synthetic screen, and without a display none at all. Runs in the page, hence as text. */
+/**
+ * Firefox has a synthetic camera and microphone, but no synthetic screen, and without a display no screen at all. Runs in the page,
+ * hence as text.
+ */
 const FAKE_SCREEN = `navigator.mediaDevices.getDisplayMedia = async () => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 })
   const context = canvas.getContext('2d')

@@ -9,8 +9,8 @@ type Frame = 'framesent' | 'framereceived'
 type FrameListener = Parameters<PageSocket['on']>[1]
 
 /**
- * Passes WebSockets on to a port of this machine and shows their frames, for browsers whose drivers do not (WebDriver BiDi has no
- * events for them). Connections of all pages pass here: who listens learns of those made after he began to.
+ * Forwards WebSockets to a port of this machine and reports their frames, for browsers whose drivers do not (WebDriver BiDi has no
+ * events for them). The connections of all pages pass here; a listener receives those that are opened after it was added.
  */
 export class FrameTap implements AsyncDisposable {
   readonly #server: Server
@@ -36,7 +36,7 @@ export class FrameTap implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** @returns what ends the listening */
+  /** @returns a function that removes the listener */
   onSocket(listener: (socket: PageSocket) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -49,9 +49,9 @@ export class FrameTap implements AsyncDisposable {
     await once(this.#server, 'close')
   }
 
-  /** The client's connection opens once the one to the target has: what cannot be reached is seen as such. */
+  /** The client's connection opens only after the one to the target: a client sees a target that cannot be reached. */
   #join(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Broken lines are what this is used with: their end is passed on by 'close'.
+    // Tests break these connections on purpose; 'close' follows and is forwarded.
     socket.on('error', () => undefined)
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
     const { origin } = request.headers

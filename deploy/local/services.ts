@@ -1,6 +1,6 @@
 /**
- * Who takes in data is stopped first, so that the others see all of it. The last ones need nothing of each other: one that
- * takes its time leaves the others theirs.
+ * The services that receive data stop first, so that the others process all of it. The last three are independent of each other and
+ * stop together, so that a slow one does not use up the time of the others.
  */
 export const STOP_ORDER = [['gateway'], ['block-writer'], ['completeness'], ['finalizer', 'remuxer', 'query']] as const
 export type ServiceName = (typeof STOP_ORDER)[number][number]

@@ -22,10 +22,10 @@ const LEFTOVERS_GONE_MS = 30_000
 /** Ctrl-C: what has not ended in order by then is killed; then the launcher itself ends. */
 const KILL_AFTER_MS = 7500
 /**
- * What each service allows itself, so that those that are stopped after it have their time as well. What block-writer has not
- * committed by then it reads from Kafka at the next start.
+ * Default of `LONGTAKE_SHUTDOWN_TIMEOUT` for `npm start`: short enough that the services stopped last have time as well. block-writer
+ * reads from Kafka at the next start what it has not committed by then.
  */
-const SERVICE_STOPPED_WITHIN = '4s'
+const SERVICE_SHUTDOWN_TIMEOUT = '4s'
 const STOPPED_WITHIN_MS = 9500
 const say = (line: string): void => console.log(`longtake: ${line}`)
 
@@ -199,7 +199,7 @@ async function main(): Promise<void> {
     const output = new LauncherOutput()
     const system = await startSystem({
       dataDir: DATA_DIR,
-      baseEnv: { LONGTAKE_SHUTDOWN_TIMEOUT: SERVICE_STOPPED_WITHIN, ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
+      baseEnv: { LONGTAKE_SHUTDOWN_TIMEOUT: SERVICE_SHUTDOWN_TIMEOUT, ...(brokers ? { LONGTAKE_TOPIC_REPLICATION: String(Math.min(3, brokers.split(',').length)) } : {}), ...process.env },
       env: givenKeys(),
       ports,
       ...(brokers ? { brokers } : {}),

@@ -222,7 +222,7 @@ async function planProcesses(options: SystemOptions, { gateways, queries }: Addr
   return specs
 }
 
-/** One group after the other in the order of {@link STOP_ORDER}; all instances of a group together. */
+/** Stops one group of {@link STOP_ORDER} after the other, all instances of a group together. */
 async function stopServices(processes: Processes, log: (line: string) => void): Promise<void> {
   processes.expectEnd()
   for (const services of STOP_ORDER) {

@@ -8,16 +8,16 @@ type Harming = Extract<Fault, { do: 'lease-file' | 'archive-file' | 'remove-file
 const CHECKPOINT = 'checkpoint'
 
 /**
- * Lets something happen to one blob of a session that is chosen by chance, and tells the model. All of it is legal behaviour of
- * Azure: a lease refuses changes with 412 (Lease Blob), a blob in the archive tier is neither read nor changed and can be
- * deleted (Set Blob Tier), and whoever has the rights may delete it (Delete Blob). Bits that decay are not promised by anybody; checksums
- * are there to find them. A digest that does not fit on the way (400 Md5Mismatch) is retried by the adapter and reaches no service.
+ * Applies a fault to one randomly chosen blob of a session and reports it to the model. Azure behaves in all of these ways: a
+ * lease refuses changes with 412 (Lease Blob), a blob in the archive tier can be deleted but neither read nor changed (Set Blob
+ * Tier), and anybody with the rights may delete a blob (Delete Blob). Bits that change in storage are rare; checksums exist to
+ * find them. A digest that does not match in transit (400 Md5Mismatch) is retried by the adapter and reaches no service.
  */
 export async function harm(world: World, fault: Harming): Promise<void> {
   const { time, plan } = world
-  // As soon as there is such a blob.
+  // The session may have no such blob yet.
   const isDone = await tryToHarm(world, fault)
-  if (!isDone && time.now + TRIES_AGAIN_MS < plan.quietAt) time.after(TRIES_AGAIN_MS, () => void harm(world, fault))
+  if (!isDone && time.now + RETRY_MS < plan.quietAt) time.after(RETRY_MS, () => void harm(world, fault))
 }
 
 /** @returns false where there is no such blob yet */
@@ -56,20 +56,20 @@ async function tryToHarm({ storage, model, random, trace, plan }: World, fault: 
       await storage.blobs.delete(file.name, { includeSnapshots: true })
       return true
     case 'damage-file':
-      // Of a long file finalizer reads only some blocks.
+      // Finalizer reads only some blocks of a long file, so the damage may stay undetected.
       if (plan.quietAt > KEPT_MS) return true
       model.harmed(id)
       damage(file)
       return true
     case 'damage-checkpoint': {
       const newest = blobs.find(({ name }) => name === file.metadata[CHECKPOINT])
-      // Without an earlier one there is nothing that it could be restored from.
+      // Without an earlier checkpoint the track could not be restored.
       const [track, number] = [file.name.slice(0, file.name.lastIndexOf('/')), file.name.slice(file.name.lastIndexOf('/') + 1)]
       const place = `${track}/checkpoints/${number}/`
       const numberOf = ({ name }: { name: string }): number => parseInt(name.slice(place.length), 10)
       const earlier = blobs.filter((blob) => blob.name.startsWith(place) && newest !== undefined && numberOf(blob) < numberOf(newest))
       if (newest === undefined || earlier.length === 0) return false
-      // What it held is read again from Kafka, which keeps it for an hour.
+      // Its records are read again from Kafka, which keeps them for an hour.
       if (plan.quietAt > KEPT_MS) model.harmed(id)
       damage(newest)
       return true
@@ -79,7 +79,7 @@ async function tryToHarm({ storage, model, random, trace, plan }: World, fault: 
   }
 }
 
-const TRIES_AGAIN_MS = 700
-/** `LONGTAKE_CHUNKS_KEEP`, with room for what comes to its end after the last fault. */
+const RETRY_MS = 700
+/** Less than `LONGTAKE_CHUNKS_KEEP`, since sessions still end after the last fault. */
 const KEPT_MS = 40 * 60_000
 const FILE = /^[^/]+\/[^/]+\/\d+$/

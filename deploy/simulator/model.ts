@@ -97,7 +97,7 @@ export class Model {
     this.#options.trace.line('oracle', `chunk ${seq} of part ${part} (${session}) was taken from the spool`)
   }
 
-  /** Stored media of a session is not what it was: nobody can keep it, but it may not be hidden. */
+  /** Stored media of a session was damaged: it cannot be recovered, but the status has to report it. */
   harmed(session: string): void {
     this.#harmed.add(session)
   }
@@ -230,7 +230,7 @@ export class Model {
     const parts = [...logged.parts.values()].flatMap((part) => this.recorded.ledger(part))
     const manifest = status.manifest === null ? null : await this.#read(status.manifest.blob)
     const read: unknown = manifest === null ? undefined : JSON.parse(Buffer.from(manifest).toString())
-    // A bit that changes after the seal was taken is not in it, and nobody looks at the file again.
+    // A seal taken before the bit changed is intact, and the file is not read again.
     const sealed = this.#harmed.has(session) && ManifestShape.is(read) ? Object.values(read.tracks) : []
     const sealOf = (blob: string): string | undefined =>
       sealed.flatMap(({ files }) => files).find((file) => file.blob === blob)?.snapshot
@@ -261,7 +261,7 @@ export class Model {
     for (const { code, message } of findings) {
       // Nobody has declared its end, so nobody can say that nothing is missing.
       if (code === 'session-status' && status.status === 'abandoned' && !logged.isFinished) continue
-      // What the medium lost is lost; the status has to say so.
+      // Damaged media cannot be recovered; the status has to report it.
       if (this.#harmed.has(session) && status.gaps.length > 0) continue
       this.broken('right-result', `${session}: ${code}: ${message}`)
     }
@@ -271,7 +271,7 @@ export class Model {
     return (await this.#options.storage.blobs.readAll(blob, { snapshot }))?.bytes ?? null
   }
 
-  /** Whether any version of a session was finalized: its files are not looked at again without a new commit. */
+  /** Whether any version of a session was finalized: its files are not read again without a new commit. */
   isFinalized(session: string): boolean {
     this.#observer.catchUp(this.#partition(session))
     return (this.#observer.session(session).status?.finalizedVersion ?? 0) > 0

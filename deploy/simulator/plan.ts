@@ -89,9 +89,9 @@ export type Fault =
   | { readonly at: number; readonly do: 'storage-trouble'; readonly share: number; readonly forMs: number }
   | { readonly at: number; readonly do: 'slow-storage'; readonly extraMs: number; readonly forMs: number }
   | { readonly at: number; readonly do: 'cut-clients'; readonly share: number }
-  /** Somebody holds a lease on a file: it can be read and not changed. */
+  /** A lease on a file: it can be read but not changed. */
   | { readonly at: number; readonly do: 'lease-file'; readonly forMs: number }
-  /** Something happens to one blob for good. */
+  /** A lasting fault of one blob. */
   | { readonly at: number; readonly do: Harm }
 
 /**
@@ -137,7 +137,7 @@ export const SMALL: Size = {
   graces: { interruptedAfterMs: 2000, abandonedAfterMs: 7000 },
   absencesMs: [200, 3000, 12_000],
 }
-/** One session of a few seconds, with as much trouble: most of a run is what services do while nothing happens. */
+/** One session of a few seconds with as many faults: most of the work of a run is that of idle services. */
 export const TINY: Size = {
   sessions: [1],
   recordsMs: [1500, 6000],
@@ -190,8 +190,8 @@ export function planOf(seed: number, size: Size = SMALL): Plan {
 }
 
 /**
- * When the last page of a plan comes, in milliseconds: one may return hours after everything else has ended. Only then
- * can everything come to its end.
+ * When the last page of a plan opens, in milliseconds of virtual time: one may return hours after everything else has ended, and only
+ * then can all sessions end.
  */
 export function lastPageAt({ sessions }: Pick<Plan, 'sessions'>): number {
   const returns = sessions.flatMap(({ startsAt, clients }) =>
@@ -314,7 +314,7 @@ const STORAGE = ['storage-trouble', 'slow-storage', 'lease-file', ...HARMS] as c
 const LAYERS: readonly (readonly Fault['do'][])[] = [
   PROCESSES,
   BROKERS,
-  // Answers of brokers that lead no more, while somebody else does.
+  // Answers of brokers that are no longer the leader.
   LEADERS,
   STORAGE,
   // What is stored is read again when a process or a request has failed.

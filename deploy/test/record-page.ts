@@ -11,7 +11,7 @@ import { untilPage } from '../e2e/until-page.ts'
 import { disposableSystem, finalized, RECORDING_SERVICES, untilStatus } from './sessions.ts'
 
 /**
- * A system whose gateway is reached over a line that may be cut; by its own port it is reached all the same.
+ * A system whose gateway is reached over a connection that can be cut, and by its own port at any time.
  * @param needsTap whether pages connect by way of the tap
  */
 export async function systemOverLine({ needsTap = false }: { needsTap?: boolean } = {}): Promise<{ system: System; line: TcpLine; tap: FrameTap; gateway: number } & AsyncDisposable> {

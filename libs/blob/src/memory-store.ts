@@ -196,7 +196,7 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   /**
-   * Changes one bit of what is stored, as a medium that decays does: names, lengths, etag and block ids stay. Snapshots keep theirs.
+   * Changes one bit of a blob, as a failing disk does: name, length, etag, block ids and snapshots stay as they are.
    * @param at an offset within the blob
    */
   decay(blob: string, at: number): void {

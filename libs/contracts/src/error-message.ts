@@ -1,2 +1,2 @@
-/** What to log or show of anything that was thrown or rejected with: its message, or its text where it is no error. */
+/** Message of a thrown value, for logs and pages; of a value that is no `Error`, its text. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

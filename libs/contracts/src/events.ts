@@ -202,7 +202,7 @@ export const Events = {
     at: Instant,
     version: Type.Integer({ minimum: 1 }),
     manifest: Type.String({ description: 'blob name of the manifest' }),
-    /** Their content need not be read again for later versions. Absent of earlier finalizers, and where no file was read. */
+    /** Later versions need not read their content again. Absent in events of earlier finalizers, and where no file was read. */
     sound: Type.Optional(
       Type.Array(Type.Object({ track: TrackName, file: Count, commit: Type.Object({ number: Count, id: Type.String() }) }), {
         description: 'files whose content was compared with the status in this commit, and agrees',

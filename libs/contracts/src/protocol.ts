@@ -24,7 +24,10 @@ export const DEFAULT_HEARTBEAT_MS = 10_000
 export const CLIENT_SILENCE_MS = 90_000
 export const MAX_HANDLE = 255
 
-/** `quota`: the disk, or what the browser gives to the site, is full. `store-failed`: the browser's store did not take it, for another reason. */
+/**
+ * `quota`: the disk is full, or the storage that the browser grants the site. `store-failed`: the browser's store failed for another
+ * reason.
+ */
 export const LOST_CAUSES = ['quota', 'store-failed', 'spool-cleared', 'corrupt', 'crash', 'too-large', 'already-acknowledged'] as const
 export type LostCause = (typeof LOST_CAUSES)[number]
 

@@ -30,14 +30,14 @@ export const ClientMessages = {
   lost: Type.Object({ type: Type.Literal('lost'), ...PartRef, from: Seq, to: Seq, cause: LostCauseSchema }),
   report: Type.Object({
     type: Type.Literal('report'),
-    /** With it the report is answered by `durable` and, sent again, counts once. */
+    /** A report with an id is answered by `durable`, and counts once when it is sent again. */
     id: Type.Optional(ReportId),
     event: Type.String({ minLength: 1, maxLength: 64 }),
     track: Type.Optional(TrackName),
     at: Instant,
     detail: Type.Optional(Type.String({ maxLength: 1000 })),
   }),
-  /** The client's share is over, and the session with it once no other client records. */
+  /** Ends the recording of this client, and the session once no other client records. */
   finish: Type.Object({ type: Type.Literal('finish'), parts: TrackParts, scope: Type.Optional(FinishScope) }),
   ping: Type.Object({ type: Type.Literal('ping'), t: Type.Number() }),
 } as const
@@ -59,7 +59,7 @@ export const ServerMessages = {
   durable: Type.Object({
     type: Type.Literal('durable'),
     of: Type.Union([Type.Literal('open'), Type.Literal('close'), Type.Literal('lost'), Type.Literal('finish'), Type.Literal('report')]),
-    /** Of a `report`: only one that has an id is answered, since earlier recorders do not know that. */
+    /** Of a `report`: one without an id, as earlier recorders send it, is not answered. */
     id: Type.Optional(ReportId),
     track: Type.Optional(TrackName),
     part: Type.Optional(PartId),

@@ -51,7 +51,7 @@ export function partsAfter(files: readonly File[], event: EventOf<'parts-committ
   return withChangedParts(known.parts, parts)
 }
 
-/** All that block-writer knows of the file after such a commit: see `partsAfter`. */
+/** The complete commit: the file with all its parts after it, see `partsAfter`. */
 export function wholeCommit(files: readonly File[], event: EventOf<'parts-committed'>): EventOf<'blocks-committed'> {
   const { since: _since, type: _type, ...commit } = event
   return { ...commit, type: 'blocks-committed', parts: [...partsAfter(files, event)] }

@@ -4,7 +4,7 @@ import { isEqual } from './equal.ts'
 import { remembered } from './remembered.ts'
 import { grouped, spansTouching } from './spans.ts'
 
-/** A gap before it is known since when it is one. */
+/** A gap without the time at which it was found. */
 export type Gap = Omit<GapState, 'since'>
 /** Causes of times that were not recorded, by `keyOf`: kept once known, since reports are forgotten. */
 export type Causes = ReadonlyMap<string, string | null>
@@ -20,12 +20,12 @@ interface DatedGroup {
   readonly key: readonly unknown[]
   readonly gaps: readonly GapState[]
 }
-/** Of what groups the gaps of a state consist. */
+/** The groups that the gaps of a state come from. */
 const groupsOfGaps = new WeakMap<readonly GapState[], readonly DatedGroup[]>()
 
 /**
- * The gaps of all groups, each with the time since which it has been known; the very array of before where nothing
- * changed. A group whose facts are the same has the same gaps as before: only the others are looked at.
+ * The gaps of all groups, each with the time since which it has been known; the same array as before if nothing
+ * changed. A group whose facts are the same has the same gaps as before: only the others are computed.
  * @param areApart whether each part has its gaps in one group of a kind
  */
 export function datedGaps(before: GapState[], groups: readonly GapGroup[], at: string, areApart: boolean): GapState[] {
@@ -71,7 +71,7 @@ function since(gap: Gap, known: ReadonlyMap<string, readonly GapState[]>): strin
 
 /**
  * Gaps of a decoder lie between the others, or in the same chunks, and so do times in which less was recorded than
- * passed: lists of spans are looked through as sorted ones.
+ * passed: lists of spans are searched as sorted ones.
  */
 const kindAndPart = ({ kind, track, part, cause, unrecorded }: Gap): string =>
   `${kind} ${track} ${part} ${unrecorded?.evidence ?? ''}${cause === DECODER_ERRORS ? ` ${cause}` : ''}`

@@ -51,7 +51,9 @@ export function withFaults<P extends Pick<PartState, 'stored' | 'undecodable'>>(
   return { ...part, undecodable: [...part.undecodable, ...found].sort((a, b) => a.from - b.from) }
 }
 
-/** Whether this commit of a file cannot be sealed: its blob was found to be gone, not the one that was committed, or one that storage does not give. */
+/**
+ * Whether this commit of a file cannot be sealed: its blob is gone, is not the one that was committed, or storage refuses to read it.
+ */
 export function isUnsealable({ commit, verification }: FileState): boolean {
   if (verification?.commit.id !== commit.id) return false
   return verification.faults.some(({ cause }) => UNSEALABLE.has(cause))

@@ -9,11 +9,11 @@ const NAMES_KEPT = 3000
 const TRACKS_KEPT = 64
 
 /**
- * Folds one end in. The one with the highest offset counts, but the names in all of them are kept: a client that names its
- * parts has finished, whoever finishes after it. The result does not depend on the order, and an end that is known changes nothing.
+ * Folds in one end of a session. The one with the highest offset counts, but the part names of all of them are kept: a client that
+ * names its parts has finished, whichever client finishes after it. The order does not matter, and a repeated end changes nothing.
  */
 export function finishSeen(known: Finish | null, { parts, scope, at, offset }: EventOf<'session-finished'>): Finish {
-  // Compared even with nothing, so that what is no offset throws before it is kept and spoils every later comparison.
+  // Compared even with no known end: an invalid offset throws here, before it is stored and breaks every later comparison.
   const isLatest = isHigherOffset(offset, known?.offset ?? '-1')
   const before = namesIn(known?.parts, known?.named)
   const named = toTrackParts([...before, ...namesIn(parts)])
@@ -29,7 +29,7 @@ export function namesIn(...lists: (TrackParts | null | undefined)[]): Set<string
   return new Set(lists.flatMap((parts) => Object.entries(parts ?? {}).flatMap(([track, ids]) => ids.map((part) => nameOf(track, part)))))
 }
 
-/** Each name once, in one order, and of too many the first in that order: the same whichever came first. */
+/** Each name once, sorted, and the first ones of too many: independent of the order of arrival. */
 function toTrackParts(names: readonly string[]): TrackParts {
   const kept = [...new Set(names)].sort().slice(0, NAMES_KEPT).map((name) => name.split(' ') as [track: string, part: string])
   const byTrack = [...Map.groupBy(kept, ([track]) => track)].slice(0, TRACKS_KEPT)

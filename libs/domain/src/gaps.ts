@@ -57,7 +57,7 @@ const gapsOfSegments = new WeakMap<readonly KnownPart[], FoundGaps<Gap>>()
 const gapsOfParts = new WeakMap<KnownPart, FoundGaps<PartGap>>()
 
 /** The gaps of one part. `confirmed` means: by all that was declared, this will not come any more. */
-export function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): readonly PartGap[] {
+function gapsOf(part: KnownPart, awaited: Awaited, givenUpCause: string): readonly PartGap[] {
   const known = gapsOfParts.get(part)
   if (known !== undefined && known.awaited === awaited && known.givenUpCause === givenUpCause) return known.gaps
   const gaps = findGaps(part, awaited, givenUpCause)

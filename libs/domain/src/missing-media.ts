@@ -13,7 +13,7 @@ const WORTH_REPORTING_MS = 5_000
 /** Clocks of reports and of chunks are this exact, and a chunk is captured up to a second after what is in it. */
 const REPORT_TOLERANCE_MS = 2_000
 /** Causes of what no report explains. */
-export const UNEXPLAINED = { clock: 'media-missing', sound: 'sound-missing' } as const
+const UNEXPLAINED = { clock: 'media-missing', sound: 'sound-missing' } as const
 
 /**
  * Times within a segment's parts in which less was recorded than passed. A recorder that was paused recorded all that

@@ -2,16 +2,16 @@ import type { PartState } from '@longtake/contracts'
 import { isEqual, sharing } from './equal.ts'
 
 /*
- * The parts of a file are one list, and a commit changes one or two of hundreds. What the rules work out of a list is
- * kept by segments of it, so that an event costs what it changes. None of this changes a result: a list of which
- * nothing is kept is looked at as a whole.
+ * The parts of a file are one list, and a commit changes one or two of hundreds. What the rules compute from a list is
+ * cached by segments of it, so that an event costs what it changes. No result depends on this: a list without cached
+ * segments is computed as a whole.
  */
 
 export type PartList = readonly PartState[]
 /** Consecutive parts of a list: the very same array as long as they are the very same parts. */
 export type PartSegment = readonly PartState[]
 
-/** About the square root of what a long session has: that many segments are looked through, and one is worked out. */
+/** About the square root of the parts of a long session: an event compares as many segments, and computes one. */
 export const SEGMENT_PARTS = 32
 
 const segmentsOfLists = new WeakMap<PartList, readonly PartSegment[]>()
@@ -28,7 +28,7 @@ export function segmentsOf(parts: PartList): readonly PartSegment[] {
 const segmentAt = (parts: PartList, i: number): PartSegment => parts.slice(SEGMENT_PARTS * i, SEGMENT_PARTS * (i + 1))
 
 /**
- * Where each part of a list stands, by its id; of lists that add to one another it is the same, and has those of the
+ * The index of each part in a list, by its id. Lists that extend one another share one object, with the parts of the
  * longest.
  */
 export interface PartPlaces {
@@ -68,7 +68,7 @@ export function withChangedParts(before: PartList, changed: PartList): PartList 
     const known = placeOf(before, part.part)
     const place = known >= 0 ? known : (added.get(part.part) ?? parts.length)
     if (known < 0) added.set(part.part, place)
-    // Of two states of one part the later one counts, in any case.
+    // Of two states of one part in `changed` the later one counts.
     parts[place] = known >= 0 && isEqual(before[known], part) ? before[known]! : part
     touched.add(place)
   }
@@ -92,14 +92,14 @@ function keepSegments(before: PartList, after: PartList, touched: ReadonlySet<nu
   segmentsOfLists.set(after, segments)
 }
 
-/** The places are handed on once: a second list made from the same one finds its own. */
+/** Only the first list made from another one takes its places over; a second one computes its own. */
 function keepPlaces(found: PartPlaces, before: PartList, after: PartList, added: ReadonlyMap<string, number>): void {
   if (found.places.size !== before.length) return
   for (const [part, place] of added) found.places.set(part, place)
   placesOfLists.set(after, found)
 }
 
-/** The later list, which says all parts, with what it shares with the earlier one: see `sharing`. */
+/** The later list, which has all parts, with the objects of the earlier one where they are equal: see `sharing`. */
 export function sharingParts(earlier: PartList, later: PartList): PartList {
   const shared = sharing(earlier, later as PartState[], ({ part }) => part)
   if (shared !== earlier && earlier.length > SEGMENT_PARTS) {

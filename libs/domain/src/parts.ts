@@ -88,7 +88,7 @@ const verdicts = remembered((parts: readonly KnownPart[]) => ({
   areWhole: parts.every(isWhole),
 }))
 
-/** Whether nothing of any part is waited for. */
+/** Whether no chunk of any part is still expected. */
 export function areSettled(state: PartFacts, awaited: Exclude<Awaited, 'nothing'>): boolean {
   const isSettledFor = awaited === 'all' ? 'isSettledForAll' : 'isSettledForAcknowledged'
   return trackParts(state).every(({ segments }) => segments.every(({ parts }) => verdicts(parts)[isSettledFor]))

@@ -170,7 +170,7 @@ function committed(state: SessionState, event: EventOf<'blocks-committed' | 'par
 }
 
 /** Whether two commits hold the same recording: a checkpoint alone may be committed anew. */
-export function hasSameContent(a: FileState, b: FileState): boolean {
+function hasSameContent(a: FileState, b: FileState): boolean {
   if (a.parts.length !== b.parts.length) return false
   for (const [one, other] of differences(a.parts, b.parts)) if (!isEqual(partContentOf(one), partContentOf(other))) return false
   return isEqual(contentOf({ ...a, parts: [] }), contentOf({ ...b, parts: [] }))

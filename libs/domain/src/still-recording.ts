@@ -6,12 +6,12 @@ import { remembered } from './remembered.ts'
 import { trackParts, type PartFacts } from './track-parts.ts'
 
 /**
- * Whether a recorder is connected that goes on after the latest end: one client's `finish` ends that client's share, and the session
- * only together with everyone else's. A client has finished when each part that is known of it is named in some `finish`; without
- * a known part it records nothing. So a client that reconnects after its end holds nothing open, and one that opens another
- * part does. Only connected clients count: one that has vanished is waited for by its unclosed parts, like any other.
- * The end of the whole session, by a backend (`parts: null`) or a client (`scope`), is everyone's: nobody who is between two parts
- * is waited for.
+ * Whether a connected client records beyond the latest end: a client's `finish` ends the recording of that client, and the session only
+ * once all clients have finished. A client has finished when some `finish` names each of its known parts; a client without a known
+ * part records nothing. So a client that reconnects after its end keeps nothing open, and one that opens another part does. Only
+ * connected clients count: a disconnected one is waited for through its unclosed parts.
+ * The end of the whole session, by a backend (`parts: null`) or a client (`scope`), applies to all clients, also to one that is
+ * between two parts.
  * @param now milliseconds since the epoch
  */
 export function isStillRecording(state: PartFacts & Pick<SessionState, 'finish' | 'clients'>, now: number): boolean {

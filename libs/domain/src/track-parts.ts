@@ -13,7 +13,7 @@ import {
 import type { KnownPart } from './parts.ts'
 import { filesOf } from './session.ts'
 
-/** All that is known of parts. */
+/** The parts of a session's state that its rules read. */
 export type PartFacts = Pick<SessionState, 'tracks' | 'parked' | 'decoded'>
 type Parked = NonNullable<SessionState['parked']>
 type Decoded = NonNullable<SessionState['decoded']>
@@ -24,16 +24,16 @@ export interface TrackSegment {
   readonly file: FileState
   /** As the file has them. */
   readonly stored: PartSegment
-  /** Those that count, with all that is known of them: the very same array as `stored` where that is all. */
+  /** Those that count, with parked chunks, decoder results and file faults; the same array as `stored` if there are none. */
   readonly parts: readonly KnownPart[]
 }
 
 export interface TrackParts {
   readonly track: string
   readonly segments: readonly TrackSegment[]
-  /** Parts of which more is known than their file has; what stands for a part that several files have. */
+  /** Parts by id of which more is known than their file states, or which several files have. */
   readonly altered: ReadonlyMap<string, KnownPart>
-  /** Parts that stand in several files. */
+  /** Ids of parts that are in several files. */
   readonly shared: ReadonlySet<string>
 }
 
@@ -41,7 +41,7 @@ interface FoundTrack extends TrackParts {
   readonly parked: Parked
   readonly decoded: Decoded
 }
-/** A track's list of files is another one with each commit. */
+/** By a track's list of files, which each commit replaces. */
 const foundTracks = new WeakMap<readonly FileState[], FoundTrack>()
 
 /** The parts of each track, by its name; those of a track that nothing changed are the very same object. */
@@ -67,18 +67,18 @@ const plainSegments = (file: FileState): TrackSegment[] =>
 
 interface SharedParts {
   readonly lists: readonly PartPlaces[]
-  /** How many parts of each list were looked at. */
+  /** How many parts of each list are in `seen`. */
   readonly lengths: number[]
   readonly seen: Set<string>
   readonly shared: Set<string>
 }
 /**
- * By the places of the first file: lists that add to one another have them in common, so that only added parts are
- * looked at.
+ * By the places of the first file: lists that extend one another share that object, so that only added parts are
+ * compared.
  */
 const sharedOfTracks = new WeakMap<PartPlaces, SharedParts>()
 
-/** The parts that stand in more than one file, or twice in one. */
+/** The ids of parts that are in more than one file, or twice in one. */
 function sharedParts(files: readonly FileState[]): ReadonlySet<string> {
   const [first] = files
   if (first === undefined) return new Set()
@@ -102,9 +102,8 @@ function sharedParts(files: readonly FileState[]): ReadonlySet<string> {
 }
 
 /**
- * A part that found its place in another file may still stand in the state of the one before; it counts once, as the
- * state that knows most of it says. Beside that: chunks that block-writer has parked, media that a decoder does not
- * show, and faults of files.
+ * A part that moved to another file may still be in the state of the earlier file; it counts once, in its most complete
+ * state. Added to that: chunks that block-writer has parked, media that a decoder does not show, and faults of files.
  */
 function alteredParts(
   track: string,
@@ -137,7 +136,7 @@ interface Placed {
   readonly part: PartState
 }
 
-/** The state that knows most of the part; undefined where no file has it. */
+/** The most complete state of the part; undefined if no file has it. */
 function bestOf(files: readonly FileState[], id: string): Placed | undefined {
   let best: Placed | undefined
   for (const file of files) {
@@ -155,7 +154,7 @@ function placesOf(parts: PartList, id: string): number[] {
   return place < 0 ? [] : [place]
 }
 
-/** Of two states of one part. All of these only ever grow; on a tie the later file has it. */
+/** Whether `a` is the more complete of two states of one part. All ranks only ever grow; on a tie `a`, of the later file, counts. */
 function knowsMore(a: PartState, b: PartState): boolean {
   const ranks = (part: PartState): number[] => [
     part.chunks,
@@ -168,7 +167,7 @@ function knowsMore(a: PartState, b: PartState): boolean {
   return differing < 0 || of[differing]! > than[differing]!
 }
 
-/** With what block-writer does not say of it: chunks that it has parked, and media that a decoder does not show. */
+/** Adds what block-writer's commits do not contain: parked chunks, and media that a decoder does not show. */
 function withFound(part: PartState, own: Parked, spans: readonly TimedRange[]): KnownPart {
   if (own.length === 0 && spans.length === 0) return part
   const lost = [...part.lost, ...own.map(({ from, to }) => ({ from, to, cause: 'unwritable' as const }))]

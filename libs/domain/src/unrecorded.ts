@@ -95,12 +95,12 @@ interface Pause {
 interface FoundPauses {
   readonly before: Placed | undefined
   readonly pauses: readonly Pause[]
-  /** What of all up to here ended last. */
+  /** The latest end of all parts up to here. */
   readonly last: Placed | undefined
 }
 const foundPauses = new WeakMap<Places, FoundPauses>()
 
-/** @param first what of all before ended last */
+/** @param first the latest end of all parts before */
 function pausesIn(places: Places, first: Placed | undefined): FoundPauses {
   const known = foundPauses.get(places)
   if (known !== undefined && known.before === first) return known

@@ -35,7 +35,7 @@ export const deletionSettings = {
   }),
 }
 
-/** For the service that truncates recordings.chunks, and those that state how long it keeps what is committed. */
+/** For the service that truncates recordings.chunks, and those that report how long it keeps committed records. */
 export const chunkLogSettings = {
   keepCommittedMs: duration('LONGTAKE_CHUNKS_KEEP', {
     help: 'how long recordings.chunks keeps records once they are committed',

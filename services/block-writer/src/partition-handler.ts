@@ -148,7 +148,7 @@ export class ChunksPartition implements PartitionHandler {
     return writer
   }
 
-  /** Rejects once the partition is somebody else's: nothing is to be written after that. */
+  /** Rejects once another member owns the partition: nothing may be written after that. */
   async #wait(ms: number): Promise<void> {
     const { signal } = this.#partition
     await pause(this.#deps.clock, ms, signal)

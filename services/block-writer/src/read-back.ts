@@ -8,15 +8,15 @@ import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
 
 export interface ReadBackOptions {
-  /** Offset of the first record that the track will be given anyway: the end, where that of the damaged checkpoint is not known. */
+  /** Offset of the first record that is delivered to the track anyway: the end if the damaged checkpoint's own is not known. */
   readonly before: bigint
-  /** Offsets that are passed over: the track fails over these records. */
+  /** Offsets of records that make the track fail; they are skipped. */
   readonly unwritable: ReadonlySet<bigint>
-  /** Works off what the track has been given, without a commit. Set where each record is to be tried by itself. */
+  /** Processes the records that the track has taken, without a commit. If set, it is called after each record. */
   readonly tryWork?: () => Promise<void>
 }
 
-/** A record that the track fails over, and why. */
+/** A record that makes the track fail, and the reason. */
 export interface UnwritableRecord {
   readonly record: KafkaRecord
   readonly content: TrackContent
@@ -24,9 +24,9 @@ export interface UnwritableRecord {
 }
 
 /**
- * Gives a track that fell back to an earlier checkpoint what the damaged one held, as far as Kafka still has it: an hour behind
- * the group's offset is kept. That is one commit's worth. The rest is a hole, of which its client is asked again.
- * Returns the first record that the track fails over, where each is tried by itself: then load again, and pass it over.
+ * Restores to a track that fell back to an earlier checkpoint the records of the damaged one, as far as Kafka still has them: it
+ * keeps an hour behind the group's offset. These are the records of one commit. The rest is a hole, which its client is asked for.
+ * @returns with `tryWork`, the first record that makes the track fail: load the track again and skip that record; otherwise null
  */
 export async function readBack(deps: WriterDeps, track: Track, fallback: Fallback, { before, unwritable, tryWork }: ReadBackOptions): Promise<UnwritableRecord | null> {
   const { file, damaged, used, from } = fallback

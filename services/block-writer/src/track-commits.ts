@@ -75,7 +75,7 @@ export class TrackCommits {
     })
   }
 
-  /** Works off what is to be done, and commits nothing. */
+  /** Processes the pending work of the track without a commit. */
   async tryWork(track: Track): Promise<void> {
     await this.#run(track, null)
   }

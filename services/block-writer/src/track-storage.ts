@@ -84,7 +84,7 @@ export class TrackStorage {
   readonly #name: string
   readonly #wait: (ms: number) => Promise<void>
 
-  /** @param wait how it waits before a commit is sent again, ms */
+  /** @param wait waits that many milliseconds before a commit is sent again */
   constructor(store: BlobStore, newBlockId: (bytes: Uint8Array) => string, session: string, name: string, wait: (ms: number) => Promise<void>) {
     this.#store = store
     this.#side = new SideBlobs(store)

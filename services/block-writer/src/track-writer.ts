@@ -27,7 +27,7 @@ export class TrackWriter {
   readonly #records: OpenRecords
   readonly #settling = new Settling()
   readonly #oneByOne = new OneByOne()
-  /** Offsets of records that it fails over while a damaged checkpoint is made up for: parked, and passed over. */
+  /** Offsets of records that were parked while a damaged checkpoint was restored, since the track fails over them. */
   readonly #unwritable = new Set<bigint>()
   #track: Track | null = null
   /** When the track was loaded in the middle of longer work, until that is committed. */
@@ -250,7 +250,7 @@ export class TrackWriter {
     }
   }
 
-  /** Null where a record is parked that the track fails over while it is given back what a damaged checkpoint held. */
+  /** Null if a record was parked over which the track fails while a damaged checkpoint is restored; then load again. */
   async #tryLoad(): Promise<Track | null> {
     const { track, isErased, fallbacks, takenOver } = await this.#commits.load()
     if (isErased) this.#erased = true

@@ -9,9 +9,9 @@ const LARGE_PAUSE_MS_PER_PART = 40
 const LONGEST_PAUSE_MS = 60_000
 
 /**
- * How long a state of that size stays as it was published where only what may wait has changed. A state says all parts
- * of its session, 0.4 KB each, to Kafka and to every reader: with a pause in proportion to them a recording costs the
- * same at its end as at its beginning.
+ * Pause between two publications of a state if only fields changed that may wait. A state lists all parts of its session,
+ * 0.4 KB each, for Kafka and every reader: with a pause in proportion to them a recording costs as much at its end as at
+ * its beginning.
  */
 export function publicationPauseMs({ tracks }: SessionState): number {
   let parts = 0
@@ -22,8 +22,8 @@ export function publicationPauseMs({ tracks }: SessionState): number {
 }
 
 /**
- * What grows while a recording goes on, and what only completeness itself reads. All else is published at once: status,
- * version, gaps of chunks, who connects and leaves, end, deletion.
+ * Fields that grow while a session is recorded, and fields that only completeness reads. Changes of all others are published at
+ * once: status, version, gaps of chunks, connections, end, deletion.
  */
 const MAY_WAIT: ReadonlySet<string> = new Set<keyof SessionState>([
   'eventsOffset',

@@ -6,7 +6,7 @@ export interface ObservedBlock {
   /** Bytes of media before it. */
   readonly offset: number
   readonly bytes: number
-  /** Whether its bytes are those that its id was made of. */
+  /** Whether its bytes match the digest in its id. */
   readonly isIntact: boolean
   /** Null where its bytes are no whole clusters. */
   readonly frames: readonly FrameTime[] | null
@@ -17,7 +17,7 @@ export interface ObservedFile {
   readonly bytes: number
   /** Null where the first block is no header of a file. */
   readonly header: FileHeader | null
-  /** Whether the first block's bytes are those that its id was made of. */
+  /** Whether the bytes of the first block match the digest in its id. */
   readonly isHeaderIntact: boolean
   /** Those that were read, in order. */
   readonly blocks: readonly ObservedBlock[]
@@ -37,10 +37,10 @@ const MAX_RANGES = 20
 const KINDS = ['video', 'audio'] as const
 type Kind = (typeof KINDS)[number]
 
-/** Whether the status says enough of a file to compare its frames: not of MP4, nor of one that an earlier version wrote. */
+/** Whether the status has frame counts of a file to compare with: not of MP4, nor of files that earlier versions wrote. */
 const isComparable = ({ parts }: FileState): boolean => parts.some(({ media }) => media !== undefined)
 
-/** Where the content of a file is not what the status says of it. Empty where they agree. */
+/** Where the content of a file differs from its status; empty if they agree. */
 export function contentFaults(file: FileState, observed: ObservedFile): FileFault[] {
   const { header, isHeaderIntact, blocks } = observed
   if (!isComparable(file)) return [...damagedHeader(isHeaderIntact), ...bounded(damagedBlocks(blocks, null, file).faults, 'unreadable')]
@@ -64,7 +64,10 @@ interface Found {
   readonly faults: readonly Omit<FileFault, 'cause'>[]
 }
 
-/** Blocks with other bytes than were written, or without clusters. @param header null where only the bytes are compared */
+/**
+ * Blocks with other bytes than were written, or without clusters.
+ * @param header null if only the bytes are compared
+ */
 function damagedBlocks(blocks: readonly ObservedBlock[], header: FileHeader | null, { durationMs }: FileState): Found {
   const faults = blocks.flatMap(({ offset, bytes, isIntact, frames }): Found['faults'] => {
     if (isIntact && (header === null || frames !== null)) return []

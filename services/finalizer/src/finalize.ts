@@ -5,17 +5,17 @@ import { contentFaults } from './content.ts'
 import type { ContentReader } from './read-content.ts'
 import { contradictions, verifyFile } from './verify.ts'
 
-/** What was found in a file that the status does not say yet. */
+/** A result of verifying a file that its status does not have yet. */
 export type FoundInFile = Pick<EventOf<'file-verified'>, 'track' | 'file' | 'commit' | 'faults'>
 /** A commit of a file whose content agrees with the status. */
 export type SoundFile = Pick<FoundInFile, 'track' | 'file' | 'commit'>
 
 export type Finalization =
-  /** The manifest, by its blob name, stands and vouches for this version. */
+  /** The manifest of this version exists; `manifest` is its blob name. */
   | { outcome: 'finalized'; manifest: string; reused: boolean; sound: readonly SoundFile[] }
   /** Something newer exists, whose status is on its way. */
   | { outcome: 'superseded' }
-  /** Files are not what the status says: what was found is to be published, and makes another version. */
+  /** Files differ from the status: `found` is to be published, and makes another version. */
   | { outcome: 'differs'; found: readonly FoundInFile[]; reason: string }
   /** The state contradicts itself, or a manifest that exists: none is written. */
   | { outcome: 'mismatch'; reason: string }
@@ -34,7 +34,7 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
   const sound: SoundFile[] = []
   for (const [track, { files }] of Object.entries(state.tracks)) {
     for (const file of files) {
-      // Its gaps say already that the blob is not there, or is another one.
+      // Its gaps already report that the blob is gone, is another one, or cannot be read.
       if (isUnsealable(file)) continue
       const looked = await orRefused(look(store, contents, file, signal), (error) => lookAtSeal(store, file, error, signal))
       if (looked === 'superseded') return { outcome: 'superseded' }
@@ -49,7 +49,7 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
         found.push({ track, file: file.file, commit: file.commit, faults: snapshot.faults })
         continue
       }
-      // Between looking and sealing somebody committed: what was verified is not what stands there now.
+      // There was a commit after the verification: the blob is no longer the one that was verified.
       if (snapshot === null) return { outcome: 'superseded' }
       seals.set(file.blob, { snapshot, etag })
     }
@@ -60,15 +60,15 @@ export async function finalize(store: BlobStore, contents: ContentReader, state:
 
 interface Looked {
   readonly faults: FileFault[]
-  /** Whether its content was read, now or in an earlier attempt, and the status does not have the result yet. */
+  /** Whether its content was read, now or in an earlier attempt, and the status does not have the result. */
   readonly isRead: boolean
   /** Null where the blob is not the one that was committed. */
   readonly version: { readonly etag: string; readonly metadata: Readonly<Record<string, string>> } | null
 }
 
 /**
- * Compares a file with its blob. The content of one commit is read once: what was found in it then is in the status. Only
- * content that differs is read at each attempt, since what it was compared with may have been on its way.
+ * Compares a file with its blob. The content of one commit is read once; the status then has the result. Content that differs
+ * is read again at each attempt, since the status may only have been late.
  */
 async function look(store: BlobStore, contents: ContentReader, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
   const verdict = await verifyFile(store, file, signal)
@@ -90,8 +90,8 @@ async function look(store: BlobStore, contents: ContentReader, file: FileState, 
 }
 
 /**
- * What to do where storage refuses this very blob: the same again would be refused for as long as an archive tier, a hold or a limit lasts,
- * while everything else can be finalized.
+ * Handles a request that storage refuses for this blob alone: a retry would be refused for as long as the archive tier, the hold or
+ * the limit lasts, while everything else can be finalized.
  */
 async function orRefused<T, R>(request: Promise<T>, whenRefused: (error: LongtakeError) => R | Promise<R>): Promise<T | R> {
   try {
@@ -102,7 +102,7 @@ async function orRefused<T, R>(request: Promise<T>, whenRefused: (error: Longtak
   }
 }
 
-/** A file that cannot be read: what was sealed of this very commit had been verified. */
+/** For a file that cannot be read: a seal of the same commit was verified when it was taken. */
 async function lookAtSeal(store: BlobStore, file: FileState, error: LongtakeError, signal: AbortSignal): Promise<Looked> {
   const properties = await store.properties(file.blob, { signal })
   const isSealed = properties?.metadata[COMMIT_ID] === file.commit.id && (await findSeal(store, file, signal)) !== undefined
@@ -116,7 +116,7 @@ const unavailable = ({ message }: LongtakeError): Looked => ({
   version: null,
 })
 
-/** Whether the status lacks this of the file: of a commit in which nothing differs only where faults of an earlier one are stated. */
+/** Whether these faults have to be published: no faults only if the status has faults of an earlier commit. */
 function isNews({ commit, verification }: FileState, faults: readonly FileFault[]): boolean {
   if (verification === undefined || verification.faults.length === 0) return faults.length > 0
   return verification.commit.id !== commit.id || !isEqual(verification.faults, faults)

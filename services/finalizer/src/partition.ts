@@ -26,7 +26,7 @@ export interface PartitionOptions {
   eventsTopic: string
   logger: Logger
   pauses: RetryDelays
-  /** Ends what is under way at once: whoever reads the records next begins anew. */
+  /** Aborts running finalizations at once: the next owner of their records repeats them. */
   stopping: AbortSignal
   now: () => number
 }
@@ -80,8 +80,8 @@ export class FinalizerPartition implements PartitionHandler {
   }
 
   /**
-   * Aborts what is under way: a read of a large file, or a request to a storage that is away, may take minutes. Every step of a
-   * finalization can be repeated, and its record is not done, so whoever has the partition next begins it anew.
+   * Aborts running finalizations: a read of a large file, or a request to a storage that is away, may take minutes. Every step of a
+   * finalization can be repeated, and its record is not done, so the next owner of the partition repeats it.
    */
   async close(): Promise<void> {
     this.#waiting.clear()
@@ -194,7 +194,7 @@ export class FinalizerPartition implements PartitionHandler {
   /** Resolves once the broker has it; rejects when the partition is closed meanwhile. */
   async #publish(partition: number, event: RecordingEvent): Promise<void> {
     const { producer, eventsTopic } = this.#options
-    // With Kafka away it would take until the producer's own deadline.
+    // While Kafka is away the producer would wait until its own deadline.
     await orAborted(producer.send({ topic: eventsTopic, partition, ...encodeEvent(event) }), this.#signal)
   }
 

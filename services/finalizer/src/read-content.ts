@@ -5,22 +5,22 @@ import PQueue from 'p-queue'
 import { readFileHeader, readFrameTimes, WebmError, type FrameTime } from '@longtake/webm'
 import type { ObservedBlock, ObservedFile } from './content.ts'
 
-/** A file with no more media than this is read as a whole, by one request: 45 s of a webcam. */
+/** Up to so many bytes of media a file is read as a whole, by one request: 45 s of a webcam. */
 const WHOLE_BYTES = 2 * 1024 * 1024
 /**
- * Of a longer one the first block, the last one and others spread between them are read, as many and as many bytes. Requests
- * count as much as bytes when hundreds of recordings end together: to read 8 MB in 30 blocks cost 210 ms of CPU here and in
- * Azurite, of 240 ms that a finalization took. Of 10,000 recordings that end together this is 80 GB at most, half a minute at the
- * 25 Gbit/s of one storage account; all of three hours would be 4.9 TB, half an hour of everything that the account has.
+ * Of a longer file the first block, the last one and others spread between them are read, within these limits. Requests cost
+ * as much as bytes when hundreds of recordings end together: reading 8 MB in 30 blocks took 210 of the 240 ms of CPU that a
+ * finalization cost in this process and Azurite. Of 10,000 recordings that end together 80 GB are read at most, half a minute at the
+ * 25 Gbit/s of one storage account; all of three hours would be 4.9 TB and occupy the account for half an hour.
  */
 const MAX_BLOCKS = 6
 const MAX_READ_BYTES = 8 * 1024 * 1024
-/** Neighbouring blocks, the header among them, are read by one request of no more than this. */
+/** Neighbouring blocks, including the header, are read by one request of at most this size. */
 const MAX_RUN_BYTES = WHOLE_BYTES + 512 * 1024
-/** Files that one process reads at a time: of each up to 2 MiB, or a block of up to 10 MiB, are in memory. */
+/** Files that one process reads at a time, each with one request of up to 2.5 MiB, or a block of up to 10 MiB, in memory. */
 const READ_AT_ONCE = 8
-/** Commits whose content is known to be sound; a key takes about 200 bytes. */
-const MAX_KNOWN = 10_000
+/** Commits that are remembered as sound; each takes about 200 bytes. */
+const MAX_SOUND_COMMITS = 10_000
 
 /** Reads files for all partitions of a process, a few at a time. */
 export class ContentReader {
@@ -40,7 +40,7 @@ export class ContentReader {
     return this.#queue.add(() => readContent(this.#store, blob, blocks, etag, signal), { signal })
   }
 
-  /** Whether this commit was remembered: what it holds cannot change, so it need not be read again. */
+  /** Whether this commit was remembered as sound: the content of a commit never changes, so it need not be read again. */
   isSound(file: FileCommit): boolean {
     return this.#sound.has(keyOf(file))
   }
@@ -48,7 +48,7 @@ export class ContentReader {
   rememberSound(file: FileCommit): void {
     this.#sound.add(keyOf(file))
     const [oldest] = this.#sound
-    if (this.#sound.size > MAX_KNOWN && oldest !== undefined) this.#sound.delete(oldest)
+    if (this.#sound.size > MAX_SOUND_COMMITS && oldest !== undefined) this.#sound.delete(oldest)
   }
 }
 
@@ -97,7 +97,7 @@ function placed(blocks: readonly Block[]): Placed[] {
 
 const endOf = ({ offset, bytes }: Placed): number => offset + bytes
 
-/** What one request reads: neighbours, as far as they have no more bytes than a short file. */
+/** Groups neighbouring blocks into requests of at most `MAX_RUN_BYTES`. */
 function runsOf(blocks: readonly Placed[]): Placed[][] {
   const runs: Placed[][] = []
   for (const block of blocks) {
@@ -110,8 +110,8 @@ function runsOf(blocks: readonly Placed[]): Placed[][] {
 }
 
 /**
- * Which blocks of these lengths to read: all of a short file, or else the first, the last and others evenly spread, as long as they
- * are not too many or too large. The same for the same file, so that two looks at it find the same.
+ * Indexes of the blocks to read, by their lengths in bytes: all of a short file, otherwise the first, the last and others evenly
+ * spread, within `MAX_BLOCKS` and `MAX_READ_BYTES`. Deterministic, so that a repeated verification has the same result.
  */
 export function chooseBlocks(lengths: readonly number[]): number[] {
   const total = lengths.reduce((sum, bytes) => sum + bytes, 0)

@@ -23,7 +23,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What to show of anything that was thrown. Pages are served without a bundler, so they cannot import the one of the contracts. */
+/** Message of a thrown value. Pages are served without a bundler, so they cannot import that of the contracts. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 
 export function element<T extends HTMLElement>(id: string, type: new () => T): T {

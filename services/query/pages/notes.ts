@@ -72,13 +72,13 @@ export class Notes {
       case 'audible':
         return this.drop(`silent ${track}`)
       case 'bitrate-lowered':
-        return this.show('bitrate', 'The line is thin: pictures are recorded in lower quality for now')
+        return this.show('bitrate', 'Slow connection: video quality reduced')
       case 'bitrate-raised':
         return this.drop('bitrate')
       case 'slept':
         return this.show('slept', `This computer slept ${detail}: nothing was recorded meanwhile`)
       case 'frozen':
-        return this.show('frozen', `This page stood still ${detail}`)
+        return this.show('frozen', `The page was frozen by the browser ${detail}`)
     }
   }
 

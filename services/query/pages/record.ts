@@ -212,13 +212,13 @@ function wordsOf(error: unknown): string {
 
 function invite(): void {
   if (key === null) show('failed', 'This page needs the local key in its address: open the one that npm start printed, /record#key=…', 'warn')
-  else if (isCopy) show('idle', 'This recording goes on in another tab: this one is a copy. Press Start for a recording of its own.')
-  else if (interruptedSession() !== null && (webcam.checked || screen.checked)) show('idle', 'A recording was interrupted here: go on with it, or press Start for another one.')
+  else if (isCopy) show('idle', 'This tab is a copy of one that is recording. Press Start to make a separate recording here.')
+  else if (interruptedSession() !== null && (webcam.checked || screen.checked)) show('idle', 'A recording was interrupted here: resume it, or press Start for a new one.')
   else if (webcam.checked || screen.checked) show('idle', 'Choose what to record, then press Start.')
   else show('idle', 'Choose at least one.')
 }
 
-/** A duplicated tab has the storage of the other, and goes on once that is closed. */
+/** A duplicated tab has a copy of the session storage; it can resume the recording once the original is closed. */
 async function lookForOriginal(): Promise<void> {
   const session = interruptedSession()
   const isRecorded = session !== null && (await recordedTracks(session)).length > 0

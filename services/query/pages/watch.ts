@@ -19,7 +19,7 @@ const WORDS: Record<PublicSession['status'], readonly [words: string, mood: Mood
   recording: ['Recording now', 'live'],
   interrupted: ['Interrupted: the recorder is away; what has arrived can be watched', 'warn'],
   complete: ['Complete: everything that was recorded is here', 'ok'],
-  'complete-with-gaps': ['Complete but for what is listed below', 'warn'],
+  'complete-with-gaps': ['Complete, except for the gaps below', 'warn'],
   abandoned: ['Abandoned: the recorder did not come back', 'warn'],
   deleted: ['This recording was deleted', ''],
 }

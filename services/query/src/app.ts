@@ -66,7 +66,7 @@ export async function buildApp(deps: AppDeps) {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    // Its other layout has a top bar with an inline style, which the Content Security Policy rejects.
+    // The default layout has a top bar with an inline style, which the Content Security Policy rejects.
     uiConfig: { layout: 'BaseLayout' },
     theme: { title: 'Longtake · API' },
   })

@@ -7,7 +7,7 @@ export interface DeletionPolicy {
   readonly deletedRetentionMs: number
   /** For how long at most each topic keeps a record, ms; null where no clock removes it. */
   readonly keptAtMostMs: ReadonlyMap<string, number | null>
-  /** For how long recordings.chunks keeps what is committed, ms. */
+  /** How long recordings.chunks keeps committed records, ms. */
   readonly keepCommittedMs: number
 }
 
@@ -27,7 +27,7 @@ function endOf(topic: string, { keepCommittedMs }: DeletionPolicy): string {
 
 const UNITS = [['hour', 3_600_000], ['minute', 60_000], ['second', 1_000]] as const
 
-/** A duration in the largest unit of which it is a whole number, as `5 minutes`; in milliseconds where there is none. */
+/** A duration in the largest unit of which it is a multiple, as `5 minutes`. */
 function inWords(ms: number): string {
   const [name, unitMs] = UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['millisecond', 1]
   const count = ms / unitMs

@@ -2,20 +2,20 @@ import { messageOf, type RetryDelays } from '@longtake/contracts'
 import type { KafkaRecord } from '@longtake/kafka'
 import { retrying, type Logger } from '@longtake/service'
 
-/** Sessions whose work waits; above it the partition waits. Each takes a few KiB. */
-const MAX_WAITING = 2_000
+/** Queued sessions, of a few KiB each; above it the partition waits. */
+const MAX_QUEUED_SESSIONS = 2_000
 const NOTHING = Buffer.alloc(0)
 
-/** What one status needs to have done. */
+/** The work that one status requires. */
 export interface Job<P> {
   record: KafkaRecord
   planned: readonly P[]
 }
 
 export interface BackgroundQueueOptions<P> {
-  /** Does one thing and publishes what came of it; rejects when that could not be done now. */
+  /** Does one of the planned things and publishes the result; a rejection is retried. */
   work: (record: KafkaRecord, planned: P) => Promise<void>
-  /** Called once for each record that was set, when nothing is left to be done for it. */
+  /** Called once for each record that was set, when all its work is done. */
   done: (record: KafkaRecord) => void
   signal: AbortSignal
   logger: Logger
@@ -23,15 +23,15 @@ export interface BackgroundQueueOptions<P> {
 }
 
 /**
- * Work of one partition that takes minutes, done while the next statuses are handled: a poster is not to wait for the
- * files of other sessions. One after the other; of each session only the newest status counts.
+ * Work of one partition that takes minutes, done while the next statuses are handled, so that it does not delay their posters.
+ * Jobs run one after the other; of each session only the newest status counts.
  */
 export class BackgroundQueue<P extends { readonly session: string; readonly track: string }> {
   readonly #options: BackgroundQueueOptions<P>
   readonly #waiting = new Map<string, Job<P>>()
   #running: Promise<void> | undefined
   #room = Promise.withResolvers<void>()
-  /** Why it does not go on now; undefined while all is well. */
+  /** Why the queue makes no progress; undefined while it does. */
   fault: string | undefined
 
   constructor(options: BackgroundQueueOptions<P>) {
@@ -39,21 +39,21 @@ export class BackgroundQueue<P extends { readonly session: string; readonly trac
     options.signal.addEventListener('abort', () => this.#roomMade(), { once: true })
   }
 
-  /** Takes what the newest status of a session needs; resolves once there is room for more. */
+  /** Queues the work of the newest status of a session; resolves once there is room for more. */
   async set({ record, planned }: Job<P>): Promise<void> {
     const older = this.#waiting.get(record.key)
     this.#waiting.delete(record.key)
     if (older !== undefined) this.#options.done(older.record)
     if (planned.length === 0) return this.#options.done(record)
-    // What is left of it names its offset: statuses may be large.
+    // Only the record's offset is needed, and values of statuses may be large.
     this.#waiting.set(record.key, { record: { ...record, value: NOTHING }, planned })
     this.#start()
-    while (this.#waiting.size > MAX_WAITING && !this.#options.signal.aborted) await this.#room.promise
+    while (this.#waiting.size > MAX_QUEUED_SESSIONS && !this.#options.signal.aborted) await this.#room.promise
   }
 
   /**
-   * The signal has aborted: resolves once nothing runs. What was not done is read again by whoever has the partition
-   * next.
+   * Call it after the signal has aborted; resolves once nothing runs. The next owner of the partition reads unfinished records
+   * again.
    */
   async close(): Promise<void> {
     this.#waiting.clear()
@@ -65,7 +65,7 @@ export class BackgroundQueue<P extends { readonly session: string; readonly trac
     if (this.#waiting.size === 0 || this.#options.signal.aborted) return
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
-      // What came between its last look and now.
+      // Jobs that were queued after the loop had ended.
       this.#start()
     })
   }

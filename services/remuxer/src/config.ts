@@ -9,7 +9,7 @@ const settings = {
   ...azureSettings,
   ffmpegPath: text('FFMPEG_PATH', { help: 'the ffmpeg to use; unset: ffmpeg-static, `ffmpeg` on PATH, or the one of @ffmpeg-installer', default: undefined }),
   searchPath: text('PATH', { help: 'where `ffmpeg` is looked for', default: '' }),
-  atOnce: integer('LONGTAKE_REMUXER_AT_ONCE', { help: 'how many ffmpegs may run at the same time', default: 2, min: 1, max: 64 }),
+  atOnce: integer('LONGTAKE_REMUXER_AT_ONCE', { help: 'how many posters and copied MP4s may be made at the same time', default: 2, min: 1, max: 64 }),
   timeLimitMs: duration('LONGTAKE_REMUXER_TIME_LIMIT', { help: 'how long one run of ffmpeg may take', default: 30 * 60_000, min: 1_000 }),
   mp4: oneOf('LONGTAKE_REMUXER_MP4', MP4_POLICIES, {
     help: 'which files get an MP4 beside those whose container needs one',

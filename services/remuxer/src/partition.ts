@@ -32,7 +32,7 @@ export interface PartitionOptions {
 
 /** An MP4 that takes minutes to make, and what it is made of. */
 type PlannedEncoding = PlannedRendition & { sealed: SealedFile }
-/** What a status needs beside what was made at once. */
+/** The work of a status that is left to the queues. */
 interface Left {
   encodings: readonly PlannedEncoding[]
   decodings: readonly PlannedDecoding[]
@@ -42,7 +42,7 @@ const NOTHING_LEFT: Left = { encodings: [], decodings: [] }
 /**
  * One partition of statuses, one after the other. A record is done when nothing is lacking of its version; what ffmpeg
  * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again. Once the
- * renditions that are made quickly are, files are encoded and decoded beside those of the next records.
+ * quick renditions of a record are made, its files are encoded and decoded while the next records are handled.
  */
 export class RemuxerPartition implements PartitionHandler {
   readonly #options: PartitionOptions
@@ -52,7 +52,7 @@ export class RemuxerPartition implements PartitionHandler {
   readonly #settled = new Set<string>()
   readonly #encodings: BackgroundQueue<PlannedEncoding>
   readonly #decodings: BackgroundQueue<PlannedDecoding>
-  /** Offsets of records for which one of the two queues has nothing left to do. */
+  /** Offsets of records that one of the two queues has finished. */
   readonly #halfDone = new Set<bigint>()
   #renderFault: string | undefined
 
@@ -100,7 +100,7 @@ export class RemuxerPartition implements PartitionHandler {
     else this.#halfDone.add(record.offset)
   }
 
-  /** Makes the renditions that are made quickly; resolves with what is left to do. */
+  /** Makes the quick renditions; resolves with the work that is left. */
   async #handle(record: KafkaRecord): Promise<Left> {
     if (record.tombstone) return NOTHING_LEFT
     const { parker, logger } = this.#options

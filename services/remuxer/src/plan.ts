@@ -3,7 +3,7 @@ import { filesOf, isRequested } from '@longtake/domain'
 
 export type SealedFile = Manifest['tracks'][string]['files'][number]
 
-/** What is needed of a file's state; the whole one may be large, and thousands wait. */
+/** The part of a file's state that jobs need: the whole state may be large, and thousands of jobs are queued. */
 export type SourceFile = Pick<FileState, 'file' | 'blob' | 'mimeType' | 'codecs'>
 
 /** One thing to be made of one sealed file. */

@@ -21,9 +21,9 @@ export interface Renderer {
   store: BlobStore
   /** Path of the program. */
   ffmpeg: string
-  /** Bounds how many run at once in this process. */
+  /** Bounds how many posters and copies this process makes at once. */
   atOnce: LimitFunction
-  /** The same of encodings, which take minutes. */
+  /** The same for encodings, which take minutes. */
   encodeAtOnce: LimitFunction
   timeLimitMs: number
   tempDir: string

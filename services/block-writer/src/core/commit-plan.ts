@@ -148,7 +148,7 @@ export function planCommit(track: Track, file: TrackFile, commitId: string, next
 
 export type CommitEvent = Omit<EventOf<'blocks-committed'>, 'blocks' | 'at'>
 
-/** All that is said of a file as its last commit left it. */
+/** The event that reports a file's last commit, with all its parts. */
 export function commitEvent(track: Track, file: TrackFile, contentType: string, durationMs = durationOf(file)): CommitEvent {
   return {
     type: 'blocks-committed',

@@ -38,8 +38,8 @@ export interface MediaTimes {
 const MAX_LEAD_IN_BYTES = 8 * 1024 * 1024
 
 /**
- * The lead-in that these neighbouring pieces have; null where there is no keyframe near their end, or no video.
- * @param video number of the track whose cues are meant; undefined where there is none
+ * The lead-in at the end of these neighbouring pieces; null if there is no keyframe near it, or no video.
+ * @param video number of the video track, whose cues are keyframes; undefined if there is none
  */
 export function leadInOf(pieces: readonly Piece[], video: number | undefined, file: number, offsetMs: number): LeadIn | null {
   if (video === undefined) return null
@@ -91,7 +91,7 @@ interface Continuing {
 /** The own time from which on a part has something to put into the file that it goes on in. */
 export function fromMsOf(part: Continuing): number {
   const { continues, place, container, runs } = part
-  // It has one run that is decoded, in a file of its own.
+  // An MP4 has a file of its own and a single run.
   if (container === 'mp4') return place?.fromMs ?? runs[0]?.leadIn?.fromMs ?? continues?.toMs ?? 0
   const { offsetMs } = place ?? continues!
   let fromMs = Infinity

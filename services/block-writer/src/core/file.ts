@@ -106,7 +106,7 @@ const spanOf = whileUnchanged((part): Span | null => {
 /** When what it has in its file began; of a part that has no place yet, what it has to put into one. */
 export const startOf = (part: Part): Pick<Span, 'part' | 'startedAtMs'> => ({ part: part.id, startedAtMs: recorderStartMs(part) + part.fromMs })
 
-/** Parsed once: parts are sorted by it, and what is declared first stays. */
+/** Parsed once, since parts are sorted by it. The first declared start stays. */
 function recorderStartMs(part: Part): number {
   const known = recorderStarts.get(part)
   if (known !== undefined && known.startedAt === part.startedAt) return known.ms
@@ -120,7 +120,7 @@ const recorderStarts = new WeakMap<Part, { readonly startedAt: string | null; re
 export const blobsOf = (parts: readonly Part[]): Set<string> =>
   new Set(parts.flatMap((part) => (isAtRest(part) ? blobsAtRest(part) : blobsOfPart(part))))
 
-/** A decoder holds its tail itself, whatever blob had it before. */
+/** A part with an active decoder is not at rest: the decoder holds its tail in memory, whichever blob had it before. */
 const isAtRest = ({ dirty, runs }: Part): boolean => !dirty && runs.every(({ decoder }) => decoder === null)
 const blobsAtRest = whileUnchanged(blobsOfPart)
 

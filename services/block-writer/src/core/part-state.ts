@@ -7,7 +7,7 @@ import { framesOf } from './piece.ts'
 import { whileUnchanged } from './unchanged-parts.ts'
 import type { SavedFragments } from './verbatim.ts'
 
-/** All that an event states of a part. An event lists all parts of a file. */
+/** A part as events report it. Cached, since an event lists all parts of a file. */
 export const partState = whileUnchanged(stateOf)
 
 function stateOf(part: Part): PartState {
@@ -84,7 +84,7 @@ function computeTimes(part: Part): { startMs: number; endMs: number } | null {
   const { place } = part
   if (place === null) return null
   const saved = part.container === 'mp4' ? fragmentsOf(part) : null
-  // In a later file than its first it lasts as its pieces do.
+  // In a later file than its first, its times are those of its pieces.
   if (part.container === 'mp4' && saved?.moved === undefined) {
     if (!part.hasMedia) return null
     const fragments = saved?.state ?? null

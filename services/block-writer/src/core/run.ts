@@ -214,7 +214,7 @@ export class Run {
     return stays
   }
 
-  /** The same of an MP4, which leaves a file as it is loaded: all that it has is committed. */
+  /** The same for an MP4, which leaves a file only when it is loaded: all its pieces are committed. */
   #leaveFragments(saved: SavedDecoder, stored: readonly StoredPiece[], file: number, offsetMs: number): void {
     const [first] = stored
     if (first === undefined) return

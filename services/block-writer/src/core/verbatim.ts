@@ -8,18 +8,18 @@ import type { Decoder } from './run.ts'
 /** What a checkpoint keeps of an MP4's boxes. */
 export interface SavedFragments {
   readonly state: FragmentState
-  /** Bytes of the part that were read. */
+  /** Bytes of the part that the reader was given. */
   readonly fed: number
-  /** Set where it stands in a later file than the one that it began in. */
+  /** Set in later files than the one in which the part began. */
   readonly moved?: MovedFragments
-  /** It has left its file; `moved` still describes the one that it left. */
+  /** The part has left its file; `moved` still describes the file that it left. */
   readonly left?: true
 }
 
 export interface MovedFragments {
-  /** What is added to a stream offset for the offset in the file; null until the file has its first fragment. */
+  /** Offset in the file minus offset in the stream; null until the file has its first fragment. */
   readonly byBytes: number | null
-  /** Until then: up to where the earlier file can be played, ms of the part's own time. */
+  /** Until then: end of the media in the earlier file, ms of the part's own time. */
   readonly sinceMs?: number | null
 }
 
@@ -27,7 +27,7 @@ export interface MovedFragments {
 interface Made {
   readonly bytes: Uint8Array
   readonly boxesAt: number
-  /** Where that is not the end of what came before, ms of the part's own time. */
+  /** Its start, if that is not the end of the previous output, ms of the part's own time. */
   readonly startMs?: number
 }
 
@@ -35,8 +35,8 @@ interface Made {
  * MP4 is kept as it comes: its boxes end where recorders cut chunks, and nothing in it needs to move. Its boxes are read for
  * their times, and for where it breaks off. Without a reader (a checkpoint of a version that read none) nothing is known of them.
  *
- * In a later file than the one that it began in, it follows a copy of the init segment, from the next fragment on that can be decoded
- * without earlier ones, and its decode times count from the beginning of that file.
+ * A later file than the one in which the part began has a copy of the init segment, then the part from the next fragment on that can
+ * be decoded without earlier ones; decode times count from the beginning of that file.
  */
 export class VerbatimDecoder implements Decoder {
   readonly searching = false
@@ -106,7 +106,7 @@ export class VerbatimDecoder implements Decoder {
     return { state: null, tail: this.#reader.tail, fragments: { state: this.#reader.state, fed: this.#fed, ...moved, ...(this.#left ? { left: true } : {}) } }
   }
 
-  /** What the reader has taken, as the later file has it; null while that has no fragment. Adds to `faults` what is left out. */
+  /** The reader's last output as the later file has it; null while that file has no fragment. Adds to `faults` what is left out. */
   #move(isWithinFragment: boolean, faults: Fault[]): Made | null {
     const { state, taken } = this.#reader!
     const { byBytes, sinceMs } = this.#moved!
@@ -133,7 +133,7 @@ export class VerbatimDecoder implements Decoder {
   }
 }
 
-/** The track that their cues name: a fragment has all tracks. */
+/** Track number of all cues of fragments: a fragment has all tracks. */
 export const FRAGMENT_CUES = 0
 
 /**

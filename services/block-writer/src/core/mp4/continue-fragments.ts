@@ -4,27 +4,28 @@ import { fragmentCues, type SavedFragments } from '../verbatim.ts'
 import { AT_START, FragmentReader, type FragmentState } from './fragment-reader.ts'
 import { moveFragments } from './move-fragments.ts'
 
-/** An MP4 that has left its file, as the next one begins with it. */
+/** The beginning of the next file of an MP4 that has left its file. */
 export interface ContinuedFragments {
   readonly fragments: SavedFragments
   readonly pieces: readonly FreshPiece[]
-  /** File time of what the earlier file shows, too. */
+  /** Times in the later file of the media that the earlier file has as well. */
   readonly repeated: MediaTimes | null
 }
 
-/** Whether what is to be read of the earlier file is its beginning, for the init segment, and no fragments. */
+/** Whether the beginning of the earlier file has to be read, for its init segment, instead of its last fragments. */
 export const needsInit = ({ tracks, init, broken }: FragmentState): boolean => broken === null && tracks !== null && init === undefined
 
 /**
- * Begins a later file: init segment, then the earlier file's last fragments from one on that can be decoded without others.
- * @param leadIn what was read, and its bytes; undefined where there is none, or storage does not give it: then the file begins with the next such fragment
+ * Begins a later file: the init segment, then the earlier file's last fragments, from one that can be decoded without others.
+ * @param leadIn the range of the earlier file that was read; null if there is none
+ * @param bytes its content; undefined if it cannot be read: then the file begins with the next fragment that can be decoded alone
  * @param offsetMs time of the part's own time 0 in the later file
  */
 export function continueFragments({ state, fed, moved }: SavedFragments, leadIn: LeadIn | null, bytes: Uint8Array | undefined, offsetMs: number): ContinuedFragments {
   const known = needsInit(state) ? withInit(state, bytes) : state
   const fragments = { state: known, fed, moved: { byBytes: null, sinceMs: state.endMs } }
   if (leadIn === null || bytes === undefined || needsInit(state) || known.init === undefined || known.tracks === null) return { fragments, pieces: [], repeated: null }
-  // Verbatim it has all bytes that were read, else all whole boxes.
+  // The earlier file has all bytes if it is verbatim, otherwise all whole boxes.
   const storedTo = moved === undefined || state.broken !== null ? fed : state.offset
   const from = storedTo - bytes.length
   const tracks = known.tracks.map((track) => ({ ...track, endTicks: 0 }))
@@ -32,7 +33,7 @@ export function continueFragments({ state, fed, moved }: SavedFragments, leadIn:
   reader.push(bytes)
   const init = Buffer.from(known.init, 'base64')
   const byBytes = init.length - from
-  // Its times are those of the earlier file.
+  // The times of the lead-in are those of the earlier file.
   const byMs = leadIn.offsetMs - offsetMs
   const again = moveFragments(reader.taken, tracks, { byMs, byBytes: byBytes - (moved?.byBytes ?? 0) })
   const { times } = reader
@@ -42,7 +43,7 @@ export function continueFragments({ state, fed, moved }: SavedFragments, leadIn:
   return { fragments: { state: known, fed, moved: { byBytes } }, pieces: [piece], repeated: times === null ? null : { startMs, endMs } }
 }
 
-/** With the init segment that the bytes begin with; broken where they do not. */
+/** The state with the init segment at the beginning of the bytes; broken if there is none. */
 function withInit(state: FragmentState, bytes: Uint8Array | undefined): FragmentState {
   const reader = new FragmentReader()
   reader.push(bytes ?? new Uint8Array(0))
@@ -51,5 +52,5 @@ function withInit(state: FragmentState, bytes: Uint8Array | undefined): Fragment
   return { ...state, init, tracks: state.tracks!.map((known) => ({ ...tracks.find(({ id }) => id === known.id), ...known })) }
 }
 
-/** What nothing is known of, as of a version that read no boxes: it cannot be told where a fragment begins. */
+/** The state of an MP4 from a checkpoint of a version that read no boxes: where its fragments begin is not known. */
 export const unknownFragments = (fed: number): SavedFragments => ({ state: { ...AT_START, broken: { cause: 'no-init-segment', startMs: null } }, fed })

@@ -5,7 +5,7 @@ import { readBoxHead, readFragment, readMovie, type Mp4Track } from './boxes.ts'
 const MAX_HELD_BOX = 4 * 1024 * 1024
 /** How far the times of a track may go back from fragment to fragment: rounding. */
 const MAX_BACK_MS = 100
-/** Real ones have one or two kilobytes, and each checkpoint holds it. */
+/** Init segments of browsers have one or two kilobytes; each checkpoint holds one. */
 export const MAX_INIT_BYTES = 64 * 1024
 
 interface TrackClock extends Mp4Track {
@@ -31,20 +31,20 @@ export interface FragmentState {
   readonly startMs: number | null
   readonly endMs: number | null
   /**
-   * The recording's init segment, `ftyp` and `moov`, base64; as far as it is here. Absent where it is larger than `MAX_INIT_BYTES`, and in
-   * checkpoints of versions that did not keep it.
+   * The recording's init segment, `ftyp` and `moov`, base64, as far as it was read. Absent if it is larger than `MAX_INIT_BYTES`, and
+   * in checkpoints of versions that did not keep it.
    */
   readonly init?: string
   /** Why nothing that follows can be played. */
   readonly broken: { readonly cause: FaultCause; readonly startMs: number | null } | null
 }
 
-/** What a `push` got through. */
+/** Output of a `push`. */
 export interface Taken {
   /** Stream offset of `bytes`: whole boxes, and content of boxes that is passed over as it comes. */
   readonly from: number
   readonly bytes: Uint8Array
-  /** Boxes that begin in it. */
+  /** Boxes that begin in `bytes`. */
   readonly boxes: readonly TakenBox[]
 }
 
@@ -92,7 +92,7 @@ export class FragmentReader {
     return startMs === null || endMs === null ? null : { startMs, endMs }
   }
 
-  /** What the last `push` got through. */
+  /** Output of the last `push`. */
   get taken(): Taken {
     return this.#taken
   }

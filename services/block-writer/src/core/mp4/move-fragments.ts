@@ -1,12 +1,12 @@
 import { boxesIn, find, uint64, viewOf, type Box } from './boxes.ts'
 import type { FragmentState, Taken } from './fragment-reader.ts'
 
-/** Indexes by position in the file, which is another one now. Players do without them. */
+/** Indexes by position, which would be wrong in another file. Players do not need them. */
 const POSITIONAL_INDEXES: ReadonlySet<string> = new Set(['sidx', 'ssix', 'mfra'])
 
 /**
- * A copy of the bytes, for a file in which they stand elsewhere: decode times (`tfdt`) and absolute data offsets are those of that
- * file, and an index of positions becomes a `free` box of the same length. All else is as it came (ISO/IEC 14496-12 §8.8, §8.16).
+ * A copy of the bytes for another position in another file: decode times (`tfdt`) and absolute data offsets are those of that file,
+ * and an index of positions becomes a `free` box of the same length. Everything else is unchanged (ISO/IEC 14496-12 §8.8, §8.16).
  * @param byMs subtracted from each decode time; none becomes negative
  * @param byBytes added to each position in the stream
  */
