@@ -2,13 +2,12 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build, type BuildOptions } from 'esbuild'
 import { minify } from 'terser'
 import { internalNames } from './internal-names.ts'
-import { thirdPartyNotices } from './third-party.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 interface Script {
@@ -78,28 +77,25 @@ const TARGET = ['chrome110', 'firefox115', 'safari16.4']
 
 /**
  * Builds the library into `outdir`, which is cleared first: of each entry an ES module without imports to be bundled, and its scripts
- * minified, as a module (`….min.js`) and as a classic script with a global (`….global.js`); the types, and the licences of all bundled packages.
+ * minified, as a module (`….min.js`) and as a classic script with a global (`….global.js`); and the types.
  */
 export async function buildRecorder(outdir = here('./dist')): Promise<void> {
   await rm(outdir, { recursive: true, force: true })
   const { version, license } = JSON.parse(await readFile(here('./package.json'), 'utf8')) as { version: string; license: string }
-  const banner = `/*! @longtake/recorder ${version} (${license}). Licences of bundled packages: THIRD-PARTY.txt */`
+  const banner = `/*! @longtake/recorder ${version} (${license}) */`
   const publicTypes = await writeTypes(outdir)
-  const bundled = await Promise.all(ENTRIES.map((entry) => buildEntry(entry, outdir, banner, publicTypes)))
-  await writeFile(join(outdir, 'THIRD-PARTY.txt'), await thirdPartyNotices(bundled.flat()))
+  await Promise.all(ENTRIES.map((entry) => buildEntry(entry, outdir, banner, publicTypes)))
 }
 
-/** @returns absolute paths of what it is made of */
-async function buildEntry({ source, module, scripts }: Entry, outdir: string, banner: string, publicTypes: string): Promise<string[]> {
+async function buildEntry({ source, module, scripts }: Entry, outdir: string, banner: string, publicTypes: string): Promise<void> {
   const common: BuildOptions = { bundle: true, target: TARGET, legalComments: 'none', banner: { js: banner } }
-  const { metafile } = await build({ ...common, entryPoints: [here(source)], outfile: join(outdir, module), format: 'esm', sourcemap: true, metafile: true })
+  await build({ ...common, entryPoints: [here(source)], outfile: join(outdir, module), format: 'esm', sourcemap: true })
   for (const script of scripts) {
     const entryPoints = [here(script.source)]
     const code = await minifiedOf({ ...common, entryPoints, format: 'esm' }, publicTypes)
     await writeFile(join(outdir, `${script.name}.min.js`), code)
     await writeFile(join(outdir, `${script.name}.global.js`), await classicOf(code, script.global, banner))
   }
-  return Object.keys(metafile.inputs).map((path) => resolve(path))
 }
 
 /** Of what esbuild has minified terser takes off another 6 % (compressed): it inlines, folds what several passes find, and shortens internal names. */

@@ -4,6 +4,7 @@ import { inTime, inTimeOr } from '../in-time.ts'
 import { ingestUrlOf } from '../upload/ingest-url.ts'
 import { chooseMimeType, kindsOf, thisBrowser, type Kinds } from '../capture/media-type.ts'
 import { judgePreflight } from './preflight-judgement.ts'
+import { completed, done } from '../spool/indexed-db.ts'
 import { lossCauseOf } from '../spool/loss-cause.ts'
 import { DEFAULT_BITRATES } from '../capture/track-options.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -82,29 +83,16 @@ async function lastsStorage(): Promise<PreflightFacts['storageLasts']> {
 async function tryStore(): Promise<void> {
   const open = indexedDB.open(STORE)
   open.addEventListener('upgradeneeded', () => open.result.createObjectStore('probe'))
-  await settled(open)
+  await done(open)
   try {
-    await committed(open.result.transaction('probe', 'readwrite'), (store) => store.put(new ArrayBuffer(1), 'probe'))
+    const transaction = open.result.transaction('probe', 'readwrite')
+    transaction.objectStore('probe').put(new ArrayBuffer(1), 'probe')
+    // A full disk may let the request succeed, and fail only the commit.
+    await completed(transaction)
   } finally {
     open.result.close()
     indexedDB.deleteDatabase(STORE)
   }
-}
-
-/** A full disk may let the request succeed, and fail only the commit. */
-function committed(transaction: IDBTransaction, write: (store: IDBObjectStore) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.addEventListener('complete', () => resolve())
-    transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('refused')))
-    write(transaction.objectStore('probe'))
-  })
-}
-
-function settled(request: IDBRequest): Promise<void> {
-  return new Promise((resolve, reject) => {
-    request.addEventListener('success', () => resolve())
-    request.addEventListener('error', () => reject(request.error ?? new Error('refused')))
-  })
 }
 
 async function countDevices(): Promise<PreflightFacts['devices']> {

@@ -9,7 +9,8 @@ import { endsSession, restorePart } from './recovery-plan.ts'
 import { retryDelay } from '../upload/retry-policy.ts'
 import { forgetPageEnd, pageEndOf, wasDiscarded } from '../spool/page-end.ts'
 import { Spool } from '../spool/spool.ts'
-import { forgetClient, spooledClients, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
+import { done } from '../spool/indexed-db.ts'
+import { forgetClient, spooledClients, storeOf, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
 import { TypedEventTarget } from '../typed-events.ts'
 import { Uplink } from '../upload/uplink.ts'
 import { UploadSession } from '../upload/upload-session.ts'
@@ -93,7 +94,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
     if (release === null) return null
     try {
       // Read again: who held the lock before may have brought it to its end, or have written more.
-      const record = await withSpoolDatabase((database) => database.get('clients', [session, client]))
+      const record = await withSpoolDatabase((database) => done(storeOf(database, 'clients').get([session, client])))
       return record === undefined ? null : await work(record)
     } finally {
       release()

@@ -1,8 +1,8 @@
-import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames } from 'idb'
 import type { SeqRange } from '@longtake/contracts'
 import { RecorderError } from '../api.ts'
 import { inTime } from '../in-time.ts'
 import type { SealedBytes } from './chunk-cipher.ts'
+import { completed, done, openDatabase, type TypedDatabase, type TypedStore, type TypedTransaction } from './indexed-db.ts'
 import type { SpooledReport } from '../upload/outgoing-reports.ts'
 import type { LostRange } from './lost-ranges.ts'
 
@@ -62,16 +62,17 @@ export interface ChunkRecord {
   sha256?: Uint8Array<ArrayBuffer>
 }
 
-export interface SpoolSchema extends DBSchema {
+export interface SpoolSchema {
   clients: { key: [session: string, client: string]; value: ClientRecord }
   parts: { key: [session: string, client: string, part: string]; value: PartRecord }
   chunks: { key: [session: string, client: string, part: string, seq: number]; value: ChunkRecord }
   /** An `ArrayBuffer` is of format 1: the bytes themselves. */
   payloads: { key: [session: string, client: string, part: string, seq: number]; value: SealedBytes | ArrayBuffer }
 }
-export type SpoolDatabase = IDBPDatabase<SpoolSchema>
-export const STORES = ['clients', 'parts', 'chunks', 'payloads'] as const
-export type Store = (typeof STORES)[number]
+export type SpoolDatabase = TypedDatabase<SpoolSchema>
+export type SpoolTransaction = TypedTransaction<SpoolSchema>
+export type Store = keyof SpoolSchema
+export const STORES: readonly Store[] = ['clients', 'parts', 'chunks', 'payloads']
 
 /**
  * Opens the spool's database, in the format of this version or of a later one.
@@ -90,16 +91,7 @@ export async function openSpoolDatabase(lost: () => void): Promise<SpoolDatabase
 }
 
 async function open(version: number | undefined, lost: () => void): Promise<SpoolDatabase> {
-  const opening = openDB<SpoolSchema>(SPOOL_DATABASE, version, {
-    upgrade(database, from, _to, transaction) {
-      upgrade(database, from, transaction).catch(() => transaction.abort())
-    },
-    blocking: (_current, _wanted, event) => {
-      lost()
-      ;(event.target as IDBDatabase).close()
-    },
-    terminated: lost,
-  })
+  const opening = openDatabase<SpoolSchema>(SPOOL_DATABASE, version, { upgrade, lost })
   try {
     return await inTime(opening, OPEN_PATIENCE_MS, () => new RecorderError('spool-failed', 'the store does not open: if another tab still shows an older version of this page, close it'))
   } catch (error) {
@@ -109,7 +101,7 @@ async function open(version: number | undefined, lost: () => void): Promise<Spoo
   }
 }
 
-async function upgrade(database: SpoolDatabase, from: number, transaction: IDBPTransaction<SpoolSchema, StoreNames<SpoolSchema>[], 'versionchange'>): Promise<void> {
+function upgrade(database: IDBDatabase, from: number, transaction: IDBTransaction): void {
   if (from < 1) {
     database.createObjectStore('clients', { keyPath: ['session', 'client'] })
     database.createObjectStore('parts', { keyPath: ['session', 'client', 'part'] })
@@ -117,11 +109,20 @@ async function upgrade(database: SpoolDatabase, from: number, transaction: IDBPT
     database.createObjectStore('payloads')
     return
   }
-  for await (const cursor of transaction.objectStore('clients')) {
-    const { finish, ...client } = cursor.value as ClientRecord & { finish?: unknown }
-    await cursor.update({ ...client, stopped: finish !== null && finish !== undefined, keyProof: null })
-  }
-  for await (const cursor of transaction.objectStore('parts')) await cursor.update({ ...cursor.value, opened: null, lost: [] })
+  changeAll(transaction.objectStore('clients'), ({ finish, ...client }: ClientRecord & { finish?: unknown }) => {
+    return { ...client, stopped: finish !== null && finish !== undefined, keyProof: null }
+  })
+  changeAll(transaction.objectStore('parts'), (part: PartRecord) => ({ ...part, opened: null, lost: [] }))
+}
+
+function changeAll<Value>(store: IDBObjectStore, change: (value: Value) => unknown): void {
+  const request = store.openCursor()
+  request.addEventListener('success', () => {
+    const cursor = request.result
+    if (cursor === null) return
+    cursor.update(change(cursor.value as Value))
+    cursor.continue()
+  })
 }
 
 /** Opens the database for one piece of work. @throws RecorderError `spool-failed` when it does not open, or answer */
@@ -134,9 +135,14 @@ export async function withSpoolDatabase<T>(work: (database: SpoolDatabase) => Pr
   }
 }
 
+/** One store, to read from it once. */
+export function storeOf<Name extends Store>(database: SpoolDatabase, name: Name): TypedStore<SpoolSchema[Name]['key'], SpoolSchema[Name]['value']> {
+  return database.transaction([name], 'readonly').objectStore(name)
+}
+
 /** Everyone who left something here, in the order in which they began. */
 export async function spooledClients(database: SpoolDatabase): Promise<ClientRecord[]> {
-  return (await database.getAll('clients')).toSorted((a, b) => a.startedAt - b.startedAt)
+  return (await done(storeOf(database, 'clients').getAll())).toSorted((a, b) => a.startedAt - b.startedAt)
 }
 
 /** The keys of all that a recorder has here, in any of the stores. */
@@ -145,6 +151,7 @@ export function keysOf({ session, client }: Pick<ClientRecord, 'session' | 'clie
 }
 
 export async function forgetClient(database: SpoolDatabase, client: Pick<ClientRecord, 'session' | 'client'>): Promise<void> {
-  const transaction = database.transaction(STORES, 'readwrite')
-  await Promise.all([...STORES.map((store) => transaction.objectStore(store).delete(keysOf(client))), transaction.done])
+  const transaction = database.transaction([...STORES], 'readwrite')
+  for (const store of STORES) transaction.objectStore(store).delete(keysOf(client))
+  await completed(transaction)
 }

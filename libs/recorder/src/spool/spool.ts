@@ -7,7 +7,8 @@ import { lossCauseOf, type StoreFault } from './loss-cause.ts'
 import { Overflow } from './overflow.ts'
 import { forgetPageEnd } from './page-end.ts'
 import { addRange, without } from '../ranges.ts'
-import { keysOf, STORES, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type Store } from './spool-database.ts'
+import { done } from './indexed-db.ts'
+import { keysOf, STORES, storeOf, withSpoolDatabase, type ChunkRecord, type ClientRecord, type PartRecord, type SpoolDatabase, type SpoolTransaction, type Store } from './spool-database.ts'
 import type { SpooledReport } from '../upload/outgoing-reports.ts'
 import { StoreConnection, writeTo } from './store-connection.ts'
 
@@ -18,7 +19,7 @@ const INTERRUPTED: ReadonlySet<string> = new Set(['AbortError', 'InvalidStateErr
 
 interface Write {
   stores: readonly Store[]
-  requests: Parameters<StoreConnection['write']>[2]
+  requests: (transaction: SpoolTransaction) => void
   durability?: 'strict'
 }
 
@@ -73,7 +74,7 @@ export class Spool {
    */
   static async resume(client: ClientRecord, key: CryptoKey): Promise<{ spool: Spool; parts: PartRecord[]; chunks: ChunkRecord[] } | 'wrong-key'> {
     if (client.keyProof !== null && (await unseal(key, [client.session, client.client], client.keyProof)) === undefined) return 'wrong-key'
-    const [parts, chunks] = await withSpoolDatabase((database) => Promise.all([database.getAll('parts', keysOf(client)), database.getAll('chunks', keysOf(client))]))
+    const [parts, chunks] = await withSpoolDatabase((database) => Promise.all([done(storeOf(database, 'parts').getAll(keysOf(client))), done(storeOf(database, 'chunks').getAll(keysOf(client)))]))
     return { spool: new Spool(client, key, parts), parts, chunks }
   }
 
@@ -91,7 +92,7 @@ export class Spool {
     const { session, client } = this.#client
     this.#parts.set(part.part, { session, client, ...part, opened: null, acknowledged: [], lost: [], closed: null })
     this.#unwritten.add(part.part)
-    await this.#write({ stores: ['parts'], requests: () => [] })
+    await this.#write({ stores: ['parts'], requests: () => undefined })
   }
 
   /**
@@ -133,7 +134,11 @@ export class Spool {
     const record = { session, client, part, seq, bytes: payload.byteLength, capturedAt }
     await this.#write({
       stores: ['parts', 'chunks', 'payloads'],
-      requests: (transaction) => (isWanted() ? [transaction.objectStore('chunks').put(record), transaction.objectStore('payloads').put(sealed, this.#at(part, seq))] : []),
+      requests: (transaction) => {
+        if (!isWanted()) return
+        transaction.objectStore('chunks').put(record)
+        transaction.objectStore('payloads').put(sealed, this.#at(part, seq))
+      },
       durability: 'strict',
     })
   }
@@ -147,7 +152,7 @@ export class Spool {
     if (overflowed !== undefined) return { payload: overflowed.payload, sha256: await sha256(overflowed.payload) }
     const key = this.#at(part, seq)
     const [record, stored] = await this.#store.read(['chunks', 'payloads'], (transaction) =>
-      Promise.all([transaction.objectStore('chunks').get(key), transaction.objectStore('payloads').get(key).catch(nameOfFault)]),
+      Promise.all([done(transaction.objectStore('chunks').get(key)), done(transaction.objectStore('payloads').get(key)).catch(nameOfFault)]),
     )
     if (record === undefined || stored === undefined) return 'spool-cleared'
     if (typeof stored === 'string') return stored
@@ -177,7 +182,7 @@ export class Spool {
     )
     this.#overflow.forget(part, from, to)
     this.#leavings.set(part, addRange(this.#leavings.get(part) ?? [], from, to))
-    await this.#write({ stores: ['parts', 'chunks', 'payloads'], requests: () => [] })
+    await this.#write({ stores: ['parts', 'chunks', 'payloads'], requests: () => undefined })
   }
 
   async closePart(part: string, closed: { chunks: number; clean: boolean }): Promise<void> {
@@ -196,7 +201,7 @@ export class Spool {
 
   async #changeClient(change: Partial<ClientRecord>): Promise<void> {
     this.#client = { ...this.#client, ...change }
-    await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
+    await this.#write({ stores: ['clients'], requests: (transaction) => transaction.objectStore('clients').put(this.#client) })
   }
 
   /** From now on of another recorder: what there is of this one is somebody else's. */
@@ -204,7 +209,7 @@ export class Spool {
     this.#forgetAll()
     const keyProof = await seal(this.#key, [this.#client.session, client], new ArrayBuffer(0))
     this.#client = { ...this.#client, client, startedAt: Date.now(), keyProof }
-    await this.#write({ stores: ['clients'], requests: (transaction) => [transaction.objectStore('clients').put(this.#client)] })
+    await this.#write({ stores: ['clients'], requests: (transaction) => transaction.objectStore('clients').put(this.#client) })
   }
 
   #forgetAll(): void {
@@ -218,7 +223,9 @@ export class Spool {
   async clear(): Promise<void> {
     this.#forgetAll()
     forgetPageEnd(this.#client.session, this.#client.client)
-    await this.#store.write(STORES, undefined, (transaction) => STORES.map((store) => transaction.objectStore(store).delete(keysOf(this.#client))))
+    await this.#store.write(STORES, undefined, (transaction) => {
+      for (const store of STORES) transaction.objectStore(store).delete(keysOf(this.#client))
+    })
   }
 
   /** For good, once what is being written is written. */
@@ -241,16 +248,16 @@ export class Spool {
 
   async #changePart(part: string, change: (record: PartRecord) => Partial<PartRecord>): Promise<void> {
     this.#remember(part, change)
-    await this.#write({ stores: ['parts'], requests: () => [] })
+    await this.#write({ stores: ['parts'], requests: () => undefined })
   }
 
   /** One transaction with all that `requests` makes, and with what the store does not yet know of the parts and of chunks that leave. */
   async #write({ stores, requests, durability }: Write): Promise<void> {
-    const written = this.#store.write(stores, durability, (transaction) => [
-      ...requests(transaction),
-      ...(stores.includes('parts') ? this.#writeParts(transaction) : []),
-      ...(stores.includes('payloads') ? this.#removeLeavings(transaction) : []),
-    ])
+    const written = this.#store.write(stores, durability, (transaction) => {
+      requests(transaction)
+      if (stores.includes('parts')) this.#writeParts(transaction)
+      if (stores.includes('payloads')) this.#removeLeavings(transaction)
+    })
     this.#writes.add(written)
     try {
       await written
@@ -262,35 +269,37 @@ export class Spool {
   /** What the store must know of this recorder: else nobody could make sense of its chunks. Touches all stores, since a store that takes this takes all. */
   async #introduce(database: SpoolDatabase): Promise<void> {
     for (const part of this.#parts.keys()) this.#unwritten.add(part)
-    await writeTo(database, STORES, undefined, (transaction) => [transaction.objectStore('clients').put(this.#client), ...this.#writeParts(transaction)])
+    await writeTo(database, STORES, undefined, (transaction) => {
+      transaction.objectStore('clients').put(this.#client)
+      this.#writeParts(transaction)
+    })
   }
 
-  #writeParts(transaction: Parameters<Write['requests']>[0]): Promise<unknown>[] {
+  #writeParts(transaction: SpoolTransaction): void {
     const records = [...this.#unwritten].map((part) => this.#parts.get(part)!)
     // Until it is done others write the same: none may rest on what becomes of this one.
-    const written = (): void => {
+    transaction.addEventListener('complete', () => {
       for (const record of records) if (this.#parts.get(record.part) === record) this.#unwritten.delete(record.part)
-    }
-    transaction.done.then(written, () => undefined)
-    return records.map((record) => transaction.objectStore('parts').put(record))
+    })
+    for (const record of records) transaction.objectStore('parts').put(record)
   }
 
-  #removeLeavings(transaction: Parameters<Write['requests']>[0]): Promise<void>[] {
+  #removeLeavings(transaction: SpoolTransaction): void {
     const leaving = [...this.#leavings]
-    const removed = (): void => {
+    transaction.addEventListener('complete', () => {
       for (const [part, ranges] of leaving) {
         const rest = (this.#leavings.get(part) ?? []).flatMap((range) => without(range, ranges))
         if (rest.length === 0) this.#leavings.delete(part)
         else this.#leavings.set(part, rest)
       }
-    }
-    transaction.done.then(removed, () => undefined)
-    return leaving.flatMap(([part, ranges]) =>
-      ranges.flatMap(([from, to]) => {
+    })
+    for (const [part, ranges] of leaving) {
+      for (const [from, to] of ranges) {
         const range = IDBKeyRange.bound(this.#at(part, from), this.#at(part, to))
-        return [transaction.objectStore('chunks').delete(range), transaction.objectStore('payloads').delete(range)]
-      }),
-    )
+        transaction.objectStore('chunks').delete(range)
+        transaction.objectStore('payloads').delete(range)
+      }
+    }
   }
 }
 

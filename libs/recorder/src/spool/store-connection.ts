@@ -1,14 +1,12 @@
-import type { IDBPTransaction } from 'idb'
 import { RecorderError } from '../api.ts'
 import { inTime } from '../in-time.ts'
-import { openSpoolDatabase, type SpoolDatabase, type SpoolSchema, type Store } from './spool-database.ts'
+import { completed } from './indexed-db.ts'
+import { openSpoolDatabase, type SpoolDatabase, type SpoolTransaction, type Store } from './spool-database.ts'
 
 /** A store that works takes milliseconds, and seconds on a disk that is busy. */
 export const STORE_PATIENCE_MS = 15_000
 /** For so long it is left alone after it did not open, or did not take what was to be written. */
 export const STORE_REST_MS = 10_000
-
-type Transaction<Mode extends IDBTransactionMode> = IDBPTransaction<SpoolSchema, Store[], Mode>
 
 /**
  * The way to the database, which is opened when it is needed and again when it was taken away. Nobody waits for ever: a
@@ -37,7 +35,7 @@ export class StoreConnection {
   }
 
   /** One write, with all that `requests` makes; made once more if the store was taken away under it. */
-  async write(stores: readonly Store[], durability: IDBTransactionDurability | undefined, requests: (transaction: Transaction<'readwrite'>) => Promise<unknown>[]): Promise<void> {
+  async write(stores: readonly Store[], durability: IDBTransactionDurability | undefined, requests: (transaction: SpoolTransaction) => void): Promise<void> {
     const work = (database: SpoolDatabase): Promise<void> => writeTo(database, stores, durability, requests)
     const opening = this.open()
     try {
@@ -48,7 +46,7 @@ export class StoreConnection {
     }
   }
 
-  read<T>(stores: readonly Store[], requests: (transaction: Transaction<'readonly'>) => Promise<T>): Promise<T> {
+  read<T>(stores: readonly Store[], requests: (transaction: SpoolTransaction) => Promise<T>): Promise<T> {
     return this.#judged(this.open(), (database) => {
       const transaction = database.transaction([...stores], 'readonly')
       return orAbort(transaction, requests(transaction))
@@ -131,16 +129,15 @@ export async function writeTo(
   database: SpoolDatabase,
   stores: readonly Store[],
   durability: IDBTransactionDurability | undefined,
-  requests: (transaction: Transaction<'readwrite'>) => Promise<unknown>[],
+  requests: (transaction: SpoolTransaction) => void,
 ): Promise<void> {
   const transaction = database.transaction([...stores], 'readwrite', durability === undefined ? {} : { durability })
-  // The requests of a transaction that fails reject with `AbortError`; only the transaction has the reason.
-  for (const request of requests(transaction)) request.catch(() => undefined)
-  await orAbort(transaction, transaction.done)
+  requests(transaction)
+  // Not of the requests: those of a commit that fails end with `AbortError`, and only the transaction has the reason.
+  await orAbort(transaction, completed(transaction))
 }
 
-async function orAbort<T>(transaction: Transaction<IDBTransactionMode>, work: Promise<T>): Promise<T> {
-  transaction.done.catch(() => undefined)
+async function orAbort<T>(transaction: SpoolTransaction, work: Promise<T>): Promise<T> {
   try {
     return await inTime(work, STORE_PATIENCE_MS, () => new RecorderError('spool-failed', 'the store does not answer'))
   } catch (error) {
@@ -150,7 +147,7 @@ async function orAbort<T>(transaction: Transaction<IDBTransactionMode>, work: Pr
   }
 }
 
-function abort(transaction: Transaction<IDBTransactionMode>): void {
+function abort(transaction: SpoolTransaction): void {
   try {
     transaction.abort()
   } catch {
