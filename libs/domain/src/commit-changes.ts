@@ -13,14 +13,14 @@ type ChangedCommit = Omit<EventOf<'parts-committed'>, 'at'>
  * the changes published would be as many as the file has parts, it is published whole: on average a commit costs twice its changes.
  */
 export class CommitChanges {
-  #published: { readonly number: number; readonly parts: readonly PartState[] } | null = null
+  #published: { readonly number: number; readonly parts: PartList; readonly ids: Set<string> } | null = null
   #sinceWhole = 0
 
   /** @param whole the parts that have not changed are the very objects of the commit that was published before */
   eventOf(whole: WholeCommit): WholeCommit | ChangedCommit {
     if (this.#published === null || whole.parts.length <= SMALL_PARTS) return whole
-    const { number, parts: before } = this.#published
-    const parts = changedParts(before, whole.parts)
+    const { number } = this.#published
+    const parts = changedParts(this.#published, whole.parts)
     // Consumers that know only whole commits have to see how the file ends.
     const isAtRest = whole.parts.findLastIndex(({ closed }) => closed === null) < 0
     if (parts === null || isAtRest || this.#sinceWhole + parts.length >= whole.parts.length) return whole
@@ -30,7 +30,9 @@ export class CommitChanges {
   /** The commit stands in the log: what is published next refers to it. */
   published(whole: WholeCommit, event: WholeCommit | ChangedCommit): void {
     this.#sinceWhole = event.type === 'blocks-committed' ? 0 : this.#sinceWhole + event.parts.length
-    this.#published = { number: whole.commit.number, parts: whole.parts }
+    const ids = event.type === 'blocks-committed' ? new Set<string>() : this.#published!.ids
+    for (const { part } of event.parts) ids.add(part)
+    this.#published = { number: whole.commit.number, parts: whole.parts, ids }
   }
 }
 
@@ -57,14 +59,21 @@ export function wholeCommit(files: readonly File[], event: EventOf<'parts-commit
   return { ...commit, type: 'blocks-committed', parts: [...partsAfter(files, event)] }
 }
 
-/** What `withChangedParts` makes the later list of; null where it cannot. */
-function changedParts(before: PartList, after: PartList): PartState[] | null {
-  if (after.length < before.length) return null
+/**
+ * What `withChangedParts` makes the later list of; null where it cannot, as where a part stands in it twice: one that left the
+ * file has media there, and stands beside it until what it goes on with has another place.
+ * @param before the earlier list, with the ids of all parts in it
+ */
+function changedParts(before: { readonly parts: PartList; readonly ids: ReadonlySet<string> }, after: PartList): PartState[] | null {
+  const { length } = before.parts
+  if (after.length < length || before.ids.size < length) return null
   const changed: PartState[] = []
+  const added = new Set<string>()
   for (let i = 0; i < after.length; i++) {
     const part = after[i]!
-    if (part === before[i]) continue
-    if (i < before.length && part.part !== before[i]!.part) return null
+    if (part === before.parts[i]) continue
+    if (i < length ? part.part !== before.parts[i]!.part : before.ids.has(part.part) || added.has(part.part)) return null
+    if (i >= length) added.add(part.part)
     changed.push(part)
   }
   return changed

@@ -37,6 +37,14 @@ test('a commit of a long file publishes the parts that it changed', () => {
   assert.deepEqual(partsIn(folded([first!, second!])), after)
 })
 
+test('given a part that left the file, when it stands there again without a place, then its media stays in the state', () => {
+  const before = [...Array.from({ length: 50 }, (_, i) => ended(i)), open(50)]
+  const after = [...before, { ...before[0]!, startMs: null, endMs: null }]
+  const later = after.with(50, open(50, 2000))
+  const events = publishedOf([before, after, later, before.with(50, open(50, 3000))])
+  assert.deepEqual(events.map((_, i) => partsIn(folded(events.slice(0, i + 1)))), [before, after, later, before.with(50, open(50, 3000))])
+})
+
 test('a file of few parts is published whole with every commit', () => {
   const before = [...Array.from({ length: 15 }, (_, i) => ended(i)), open(15)]
   const after = [...before.slice(0, 15), open(15, 2000)]
@@ -84,6 +92,7 @@ test('whatever becomes of the parts, changes give the same state as whole commit
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('add' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), place: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('move' as const), place: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('add again' as const), place: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('new writer' as const) }) },
   )
   fc.assert(
@@ -113,6 +122,9 @@ test('whatever becomes of the parts, changes give the same state as whole commit
             break
           case 'move':
             parts.unshift(...parts.splice(place, 1))
+            break
+          case 'add again':
+            parts.push({ ...parts[place]!, startMs: null, endMs: null })
             break
           case 'new writer':
             publish()
