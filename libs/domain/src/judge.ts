@@ -48,11 +48,14 @@ function completedAsOf({ status: before, endedAt, completedAs }: SessionState, s
   return isCompleted(before) && endedAt !== null ? { status: before, endedAt } : completedAs
 }
 
-/** The status by the rules alone, whatever it was called before. */
+/**
+ * The status by the rules alone, whatever it was called before; only where block-writer is behind, what was completed stays so.
+ * @param writtenTo see `judge`
+ */
 export function statusOf(state: SessionState, now: number, writtenTo: number = now): SessionStatus {
   if (state.deletedAt !== null) return 'deleted'
   const isFinished = state.finish !== null && !hasUnseenParts(state) && areSettled(state, isEnded(state, now) ? 'acknowledged' : 'all')
-  if (isFinished && !isStillRecording(state, now)) return areWhole(state) ? 'complete' : 'complete-with-gaps'
+  if (isFinished && !isStillRecording(state, now, writtenTo)) return areWhole(state) ? 'complete' : 'complete-with-gaps'
   if (state.finish === null && !hasParts(state)) return 'waiting'
   if (liveConnections(state.clients, now).length > 0) return 'recording'
   if (isAbandoned(state, now, writtenTo)) return 'abandoned'

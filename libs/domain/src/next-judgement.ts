@@ -3,6 +3,7 @@ import { connectionTurningPoints } from './clients.ts'
 import { turningPoints } from './patience.ts'
 import { nextResendAt } from './resends.ts'
 import { isCompleted } from './session.ts'
+import { departureTurningPoints } from './still-recording.ts'
 
 /**
  * When time alone may change what `judge` has said, if no event comes before; `Infinity` for never. Until then to judge
@@ -12,6 +13,8 @@ import { isCompleted } from './session.ts'
  */
 export function nextJudgementAt(judged: SessionState, now: number): number {
   if (judged.deletedAt !== null || isCompleted(judged.status)) return Infinity
-  const later = [...connectionTurningPoints(judged.clients), ...turningPoints(judged)].filter((at) => at > now)
+  const { clients } = judged
+  const points = [...connectionTurningPoints(clients), ...departureTurningPoints(judged), ...turningPoints(judged)]
+  const later = points.filter((at) => at > now)
   return Math.min(nextResendAt(judged, now), ...later)
 }

@@ -172,11 +172,13 @@ test('until the next judgement is due, to judge changes nothing', () => {
   const day = 26 * 3600
   const moments = fc.tuple(fc.integer({ min: 0, max: 900 }), fc.oneof(fc.integer({ min: 1, max: 900 }), fc.integer({ min: 1, max: 2 * day }))).map(([first, pause]) => [ms(first), ms(first + pause)] as const)
   const graces = fc.option(fc.record({ interruptedAfterMs: fc.constantFrom(1000, 300_000), abandonedAfterMs: fc.constantFrom(300_000, 400_000) }), { nil: undefined })
+  // Where it is undefined, block-writer is never behind.
+  const written = fc.option(fc.oneof(seconds.map(ms), fc.constant(-Infinity)), { nil: undefined })
   let [quiet, due] = [0, 0]
   fc.assert(
-    fc.property(facts, graces, moments, (events, set, [first, second]) => {
-      const { state } = judge(fold([created({}, set), ...events]), first)
-      const again = judge(state, second)
+    fc.property(facts, graces, moments, written, (events, set, [first, second], writtenTo) => {
+      const { state } = judge(fold([created({}, set), ...events]), first, writtenTo)
+      const again = judge(state, second, writtenTo)
       const changes = again.events.length + again.requests.length > 0 || (Object.keys(state) as (keyof typeof state)[]).some((key) => again.state[key] !== state[key])
       const isDue = nextJudgementAt(state, first) <= second
       if (isDue) due++

@@ -76,7 +76,7 @@ export async function start(config: Config, deps: Pick<ServiceDeps, 'logger' | '
     for (const { handler } of held.values()) handler.tick()
     if (looking !== undefined || ![...held.values()].some(({ handler }) => handler.isUndecided)) return
     looking = look()
-      .catch((error: unknown) => logger.warn({ error }, 'how far block-writer has come is not known: nothing is called abandoned until it is'))
+      .catch((error: unknown) => logger.warn({ error }, 'how far block-writer has come is not known: nothing is called abandoned until it is, and sessions that a client has left complete later'))
       .finally(() => (looking = undefined))
   }, tickMs)
   const observe = (result: ObservableResult): void => {

@@ -23,7 +23,7 @@ export interface JudgedSession extends Judgement {
   judgedAt: number
   /** When time alone may change it, in milliseconds since the epoch. */
   dueAt: number
-  /** Whether it is abandoned unless something of it is on its way. */
+  /** Whether it is completed unless something of it is on its way. */
   isUndecided: boolean
 }
 
@@ -37,7 +37,7 @@ export class Sessions {
   /** Sessions whose publication is deferred, with when they were published last and until when that holds. */
   readonly #deferred = new Map<string, { readonly publishedAt: number; readonly until: number }>()
   #defers = true
-  /** Sessions that are abandoned unless something of them is on its way. */
+  /** Sessions that are completed unless something of them is on its way. */
   readonly #undecided = new Set<string>()
   #writtenTo = -Infinity
   readonly #statuses = new Map<SessionStatus, number>()
