@@ -1,7 +1,7 @@
 import type { GapState, SeqRange, SessionState } from '@longtake/contracts'
 import { isEqual } from './equal.ts'
 import { datedGaps, type Gap, type GapGroup } from './dated-gaps.ts'
-import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, type KnownPart } from './parts.ts'
+import { holesOf, isInKafka, knownChunks, MISSING_CAUSES, missingFor, unseenParts, type KnownPart } from './parts.ts'
 import { awaitedOf, givenUpCause, type Awaited } from './patience.ts'
 import { endOf, intersectRanges, subtractRanges, toRanges, type Ranges } from './ranges.ts'
 import { spansTouching } from './spans.ts'
@@ -26,6 +26,7 @@ export function currentGaps(state: SessionState, now: number, writtenTo: number)
       segments.map(({ parts }) => groupOf(gapsOfSegment(track, parts, awaited, cause))),
     ),
     ...tracks.flatMap((parts) => unrecordedGaps(parts, state.reports)),
+    groupOf(gapsOfUnseen(state, awaited)),
   ]
   // A part that stands in several files may have gaps in several groups.
   const areApart = tracks.every(({ shared }) => shared.size === 0)
@@ -33,6 +34,17 @@ export function currentGaps(state: SessionState, now: number, writtenTo: number)
 }
 
 const groupOf = (gaps: readonly Gap[]): GapGroup => ({ key: gaps, find: () => gaps })
+
+/** Chunks that are parked of parts of which nothing is in a file: Kafka has them, no file does. */
+function gapsOfUnseen(state: SessionState, awaited: Awaited): readonly Gap[] {
+  const { parked = [] } = state
+  if (parked.length === 0) return []
+  const unseen = new Set(unseenParts(state).map(({ track, part }) => `${track} ${part}`))
+  const openness = awaited === 'nothing' ? 'confirmed' : 'open'
+  return parked
+    .filter(({ track, part }) => unseen.has(`${track} ${part}`))
+    .map((chunks) => ({ ...chunks, startMs: null, endMs: null, kind: 'lost', state: openness, cause: 'unwritable' }))
+}
 
 type Parts = readonly KnownPart[]
 

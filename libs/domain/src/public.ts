@@ -100,7 +100,8 @@ function resumptionsOf({ unrecorded = [] }: PartState): { mediaMs: number; clock
 }
 
 function publicParts(state: SessionState, track: string, parts: readonly PlacedPart[]): PublicPart[] {
-  const gaps = Map.groupBy(state.gaps.filter((gap) => gap.track === track), ({ part }) => part)
+  const byPart = Map.groupBy(state.gaps.filter((gap) => gap.track === track), ({ part }) => part)
+  const gapsOf = (part: string): PublicPart['gaps'] => (byPart.get(part) ?? []).map(toPublicGap)
   const known = parts.map(({ part: { part, startedAt, closed, chunks, rejected } }) => ({
     part,
     startedAt,
@@ -109,17 +110,11 @@ function publicParts(state: SessionState, track: string, parts: readonly PlacedP
     closed: closed !== null,
     clean: closed?.clean ?? false,
     rejected,
-    gaps: (gaps.get(part) ?? []).map(toPublicGap),
+    gaps: gapsOf(part),
   }))
   const unseen = unseenParts(state).filter((part) => part.track === track)
-  return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: parkedGaps(state, track, part) }))]
+  return [...known, ...unseen.map(({ part }) => ({ part, startedAt: null, chunks: null, stored: 0, closed: false, clean: false, rejected: null, gaps: gapsOf(part) }))]
 }
-
-/** Of a part that is in no file: chunks that can be brought back once a version runs that can write them. */
-const parkedGaps = ({ parked = [] }: SessionState, track: string, part: string): PublicPart['gaps'] =>
-  parked
-    .filter((one) => one.track === track && one.part === part)
-    .map(({ from, to }) => ({ from, to, startMs: null, endMs: null, kind: 'lost', state: 'confirmed', cause: 'unwritable' }))
 
 function toPublicGap({ from, to, startMs, endMs, kind, state, cause, unrecorded }: GapState): PublicPart['gaps'][number] {
   return { from, to, startMs, endMs, kind, state, cause, ...(unrecorded === undefined ? {} : { unrecorded }) }

@@ -107,7 +107,9 @@ test('a part whose chunks are all parked makes no session complete, and stands i
   const facts = [connected(1), committed(1, [whole(5)], { bytes: 0 }), { ...parked(0, 2), track: 'room', part: partB } as RecordingEvent, finished(null), disconnected(61)]
   const state = judged(25 * HOUR, ...facts)
   assert.deepEqual([judged(100, ...facts).status, state.status], ['recording', 'abandoned'])
-  assert.deepEqual(toManifest(state, new Map(), ms(25 * HOUR)).tracks.room?.parts.map(({ part: one }) => one), [partB])
+  const manifest = toManifest(state, new Map(), ms(25 * HOUR))
+  assert.deepEqual(manifest.tracks.room?.parts.map(({ part: one }) => one), [partB])
+  assert.deepEqual(manifest.gaps.map(({ track, part: one, from, to, state: openness, cause }) => [track, one, from, to, openness, cause]), [['room', partB, 0, 2, 'confirmed', 'unwritable']])
   const shown = toPublicSession(state, { file: () => '', rendition: () => '' }).tracks.room
   assert.deepEqual(shown?.parts.map(({ part: one, gaps }) => [one, gaps.map(({ from, to, cause }) => [from, to, cause])]), [[partB, [[0, 2, 'unwritable']]]])
 })

@@ -48,7 +48,8 @@ test('parked chunks are told as such, whatever is declared of them, and nobody i
   const facts = [connected(1), parked(3), parked(2), parked(3), committed(1, [part({ ...hole, lost })]), finished({ webcam: [partA] })]
   const { state, told, asked } = live(facts)
   assert.deepEqual(state.gaps.map(brief), [[2, 3, 'lost', 'open', 'unwritable']])
-  assert.deepEqual([state.status, told.map(({ type }) => type), asked], ['recording', ['gap-opened'], []])
+  const ranges = told.map((event) => (event.type === 'gap-opened' ? [event.from, event.to] : event.type))
+  assert.deepEqual([state.status, ranges, asked], ['recording', [[3, 3], [2, 2]], []], 'each as it is parked, although no file has the part yet')
   const written = live([committed(2, [whole(5, { lost })])], state).state
   assert.deepEqual([written.gaps, written.status], [[], 'complete'])
 })
