@@ -66,7 +66,7 @@ export const CHROMIUM: BrowserEngine = {
   launchMortal: launchMortalChromium,
 }
 
-/** The same as a process of our own with its profile in `profile`. */
+/** Runs Chromium as a child process with its profile in `profile`. */
 async function launchMortalChromium(profile: string): Promise<MortalBrowser> {
   const { path, env } = await findChromium()
   const args = ['--headless', '--no-sandbox', '--no-first-run', '--disable-gpu', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...ARGUMENTS, 'about:blank']

@@ -12,8 +12,8 @@ const PREFERENCES = {
 const TIMEOUT_MS = 30_000
 
 /**
- * The installed Firefox, driven by Puppeteer over WebDriver BiDi: Playwright drives only its own builds of Firefox, which no package
- * registry has. `FIREFOX_PATH` selects another one than the first on the PATH.
+ * The installed Firefox, driven by Puppeteer over WebDriver BiDi: Playwright drives only its own builds of Firefox,
+ * which no package registry has. `FIREFOX_PATH` selects another one than the first on the PATH.
  */
 export const FIREFOX: BrowserEngine = {
   name: 'Firefox',
@@ -123,8 +123,8 @@ class FirefoxPage implements RecordingPage {
 }
 
 /**
- * Firefox has a synthetic camera and microphone, but no synthetic screen, and without a display no screen at all. Runs in the page,
- * hence as text.
+ * Firefox has a synthetic camera and microphone, but no synthetic screen, and without a display no screen at all. Runs
+ * in the page, hence as text.
  */
 const FAKE_SCREEN = `navigator.mediaDevices.getDisplayMedia = async () => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 })

@@ -9,8 +9,9 @@ type Frame = 'framesent' | 'framereceived'
 type FrameListener = Parameters<PageSocket['on']>[1]
 
 /**
- * Forwards WebSockets to a port of this machine and reports their frames, for browsers whose drivers do not (WebDriver BiDi has no
- * events for them). The connections of all pages pass here; a listener receives those that are opened after it was added.
+ * Forwards WebSockets to a port of this machine and reports their frames, for browsers whose drivers do not (WebDriver
+ * BiDi has no events for them). The connections of all pages pass here; a listener receives those that are opened after
+ * it was added.
  */
 export class FrameTap implements AsyncDisposable {
   readonly #server: Server

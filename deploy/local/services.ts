@@ -1,6 +1,6 @@
 /**
- * The services that receive data stop first, so that the others process all of it. The last three are independent of each other and
- * stop together, so that a slow one does not use up the time of the others.
+ * The services that receive data stop first, so that the others process all of it. The last three are independent of
+ * each other and stop together, so that a slow one does not use up the time of the others.
  */
 export const STOP_ORDER = [['gateway'], ['block-writer'], ['completeness'], ['finalizer', 'remuxer', 'query']] as const
 export type ServiceName = (typeof STOP_ORDER)[number][number]

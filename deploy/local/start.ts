@@ -22,8 +22,8 @@ const LEFTOVERS_GONE_MS = 30_000
 /** Ctrl-C: what has not ended in order by then is killed; then the launcher itself ends. */
 const KILL_AFTER_MS = 7500
 /**
- * Default of `LONGTAKE_SHUTDOWN_TIMEOUT` for `npm start`: short enough that the services stopped last have time as well. block-writer
- * reads from Kafka at the next start what it has not committed by then.
+ * Default of `LONGTAKE_SHUTDOWN_TIMEOUT` for `npm start`: short enough that the services stopped last have time as
+ * well. block-writer reads from Kafka at the next start what it has not committed by then.
  */
 const SERVICE_SHUTDOWN_TIMEOUT = '4s'
 const STOPPED_WITHIN_MS = 9500

@@ -8,10 +8,11 @@ type Harming = Extract<Fault, { do: 'lease-file' | 'archive-file' | 'remove-file
 const CHECKPOINT = 'checkpoint'
 
 /**
- * Applies a fault to one randomly chosen blob of a session and reports it to the model. Azure behaves in all of these ways: a
- * lease refuses changes with 412 (Lease Blob), a blob in the archive tier can be deleted but neither read nor changed (Set Blob
- * Tier), and anybody with the rights may delete a blob (Delete Blob). Bits that change in storage are rare; checksums exist to
- * find them. A digest that does not match in transit (400 Md5Mismatch) is retried by the adapter and reaches no service.
+ * Applies a fault to one randomly chosen blob of a session and reports it to the model. Azure behaves in all of these
+ * ways: a lease refuses changes with 412 (Lease Blob), a blob in the archive tier can be deleted but neither read nor
+ * changed (Set Blob Tier), and anybody with the rights may delete a blob (Delete Blob). Bits that change in storage are
+ * rare; checksums exist to find them. A digest that does not match in transit (400 Md5Mismatch) is retried by the
+ * adapter and reaches no service.
  */
 export async function harm(world: World, fault: Harming): Promise<void> {
   const { time, plan } = world

@@ -27,7 +27,7 @@ export function mediaOf(
   let media = made.get(key)
   if (media === undefined) {
     const { mimeType, tracks } = KINDS[variant % KINDS.length]!
-    // Further apart, where a chunk ends would look like time in which nothing was recorded.
+    // Frames further apart would make the end of a chunk look like time in which nothing was recorded.
     const frameMs = Math.min(2000, Math.max(100, chunkMs / 2))
     const all = syntheticChunks({
       durationMs: chunks * chunkMs + 4 * frameMs,

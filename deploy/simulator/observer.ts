@@ -136,7 +136,8 @@ export class Observer {
     if (event.type !== 'blocks-committed' && event.type !== 'parts-committed') return
     for (const part of event.parts) {
       const known = session.written.get(part.part)
-      // States are cumulative; an older one may be published again after a crash. Where a file is gone a later one has less.
+      // States are cumulative; an older one may be published again after a crash. Where a file is gone a later one has
+      // less.
       const best = known === undefined || part.chunks >= known.chunks ? part : known
       session.written.set(part.part, { ...best, closed: part.closed ?? known?.closed ?? null })
     }

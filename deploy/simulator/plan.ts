@@ -95,8 +95,8 @@ export type Fault =
   | { readonly at: number; readonly do: Harm }
 
 /**
- * `archive-file`: a file can be neither read nor changed · `remove-file`: somebody deletes it · the others: a bit of a stored blob
- * changes.
+ * `archive-file`: a file can be neither read nor changed · `remove-file`: somebody deletes it · the others: a bit of a
+ * stored blob changes.
  */
 export type Harm = 'archive-file' | 'remove-file' | 'damage-file' | 'damage-pending' | 'damage-checkpoint'
 
@@ -190,8 +190,8 @@ export function planOf(seed: number, size: Size = SMALL): Plan {
 }
 
 /**
- * When the last page of a plan opens, in milliseconds of virtual time: one may return hours after everything else has ended, and only
- * then can all sessions end.
+ * When the last page of a plan opens, in milliseconds of virtual time: one may return hours after everything else has
+ * ended, and only then can all sessions end.
  */
 export function lastPageAt({ sessions }: Pick<Plan, 'sessions'>): number {
   const returns = sessions.flatMap(({ startsAt, clients }) =>

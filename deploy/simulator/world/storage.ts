@@ -9,8 +9,8 @@ type Operation = Exclude<keyof BlobStore, 'list'> | 'list'
 
 /**
  * What becomes of one call: `refused` nothing happened · `request-lost` nothing happened, nobody answers ·
- * `answer-lost` it happened, nobody answers · `late` nobody answers, and it happens perhaps after the caller has timed out ·
- * `conflict` a commit happened, and a repetition on the way to the storage is answered: 412 (other calls: done).
+ * `answer-lost` it happened, nobody answers · `late` nobody answers, and it happens perhaps after the caller has timed
+ * out · `conflict` a commit happened, and a repetition on the way to the storage is answered: 412 (other calls: done).
  */
 export interface Fate {
   readonly outcome: 'done' | 'refused' | 'request-lost' | 'answer-lost' | 'late' | 'conflict'

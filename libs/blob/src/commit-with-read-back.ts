@@ -17,11 +17,11 @@ export type ReadBackOutcome =
   | { outcome: 'unknown'; cause: LongtakeError }
 
 /**
- * Commits, and finds out what became of a commit whose answer was lost, by the id in the blob's metadata.
- * As long as the blob is what the condition asks for, an undecided commit is sent again, unchanged: whichever of the
- * tries Azure executes first makes the others fail their condition, so it takes effect at most once.
- * @param options `metadata` must have a `commitid` that no other commit ever has; `pause`: how it waits between tries, by default by the
- *   system's clock
+ * Commits, and finds out what became of a commit whose answer was lost, by the id in the blob's metadata. As long as
+ * the blob is what the condition asks for, an undecided commit is sent again, unchanged: whichever of the tries Azure
+ * executes first makes the others fail their condition, so it takes effect at most once.
+ * @param options `metadata` must have a `commitid` that no other commit ever has; `pause` waits that many milliseconds
+ *   between tries, by default with a timer that the signal ends
  */
 export async function commitWithReadBack(
   store: BlobStore,

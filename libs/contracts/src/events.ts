@@ -73,10 +73,10 @@ export const PartState = Type.Object({
 export type PartState = Static<typeof PartState>
 
 /**
- * How a file in storage differs from its status. `file-missing`, `file-changed`: its blob is gone, or not the one that was committed.
- * `file-unavailable`: storage refuses to read or to seal it (archive tier). `unreadable`: bytes that are not those that were written,
- * or no media. `wrong-span`, `wrong-frames`, `wrong-index`: it does not last as long, has other frames, or
- * its index points to none.
+ * How a file in storage differs from its status. `file-missing`, `file-changed`: its blob is gone, or not the one that
+ * was committed. `file-unavailable`: storage refuses to read or to seal it (archive tier). `unreadable`: bytes that are
+ * not those that were written, or no media. `wrong-span`, `wrong-frames`, `wrong-index`: it does not last as long, has
+ * other frames, or its index points to none.
  */
 export const FILE_FAULT_CAUSES = ['file-missing', 'file-changed', 'file-unavailable', 'unreadable', 'wrong-span', 'wrong-frames', 'wrong-index'] as const
 export const FileFault = Type.Object({
@@ -202,7 +202,10 @@ export const Events = {
     at: Instant,
     version: Type.Integer({ minimum: 1 }),
     manifest: Type.String({ description: 'blob name of the manifest' }),
-    /** Later versions need not read their content again. Absent in events of earlier finalizers, and where no file was read. */
+    /**
+     * Later versions need not read their content again. Absent in events of earlier finalizers, and where no file was
+     * read.
+     */
     sound: Type.Optional(
       Type.Array(Type.Object({ track: TrackName, file: Count, commit: Type.Object({ number: Count, id: Type.String() }) }), {
         description: 'files whose content was compared with the status in this commit, and agrees',

@@ -25,8 +25,8 @@ export const CLIENT_SILENCE_MS = 90_000
 export const MAX_HANDLE = 255
 
 /**
- * `quota`: the disk is full, or the storage that the browser grants the site. `store-failed`: the browser's store failed for another
- * reason.
+ * `quota`: the disk is full, or the storage that the browser grants the site. `store-failed`: the browser's store
+ * failed for another reason.
  */
 export const LOST_CAUSES = ['quota', 'store-failed', 'spool-cleared', 'corrupt', 'crash', 'too-large', 'already-acknowledged'] as const
 export type LostCause = (typeof LOST_CAUSES)[number]

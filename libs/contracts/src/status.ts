@@ -19,7 +19,10 @@ const Count = Type.Integer({ minimum: 0 })
 /** One file of a track as of its newest commit. */
 export const FileState = Type.Object({
   file, blob, mimeType, bytes, durationMs, startedAt, commit, generation, blocks, codecs, parts, at,
-  /** What finalizer found in it, in this commit or an earlier one; without faults where it was sound. Absent where it was not read. */
+  /**
+   * What finalizer found in it, in this commit or an earlier one; without faults where it was sound. Absent where it
+   * was not read.
+   */
   verification: Type.Optional(Type.Object({ commit, faults: Type.Array(FileFault) })),
 })
 export type FileState = Static<typeof FileState>
@@ -87,7 +90,10 @@ export const SessionState = Type.Object({
       scope: Type.Optional(FinishScope),
       at: Instant,
       offset: Offset,
-      /** The parts that any end has named, bounded; absent where they are those in `parts`, and in states of versions that did not keep them. */
+      /**
+       * The parts that any end has named, bounded; absent where they are those in `parts`, and in states of versions
+       * that did not keep them.
+       */
       named: Type.Optional(TrackParts),
     }),
     Type.Null(),

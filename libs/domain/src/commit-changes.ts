@@ -60,8 +60,8 @@ export function wholeCommit(files: readonly File[], event: EventOf<'parts-commit
 }
 
 /**
- * What `withChangedParts` makes the later list of; null where it cannot, as where a part stands in it twice: one that left the
- * file has media there, and stands beside it until what it goes on with has another place.
+ * What `withChangedParts` makes the later list of; null where it cannot, as where a part stands in it twice: one that
+ * left the file has media there, and stands beside it until what it goes on with has another place.
  * @param before the earlier list, with the ids of all parts in it
  */
 function changedParts(before: { readonly parts: PartList; readonly ids: ReadonlySet<string> }, after: PartList): PartState[] | null {

@@ -52,7 +52,8 @@ export function withFaults<P extends Pick<PartState, 'stored' | 'undecodable'>>(
 }
 
 /**
- * Whether this commit of a file cannot be sealed: its blob is gone, is not the one that was committed, or storage refuses to read it.
+ * Whether this commit of a file cannot be sealed: its blob is gone, is not the one that was committed, or storage
+ * refuses to read it.
  */
 export function isUnsealable({ commit, verification }: FileState): boolean {
   if (verification?.commit.id !== commit.id) return false
@@ -74,7 +75,7 @@ export function fileVerified(tracks: SessionState['tracks'], event: EventOf<'fil
   return { tracks: { ...tracks, [event.track]: { files: files.map((one) => (one === file ? next : one)) } }, hasSameFaults: hasSameFaults(file, next) }
 }
 
-/** The tracks with the files that were found to be sound; the very same ones where that changes nothing. */
+/** The tracks with the verification of files that were found to be sound; the same object if nothing changes. */
 export function filesFoundSound(tracks: SessionState['tracks'], sound: NonNullable<EventOf<'session-finalized'>['sound']>): SessionState['tracks'] {
   return sound.reduce((all, { track, file: number, commit }) => {
     const files = Object.hasOwn(all, track) ? all[track]!.files : []

@@ -4,16 +4,20 @@ import { isHigherOffset } from './time.ts'
 
 export type Finish = NonNullable<SessionState['finish']>
 
-/** A gateway accepts no more parts in one session (its `maxParts`) and fewer tracks, so only made-up names exceed these. */
+/**
+ * A gateway accepts no more parts in one session (its `maxParts`) and fewer tracks, so only made-up names exceed these.
+ */
 const NAMES_KEPT = 3000
 const TRACKS_KEPT = 64
 
 /**
- * Folds in one end of a session. The one with the highest offset counts, but the part names of all of them are kept: a client that
- * names its parts has finished, whichever client finishes after it. The order does not matter, and a repeated end changes nothing.
+ * Folds in one end of a session. The one with the highest offset counts, but the part names of all of them are kept: a
+ * client that names its parts has finished, whichever client finishes after it. The order does not matter, and a
+ * repeated end changes nothing.
  */
 export function finishSeen(known: Finish | null, { parts, scope, at, offset }: EventOf<'session-finished'>): Finish {
-  // Compared even with no known end: an invalid offset throws here, before it is stored and breaks every later comparison.
+  // Compared even with no known end: an invalid offset throws here, before it is stored and breaks every later
+  // comparison.
   const isLatest = isHigherOffset(offset, known?.offset ?? '-1')
   const before = namesIn(known?.parts, known?.named)
   const named = toTrackParts([...before, ...namesIn(parts)])

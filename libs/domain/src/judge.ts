@@ -49,7 +49,8 @@ function completedAsOf({ status: before, endedAt, completedAs }: SessionState, s
 }
 
 /**
- * The status by the rules alone, whatever it was called before; only where block-writer is behind, what was completed stays so.
+ * The status by the rules alone, whatever it was called before; only where block-writer is behind, what was completed
+ * stays so.
  * @param writtenTo see `judge`
  */
 export function statusOf(state: SessionState, now: number, writtenTo: number = now): SessionStatus {

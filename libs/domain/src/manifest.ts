@@ -16,7 +16,8 @@ export const isSealable = ({ bytes }: FileState): boolean => bytes > 0
 
 /**
  * The account of a completed session's version.
- * @param seals by blob name, one for each sealable file; throws a `TypeError` if one is missing; of files whose blob is gone, was changed or cannot be read none is needed, they are left out
+ * @param seals by blob name, one for each sealable file; throws a `TypeError` if one is missing; of files whose blob is
+ *   gone, was changed or cannot be read none is needed, they are left out
  * @param now milliseconds since the epoch
  */
 export function toManifest(state: SessionState, seals: ReadonlyMap<string, Seal>, now: number): Manifest {

@@ -23,7 +23,7 @@ export function missingMediaGaps(track: string, segment: readonly KnownPart[], r
   const parts = unrecordedIn(segment)
   if (parts.length === 0) return NO_GAPS
   const known = keysOfParts.get(parts)
-  // Reports change what follows.
+  // Causes depend on the reports.
   const key = known?.reports === reports ? known.key : [reports]
   keysOfParts.set(parts, { reports, key })
   return { key, find: (causes) => findGaps(track, parts, reports, causes) }

@@ -12,7 +12,11 @@ const EXPLAINING: readonly string[] = ['device-lost', 'slept', 'frozen', 'paused
 const isPause = ({ event }: Report): boolean => event === 'paused' || event === 'resumed'
 export const explainsGap = ({ event }: Report): boolean => EXPLAINING.includes(event)
 
-/** Reports by the client's own time, oldest first; the same one twice counts once: by its id, since another connection may correct its time otherwise. Too many, the oldest that explain no gap go first. */
+/**
+ * Adds a report. Reports are ordered by the client's own time, oldest first. A repeated one counts once: by its id,
+ * since another connection may correct its time differently. Above the limit the oldest reports that explain no gap are
+ * dropped first.
+ */
 export function reported(reports: readonly Report[], { client, report, reportedAt }: EventOf<'client-reported'>): readonly Report[] {
   const { event, track, detail, id } = report
   const entry: Report = { client, event, track, detail, at: reportedAt, ...(id === undefined ? {} : { id }) }

@@ -224,7 +224,7 @@ interface Moment {
 }
 const NEVER: Moment = { at: null, ms: Infinity }
 
-/** What is no instant is kept only where there is no other. */
+/** An invalid instant is kept only if there is no other. */
 function momentOf(at: string | null): Moment {
   if (at === null) return NEVER
   const ms = epochMs(at)

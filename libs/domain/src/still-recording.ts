@@ -10,12 +10,12 @@ import { trackParts, type PartFacts } from './track-parts.ts'
 type Recording = PartFacts & Pick<SessionState, 'finish' | 'clients' | 'status'>
 
 /**
- * Whether a connected client records beyond the latest end: a client's `finish` ends the recording of that client, and the session only
- * once all clients have finished. A client has finished when some `finish` names each of its known parts; a client without a known
- * part records nothing. So a client that reconnects after its end keeps nothing open, and one that opens another part does. Only
- * the clients of `presentClients` count: any other is waited for through its unclosed parts.
- * The end of the whole session, by a backend (`parts: null`) or a client (`scope`), applies to all clients, also to one that is
- * between two parts.
+ * Whether a connected client records beyond the latest end: a client's `finish` ends the recording of that client, and
+ * the session only once all clients have finished. A client has finished when some `finish` names each of its known
+ * parts; a client without a known part records nothing. So a client that reconnects after its end keeps nothing open,
+ * and one that opens another part does. Only the clients of `presentClients` count: any other is waited for through its
+ * unclosed parts. The end of the whole session, by a backend (`parts: null`) or a client (`scope`), applies to all
+ * clients, also to one that is between two parts.
  * @param now milliseconds since the epoch
  * @param writtenTo see `isAbandoned`
  */
@@ -42,10 +42,11 @@ export function departureTurningPoints({ finish, clients }: Pick<Recording, 'fin
 const isOfOneClient = (finish: Finish | null): finish is Finish => finish !== null && finish.parts !== null && finish.scope !== 'session'
 
 /**
- * The clients that are connected, and those that have disconnected but may have records in Kafka that are not written yet: a gateway
- * publishes at once that a connection ended, while the client's last part and its `finish` wait until block-writer has committed them.
- * The wait ends after the time for which a client whose gateway died counts as connected, so that a session completes even where
- * block-writer makes no progress. A completed session stays completed: its version is published, and later data makes the next one.
+ * The clients that are connected, and those that have disconnected but may have records in Kafka that are not written
+ * yet: a gateway publishes at once that a connection ended, while the client's last part and its `finish` wait until
+ * block-writer has committed them. The wait ends after the time for which a client whose gateway died counts as
+ * connected, so that a session completes even where block-writer makes no progress. A completed session stays
+ * completed: its version is published, and later data makes the next one.
  */
 function presentClients({ status, clients }: Recording, now: number, writtenTo: number): string[] {
   const mayBring = ({ goneAt }: { readonly goneAt: string | null }): boolean =>

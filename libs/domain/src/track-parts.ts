@@ -24,7 +24,10 @@ export interface TrackSegment {
   readonly file: FileState
   /** As the file has them. */
   readonly stored: PartSegment
-  /** Those that count, with parked chunks, decoder results and file faults; the same array as `stored` if there are none. */
+  /**
+   * Those that count, with parked chunks, decoder results and file faults; the same array as `stored` if there are
+   * none.
+   */
   readonly parts: readonly KnownPart[]
 }
 
@@ -154,7 +157,10 @@ function placesOf(parts: PartList, id: string): number[] {
   return place < 0 ? [] : [place]
 }
 
-/** Whether `a` is the more complete of two states of one part. All ranks only ever grow; on a tie `a`, of the later file, counts. */
+/**
+ * Whether `a` is the more complete of two states of one part. All ranks only ever grow; on a tie `a`, of the later
+ * file, counts.
+ */
 function knowsMore(a: PartState, b: PartState): boolean {
   const ranks = (part: PartState): number[] => [
     part.chunks,

@@ -37,8 +37,8 @@ interface Placed {
   readonly part: KnownPart
   readonly startMs: number
   /** By the clock, in milliseconds since the epoch. */
-  readonly startedAt: number
-  readonly endedAt: number
+  readonly startedAtMs: number
+  readonly endedAtMs: number
 }
 type Places = readonly Placed[]
 const NOWHERE: Places = []
@@ -48,21 +48,21 @@ function placesOf({ file, stored, parts }: TrackSegment, altered: TrackParts['al
   if (file.startedAt === null) return NOWHERE
   if (stored !== parts) return findPlaces(stored, file.startedAt, altered)
   const known = foundPlaces.get(stored)
-  if (known?.zero === file.startedAt) return known.places
+  if (known?.fileStartedAt === file.startedAt) return known.places
   const places = findPlaces(stored, file.startedAt, altered)
-  foundPlaces.set(stored, { zero: file.startedAt, places })
+  foundPlaces.set(stored, { fileStartedAt: file.startedAt, places })
   return places
 }
 
-const foundPlaces = new WeakMap<PartSegment, { readonly zero: string; readonly places: Places }>()
+const foundPlaces = new WeakMap<PartSegment, { readonly fileStartedAt: string; readonly places: Places }>()
 
 function findPlaces(parts: PartSegment, startedAt: string, altered: TrackParts['altered']): Places {
-  const zero = epochMs(startedAt)
+  const zeroMs = epochMs(startedAt)
   const places: Placed[] = []
   for (const own of parts) {
     const { startMs, endMs, unrecorded = [] } = own
     if (startMs === null || endMs === null) continue
-    // What was not recorded within it passed all the same: it is no part of what passed behind it.
+    // Time that was not recorded within the part has passed as well: it is not part of the pause behind the part.
     const missingMs = unrecorded.reduce(
       (sum, { evidence, missingMs: ms }) => (evidence === 'clock' ? sum + ms : sum),
       0,
@@ -70,19 +70,19 @@ function findPlaces(parts: PartSegment, startedAt: string, altered: TrackParts['
     places.push({
       part: altered.get(own.part) ?? own,
       startMs,
-      startedAt: zero + startMs,
-      endedAt: zero + endMs + missingMs,
+      startedAtMs: zeroMs + startMs,
+      endedAtMs: zeroMs + endMs + missingMs,
     })
   }
   return places.sort(byStart)
 }
 
-const byStart = (a: Placed, b: Placed): number => a.startedAt - b.startedAt
+const byStart = (a: Placed, b: Placed): number => a.startedAtMs - b.startedAtMs
 
-/** The lists one behind the other where that is the order of all; else all as one. */
+/** The lists as they are if their concatenation is in order; otherwise one sorted list. */
 function inOrder(lists: readonly Places[]): readonly Places[] {
   const filled = lists.filter(({ length }) => length > 0)
-  const areInOrder = filled.every((places, i) => i === 0 || filled[i - 1]!.at(-1)!.startedAt <= places[0]!.startedAt)
+  const areInOrder = filled.every((places, i) => i === 0 || filled[i - 1]!.at(-1)!.startedAtMs <= places[0]!.startedAtMs)
   return areInOrder ? filled : [filled.flat().sort(byStart)]
 }
 
@@ -95,12 +95,12 @@ interface Pause {
 interface FoundPauses {
   readonly before: Placed | undefined
   readonly pauses: readonly Pause[]
-  /** The latest end of all parts up to here. */
+  /** The place that ends last, of all up to here. */
   readonly last: Placed | undefined
 }
 const foundPauses = new WeakMap<Places, FoundPauses>()
 
-/** @param first the latest end of all parts before */
+/** @param first the place that ends last, of all before */
 function pausesIn(places: Places, first: Placed | undefined): FoundPauses {
   const known = foundPauses.get(places)
   if (known !== undefined && known.before === first) return known
@@ -108,9 +108,9 @@ function pausesIn(places: Places, first: Placed | undefined): FoundPauses {
   let before = first
   for (const next of places) {
     if (before !== undefined && before.part.part !== next.part.part && isPause(before, next))
-      pauses.push({ before, next, lengthMs: next.startedAt - before.endedAt })
-    // What a part goes on with in a later file may lie within what was recorded.
-    if (before === undefined || next.endedAt > before.endedAt) before = next
+      pauses.push({ before, next, lengthMs: next.startedAtMs - before.endedAtMs })
+    // The continuation of a part in a later file may lie within time that is recorded already.
+    if (before === undefined || next.endedAtMs > before.endedAtMs) before = next
   }
   const found = { before: first, pauses, last: before }
   foundPauses.set(places, found)
@@ -118,7 +118,7 @@ function pausesIn(places: Places, first: Placed | undefined): FoundPauses {
 }
 
 function isPause(before: Placed, next: Placed): boolean {
-  if (next.startedAt - before.endedAt < WORTH_TELLING_MS) return false
+  if (next.startedAtMs - before.endedAtMs < WORTH_TELLING_MS) return false
   // Where chunks are missing at either side the time was recorded and lost, and their gap tells it.
   const isLost = endOf(before.part.stored) < knownChunks(before.part) || next.part.stored[0]?.[0] !== 0
   return !isLost
@@ -145,8 +145,8 @@ function causeOf(reports: Reports, track: string, before: Placed, next: Placed):
     (one) =>
       explainsGap(one) &&
       (one.track === null || one.track === track) &&
-      epochMs(one.at) >= before.endedAt - REPORT_TOLERANCE_MS &&
-      epochMs(one.at) <= next.startedAt + REPORT_TOLERANCE_MS,
+      epochMs(one.at) >= before.endedAtMs - REPORT_TOLERANCE_MS &&
+      epochMs(one.at) <= next.startedAtMs + REPORT_TOLERANCE_MS,
   )
   if (report !== undefined) return report.event
   return before.part.closed?.clean === false ? 'crash' : 'between-parts'

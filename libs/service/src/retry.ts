@@ -25,8 +25,8 @@ export async function retrying<T>(attempt: () => Promise<T>, { delays, signal, f
 }
 
 /**
- * Settles like `begun`, or rejects with the signal's reason as soon as the signal aborts: for operations that cannot be aborted
- * themselves. After an abort the operation continues in the background, and its rejection is ignored.
+ * Settles like `begun`, or rejects with the signal's reason as soon as the signal aborts: for operations that cannot be
+ * aborted themselves. After an abort the operation continues in the background, and its rejection is ignored.
  */
 export async function orAborted<T>(begun: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>()

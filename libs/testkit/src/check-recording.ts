@@ -25,16 +25,19 @@ export interface CheckedPart {
   unacknowledged?: ReadonlyMap<number, Uint8Array>
   /** The gaps that status or manifest tell of this part. */
   gaps?: readonly ReportedGap[]
-  /** Of a part that goes on in a later file: what is to be in this one. */
+  /** Of a part that continues in a later file: the share of it that is expected in this file. */
   share?: PartShare
 }
 
 export interface PartShare {
   /** The frames, by their order in the recording. */
   frames: ReadonlySet<number>
-  /** By how much the repetition of a frame is at another time than recorded, ms: as it is in the earlier file, where parts overlap. */
+  /**
+   * By frame, how much its repetition is shifted from its recorded time, ms: as in the earlier file, if parts overlap
+   * there.
+   */
   squeezedMs?: ReadonlyMap<number, number>
-  /** Of MP4, which bytes: `from` is how many are in earlier files. */
+  /** For MP4, which bytes: earlier files have `from` bytes. */
   bytes: { from: number; to?: number }
   isFirst: boolean
 }
@@ -45,7 +48,9 @@ export interface RecordingToCheck {
   parts: readonly CheckedPart[]
   /** The recording still goes on: the file may lack what came last. */
   growing?: boolean
-  /** When media time 0 of the file was, ISO 8601, as the status states it: a file in which a part goes on may begin with a gap. */
+  /**
+   * When media time 0 of the file was, ISO 8601, by the status: a file in which a part continues may begin with a gap.
+   */
   startedAt?: string
 }
 

@@ -1,31 +1,31 @@
 import { concat, equalBytes } from './bytes.ts'
 
 /*
- * An MP4 that goes on in a later file: that one begins with the init segment, and goes on with a fragment that the earlier file has,
- * too, or with the one behind it. Decode times there count from the file's beginning; all else is as it was recorded.
+ * An MP4 that continues in a later file: that file has the init segment, then a fragment that the earlier file has as
+ * well, or the one behind it. Its decode times count from its own beginning; everything else is as it was recorded.
  */
 
 interface Fragment {
-  /** Offset of its `moof`. */
+  /** Byte offset of its `moof`. */
   at: number
-  /** Of its `mdat`. */
+  /** The content of its `mdat`. */
   content: Uint8Array
-  /** Where the decode time of each track stands, and what it is. */
+  /** Byte offset, size and value of the decode time, by track. */
   times: Map<number, { at: number; isLong: boolean; ticks: bigint }>
 }
 
 /**
- * What a later file is to have, byte by byte, and up to where it has the recording.
- * @param came the recording
- * @param before how much of it earlier files have
+ * The expected bytes of a later file, and how many bytes of the recording all files up to this one have.
+ * @param recorded the whole recording
+ * @param earlierBytes how many bytes of it earlier files have
  */
-export function laterMp4(came: Uint8Array, file: Uint8Array, before: number): { expected: Uint8Array; to: number } {
-  const init = came.subarray(0, [...boxes(came, 0, came.length)].find(({ type }) => type === 'moov')?.end ?? 0)
+export function laterMp4(recorded: Uint8Array, file: Uint8Array, earlierBytes: number): { expected: Uint8Array; to: number } {
+  const init = recorded.subarray(0, [...boxes(recorded, 0, recorded.length)].find(({ type }) => type === 'moov')?.end ?? 0)
   const [first] = fragmentsOf(file)
-  const same = fragmentsOf(came).findLast(({ at, content }) => at <= Math.max(before, init.length) && first !== undefined && equalBytes(content, first.content))
-  if (first === undefined || same === undefined) return { expected: concat([init, came.subarray(before)]), to: before }
+  const same = fragmentsOf(recorded).findLast(({ at, content }) => at <= Math.max(earlierBytes, init.length) && first !== undefined && equalBytes(content, first.content))
+  if (first === undefined || same === undefined) return { expected: concat([init, recorded.subarray(earlierBytes)]), to: earlierBytes }
   const shifts = new Map([...same.times].map(([track, { ticks }]) => [track, ticks - (first.times.get(track)?.ticks ?? ticks)]))
-  const expected = concat([init, came.subarray(same.at)])
+  const expected = concat([init, recorded.subarray(same.at)])
   const view = viewOf(expected)
   for (const { times } of fragmentsOf(expected)) {
     for (const [track, { at, isLong, ticks }] of times) {

@@ -68,7 +68,8 @@ function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly
     const own = [...frames.get(index)!].map((i) => recorded[i]!.timeMs)
     const isNear = (i: number): boolean => own.some((timeMs) => Math.abs(timeMs - recorded[i]!.timeMs) <= MAX_REPEATED_MS)
     for (const i of there.get(index)!) if (isNear(i)) frames.get(index)!.add(i)
-    // What is repeated of an earlier file is as it is there, also where frames were squeezed for a part that overlaps.
+    // Frames that repeat an earlier file have the times of that file, even if they were squeezed there for an
+    // overlapping part.
     const repeated = holders.slice(0, nth).flatMap((earlier) => [...repeatedSqueezed(recorded, read.get(earlier)!, read.get(index)!)]).filter(([i]) => isNear(i))
     for (const [i] of repeated) frames.get(index)!.add(i)
     squeezed.set(index, new Map(repeated))
@@ -78,7 +79,10 @@ function sharesOf(part: CheckedPart, holders: readonly number[], files: readonly
   )
 }
 
-/** Of MP4: the first file has the recording's beginning as it came, and each later one goes on where the one before ends, or earlier. */
+/**
+ * For MP4: the first file has the beginning of the recording unchanged; each later one continues where the one before
+ * ends, or earlier.
+ */
 function verbatimShares(part: CheckedPart, came: Uint8Array, holders: readonly number[], files: readonly Uint8Array[]): Map<number, CheckedPart> {
   let from = 0
   return new Map(
@@ -111,9 +115,9 @@ function undecodableAlone(recorded: RecordedPart['frames'], { gaps = [] }: Check
 interface FramesThere {
   readonly inFile: readonly Item[]
   readonly places: ReadonlyMap<string, readonly number[]>
-  /** Added to the times at which most of them were recorded; null where none is there. */
+  /** File time minus recorded time of most of its frames, ms; null if it has none. */
   readonly shiftMs: number | null
-  /** Indexes of recorded frames that it has at that time, and of those frames in the file. */
+  /** Indexes of the recorded frames that the file has with that shift, and of the same frames in the file. */
   readonly frames: ReadonlySet<number>
   readonly taken: ReadonlySet<number>
 }
@@ -132,7 +136,10 @@ function framesThere(recorded: readonly Item[], inFile: readonly Item[]): Frames
   return { inFile, places, shiftMs, frames, taken }
 }
 
-/** By how much frames are at other times than recorded, ms, that a later file has as an earlier one: at the end of a part, where another one overlaps it. */
+/**
+ * Frames that two files have at the same shifted time, with the shift in ms: an overlapping part moved them at the end
+ * of their part in the earlier file, and the later file repeats them.
+ */
 function* repeatedSqueezed(recorded: readonly Item[], earlier: FramesThere, later: FramesThere): Generator<[index: number, byMs: number]> {
   for (const [i, frame] of recorded.entries()) {
     if (earlier.frames.has(i) || later.frames.has(i)) continue

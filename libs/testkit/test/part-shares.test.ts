@@ -23,7 +23,10 @@ function squeezed(frames: readonly FrameToWrite[], ceilMs: number): FrameToWrite
   return frames.map((frame, i) => ({ ...frame, timeMs: times[i]! }))
 }
 
-/** The first 8 s of a part and another one that begins 100 ms earlier in one file; in the next, what follows, behind a repetition from 6 s on. */
+/**
+ * The first 8 s of a part and another one that begins 100 ms earlier in one file; in the next, what follows, behind a
+ * repetition from 6 s on.
+ */
 function continued(): { tracks: ReturnType<typeof toWrite>['tracks']; files: [FrameToWrite[], FrameToWrite[]]; repeated: FrameToWrite[] } {
   const { tracks, frames } = toWrite([{ checked: first, shiftMs: 0 }])
   const other = toWrite([{ checked: next, shiftMs: 7_900 }])

@@ -8,7 +8,10 @@ import { orUnwritable, Unwritable } from './unwritable.ts'
 import type { WriterDeps } from './writer-deps.ts'
 
 export interface ReadBackOptions {
-  /** Offset of the first record that is delivered to the track anyway: the end if the damaged checkpoint's own is not known. */
+  /**
+   * Offset of the first record that is delivered to the track anyway: the end if the damaged checkpoint's own is not
+   * known.
+   */
   readonly before: bigint
   /** Offsets of records that make the track fail; they are skipped. */
   readonly unwritable: ReadonlySet<bigint>
@@ -24,9 +27,11 @@ export interface UnwritableRecord {
 }
 
 /**
- * Restores to a track that fell back to an earlier checkpoint the records of the damaged one, as far as Kafka still has them: it
- * keeps an hour behind the group's offset. These are the records of one commit. The rest is a hole, which its client is asked for.
- * @returns with `tryWork`, the first record that makes the track fail: load the track again and skip that record; otherwise null
+ * Restores to a track that fell back to an earlier checkpoint the records of the damaged one, as far as Kafka still has
+ * them: it keeps an hour behind the group's offset. These are the records of one commit. The rest is a hole, which its
+ * client is asked for.
+ * @returns with `tryWork`, the first record that makes the track fail: load the track again and skip that record;
+ *   otherwise null
  */
 export async function readBack(deps: WriterDeps, track: Track, fallback: Fallback, { before, unwritable, tryWork }: ReadBackOptions): Promise<UnwritableRecord | null> {
   const { file, damaged, used, from } = fallback

@@ -9,9 +9,9 @@ const LARGE_PAUSE_MS_PER_PART = 40
 const LONGEST_PAUSE_MS = 60_000
 
 /**
- * Pause between two publications of a state if only fields changed that may wait. A state lists all parts of its session,
- * 0.4 KB each, for Kafka and every reader: with a pause in proportion to them a recording costs as much at its end as at
- * its beginning.
+ * Pause between two publications of a state if only fields changed that may wait. A state lists all parts of its
+ * session, 0.4 KB each, for Kafka and every reader: with a pause in proportion to them a recording costs as much at its
+ * end as at its beginning.
  */
 export function publicationPauseMs({ tracks }: SessionState): number {
   let parts = 0
@@ -22,8 +22,8 @@ export function publicationPauseMs({ tracks }: SessionState): number {
 }
 
 /**
- * Fields that grow while a session is recorded, and fields that only completeness reads. Changes of all others are published at
- * once: status, version, gaps of chunks, connections, end, deletion.
+ * Fields that grow while a session is recorded, and fields that only completeness reads. Changes of all others are
+ * published at once: status, version, gaps of chunks, connections, end, deletion.
  */
 const MAY_WAIT: ReadonlySet<string> = new Set<keyof SessionState>([
   'eventsOffset',

@@ -37,7 +37,9 @@ const MAX_RANGES = 20
 const KINDS = ['video', 'audio'] as const
 type Kind = (typeof KINDS)[number]
 
-/** Whether the status has frame counts of a file to compare with: not of MP4, nor of files that earlier versions wrote. */
+/**
+ * Whether the status has frame counts of a file to compare with: not of MP4, nor of files that earlier versions wrote.
+ */
 const isComparable = ({ parts }: FileState): boolean => parts.some(({ media }) => media !== undefined)
 
 /** Where the content of a file differs from its status; empty if they agree. */

@@ -67,8 +67,8 @@ interface Looked {
 }
 
 /**
- * Compares a file with its blob. The content of one commit is read once; the status then has the result. Content that differs
- * is read again at each attempt, since the status may only have been late.
+ * Compares a file with its blob. The content of one commit is read once; the status then has the result. Content that
+ * differs is read again at each attempt, since the status may only have been late.
  */
 async function look(store: BlobStore, contents: ContentReader, file: FileState, signal: AbortSignal): Promise<Looked | 'superseded'> {
   const verdict = await verifyFile(store, file, signal)
@@ -90,8 +90,8 @@ async function look(store: BlobStore, contents: ContentReader, file: FileState, 
 }
 
 /**
- * Handles a request that storage refuses for this blob alone: a retry would be refused for as long as the archive tier, the hold or
- * the limit lasts, while everything else can be finalized.
+ * Handles a request that storage refuses for this blob alone: a retry would be refused for as long as the archive tier,
+ * the hold or the limit lasts, while everything else can be finalized.
  */
 async function orRefused<T, R>(request: Promise<T>, whenRefused: (error: LongtakeError) => R | Promise<R>): Promise<T | R> {
   try {

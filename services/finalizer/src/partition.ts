@@ -80,8 +80,9 @@ export class FinalizerPartition implements PartitionHandler {
   }
 
   /**
-   * Aborts running finalizations: a read of a large file, or a request to a storage that is away, may take minutes. Every step of a
-   * finalization can be repeated, and its record is not done, so the next owner of the partition repeats it.
+   * Aborts running finalizations: a read of a large file, or a request to a storage that is away, may take minutes.
+   * Every step of a finalization can be repeated, and its record is not done, so the next owner of the partition
+   * repeats it.
    */
   async close(): Promise<void> {
     this.#waiting.clear()

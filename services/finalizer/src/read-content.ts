@@ -8,16 +8,20 @@ import type { ObservedBlock, ObservedFile } from './content.ts'
 /** Up to so many bytes of media a file is read as a whole, by one request: 45 s of a webcam. */
 const WHOLE_BYTES = 2 * 1024 * 1024
 /**
- * Of a longer file the first block, the last one and others spread between them are read, within these limits. Requests cost
- * as much as bytes when hundreds of recordings end together: reading 8 MB in 30 blocks took 210 of the 240 ms of CPU that a
- * finalization cost in this process and Azurite. Of 10,000 recordings that end together 80 GB are read at most, half a minute at the
- * 25 Gbit/s of one storage account; all of three hours would be 4.9 TB and occupy the account for half an hour.
+ * Of a longer file the first block, the last one and others spread between them are read, within these limits. Requests
+ * cost as much as bytes when hundreds of recordings end together: reading 8 MB in 30 blocks took 210 of the 240 ms of
+ * CPU that a finalization cost in this process and Azurite. Of 10,000 recordings that end together 80 GB are read at
+ * most, half a minute at the 25 Gbit/s of one storage account; all of three hours would be 4.9 TB and occupy the
+ * account for half an hour.
  */
 const MAX_BLOCKS = 6
 const MAX_READ_BYTES = 8 * 1024 * 1024
 /** Neighbouring blocks, including the header, are read by one request of at most this size. */
 const MAX_RUN_BYTES = WHOLE_BYTES + 512 * 1024
-/** Files that one process reads at a time, each with one request of up to 2.5 MiB, or a block of up to 10 MiB, in memory. */
+/**
+ * Files that one process reads at a time, each with one request of up to 2.5 MiB, or a block of up to 10 MiB, in
+ * memory.
+ */
 const READ_AT_ONCE = 8
 /** Commits that are remembered as sound; each takes about 200 bytes. */
 const MAX_SOUND_COMMITS = 10_000
@@ -40,7 +44,9 @@ export class ContentReader {
     return this.#queue.add(() => readContent(this.#store, blob, blocks, etag, signal), { signal })
   }
 
-  /** Whether this commit was remembered as sound: the content of a commit never changes, so it need not be read again. */
+  /**
+   * Whether this commit was remembered as sound: the content of a commit never changes, so it need not be read again.
+   */
   isSound(file: FileCommit): boolean {
     return this.#sound.has(keyOf(file))
   }
@@ -110,8 +116,9 @@ function runsOf(blocks: readonly Placed[]): Placed[][] {
 }
 
 /**
- * Indexes of the blocks to read, by their lengths in bytes: all of a short file, otherwise the first, the last and others evenly
- * spread, within `MAX_BLOCKS` and `MAX_READ_BYTES`. Deterministic, so that a repeated verification has the same result.
+ * Indexes of the blocks to read, by their lengths in bytes: all of a short file, otherwise the first, the last and
+ * others evenly spread, within `MAX_BLOCKS` and `MAX_READ_BYTES`. Deterministic, so that a repeated verification has
+ * the same result.
  */
 export function chooseBlocks(lengths: readonly number[]): number[] {
   const total = lengths.reduce((sum, bytes) => sum + bytes, 0)

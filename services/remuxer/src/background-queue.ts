@@ -23,8 +23,8 @@ export interface BackgroundQueueOptions<P> {
 }
 
 /**
- * Work of one partition that takes minutes, done while the next statuses are handled, so that it does not delay their posters.
- * Jobs run one after the other; of each session only the newest status counts.
+ * Work of one partition that takes minutes, done while the next statuses are handled, so that it does not delay their
+ * posters. Jobs run one after the other; of each session only the newest status counts.
  */
 export class BackgroundQueue<P extends { readonly session: string; readonly track: string }> {
   readonly #options: BackgroundQueueOptions<P>
@@ -52,8 +52,8 @@ export class BackgroundQueue<P extends { readonly session: string; readonly trac
   }
 
   /**
-   * Call it after the signal has aborted; resolves once nothing runs. The next owner of the partition reads unfinished records
-   * again.
+   * Call it after the signal has aborted; resolves once nothing runs. The next owner of the partition reads unfinished
+   * records again.
    */
   async close(): Promise<void> {
     this.#waiting.clear()

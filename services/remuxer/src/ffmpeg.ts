@@ -13,8 +13,8 @@ const MAX_WORDS = 4_000
 /** What is kept of ffmpeg's output while it runs. */
 const MAX_KEPT = 64 * 1024
 /**
- * A third of the weight of another service's session (sched(7): a factor of 1.25 for each step). With much less, ffmpeg would exceed
- * its time limit on a busy machine.
+ * A third of the weight of another service's session (sched(7): a factor of 1.25 for each step). With much less, ffmpeg
+ * would exceed its time limit on a busy machine.
  */
 const SESSION_NICE = 5
 const AUTOGROUP_RETRY_MS = 150
@@ -137,8 +137,8 @@ export async function runWithFrameTimes(
 }
 
 /**
- * Gives recording and finalization priority over remuxing on a shared machine. On Linux a nice value counts only among the
- * processes of one session (autogroups, sched(7)): a service in another session would get no more than ffmpeg does.
+ * Gives recording and finalization priority over remuxing on a shared machine. On Linux a nice value counts only among
+ * the processes of one session (autogroups, sched(7)): a service in another session would get no more than ffmpeg does.
  * Therefore ffmpeg runs in a session of its own, which has a nice value as well.
  */
 function lowerPriority(child: ChildProcess): void {

@@ -41,8 +41,8 @@ const NOTHING_LEFT: Left = { encodings: [], decodings: [] }
 
 /**
  * One partition of statuses, one after the other. A record is done when nothing is lacking of its version; what ffmpeg
- * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again. Once the
- * quick renditions of a record are made, its files are encoded and decoded while the next records are handled.
+ * refuses is an event and lacks nothing more. Trouble with storage or Kafka rejects: the record is handed out again.
+ * Once the quick renditions of a record are made, its files are encoded and decoded while the next records are handled.
  */
 export class RemuxerPartition implements PartitionHandler {
   readonly #options: PartitionOptions

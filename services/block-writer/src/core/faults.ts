@@ -2,10 +2,11 @@ import type { Ranges } from '@longtake/domain'
 import { toRanges } from '@longtake/domain'
 
 /**
- * Why bytes that came are not in the output. `broken-content`: they are no sound element. `no-keyframe`: pictures that need
- * one that is not there. `time-backwards`: they would lie over earlier media. `other-recording`: another recording within the
- * part, with tracks that its file cannot hold. `truncated`: an MP4 that ends within a fragment. `no-init-segment`: an MP4
- * that continues in a later file while its init segment is not known. `no-media`: no frame at all.
+ * Why bytes that came are not in the output. `broken-content`: they are no sound element. `no-keyframe`: pictures that
+ * need one that is not there. `time-backwards`: they would lie over earlier media. `other-recording`: another recording
+ * within the part, with tracks that its file cannot hold. `truncated`: an MP4 that ends within a fragment.
+ * `no-init-segment`: an MP4 that continues in a later file while its init segment is not known. `no-media`: no frame at
+ * all.
  */
 export type FaultCause = 'broken-content' | 'no-keyframe' | 'time-backwards' | 'other-recording' | 'truncated' | 'no-init-segment' | 'no-media'
 

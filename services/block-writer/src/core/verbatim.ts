@@ -32,11 +32,12 @@ interface Made {
 }
 
 /**
- * MP4 is kept as it comes: its boxes end where recorders cut chunks, and nothing in it needs to move. Its boxes are read for
- * their times, and for where it breaks off. Without a reader (a checkpoint of a version that read none) nothing is known of them.
+ * MP4 is kept as it comes: its boxes end where recorders cut chunks, and nothing in it needs to move. Its boxes are
+ * read for their times, and for where it breaks off. Without a reader (a checkpoint of a version that read none)
+ * nothing is known of them.
  *
- * A later file than the one in which the part began has a copy of the init segment, then the part from the next fragment on that can
- * be decoded without earlier ones; decode times count from the beginning of that file.
+ * A later file than the one in which the part began has a copy of the init segment, then the part from the next
+ * fragment on that can be decoded without earlier ones; decode times count from the beginning of that file.
  */
 export class VerbatimDecoder implements Decoder {
   readonly searching = false
@@ -106,7 +107,10 @@ export class VerbatimDecoder implements Decoder {
     return { state: null, tail: this.#reader.tail, fragments: { state: this.#reader.state, fed: this.#fed, ...moved, ...(this.#left ? { left: true } : {}) } }
   }
 
-  /** The reader's last output as the later file has it; null while that file has no fragment. Adds to `faults` what is left out. */
+  /**
+   * The reader's last output as the later file has it; null while that file has no fragment. Adds to `faults` what is
+   * left out.
+   */
   #move(isWithinFragment: boolean, faults: Fault[]): Made | null {
     const { state, taken } = this.#reader!
     const { byBytes, sinceMs } = this.#moved!
@@ -137,7 +141,8 @@ export class VerbatimDecoder implements Decoder {
 export const FRAGMENT_CUES = 0
 
 /**
- * Where a player, or a later file, can begin: fragments that can be decoded without earlier ones. Offsets are those of the piece.
+ * Where a player, or a later file, can begin: fragments that can be decoded without earlier ones. Offsets are those of
+ * the piece.
  * @param pieceFrom stream offset of the piece's first byte; a fragment that began before it has no cue
  */
 export function fragmentCues(boxes: readonly TakenBox[], pieceFrom: number, offsetMs: number): FreshPiece['cues'] {

@@ -16,9 +16,11 @@ export interface ContinuedFragments {
 export const needsInit = ({ tracks, init, broken }: FragmentState): boolean => broken === null && tracks !== null && init === undefined
 
 /**
- * Begins a later file: the init segment, then the earlier file's last fragments, from one that can be decoded without others.
+ * Begins a later file: the init segment, then the earlier file's last fragments, from one that can be decoded without
+ * others.
  * @param leadIn the range of the earlier file that was read; null if there is none
- * @param bytes its content; undefined if it cannot be read: then the file begins with the next fragment that can be decoded alone
+ * @param bytes its content; undefined if it cannot be read: then the file begins with the next fragment that can be
+ *   decoded alone
  * @param offsetMs time of the part's own time 0 in the later file
  */
 export function continueFragments({ state, fed, moved }: SavedFragments, leadIn: LeadIn | null, bytes: Uint8Array | undefined, offsetMs: number): ContinuedFragments {

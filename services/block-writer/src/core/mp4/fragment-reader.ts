@@ -31,8 +31,8 @@ export interface FragmentState {
   readonly startMs: number | null
   readonly endMs: number | null
   /**
-   * The recording's init segment, `ftyp` and `moov`, base64, as far as it was read. Absent if it is larger than `MAX_INIT_BYTES`, and
-   * in checkpoints of versions that did not keep it.
+   * The recording's init segment, `ftyp` and `moov`, base64, as far as it was read. Absent if it is larger than
+   * `MAX_INIT_BYTES`, and in checkpoints of versions that did not keep it.
    */
   readonly init?: string
   /** Why nothing that follows can be played. */
@@ -52,7 +52,10 @@ export interface TakenBox {
   readonly type: string
   /** Stream offset. */
   readonly at: number
-  /** Of a `moof`: its length, when its earliest sample is decoded (ms), and whether all samples can be decoded without earlier ones. */
+  /**
+   * Of a `moof`: its length, when its earliest sample is decoded (ms), and whether all samples can be decoded without
+   * earlier ones.
+   */
   readonly fragment?: { readonly bytes: number; readonly startMs: number; readonly isSync: boolean }
 }
 
@@ -190,7 +193,10 @@ export class FragmentReader {
     return 0
   }
 
-  /** `moov` is the last box of an init segment (ISO/IEC 23009-1 §6.3.3); where one of the two is too large, there is none. */
+  /**
+   * `moov` is the last box of an init segment (ISO/IEC 23009-1 §6.3.3); where one of the two is too large, there is
+   * none.
+   */
   #keepInit(box: Uint8Array): void {
     const { init, offset } = this.#state
     if (offset > 0 && init === undefined) return

@@ -5,8 +5,9 @@ import type { FragmentState, Taken } from './fragment-reader.ts'
 const POSITIONAL_INDEXES: ReadonlySet<string> = new Set(['sidx', 'ssix', 'mfra'])
 
 /**
- * A copy of the bytes for another position in another file: decode times (`tfdt`) and absolute data offsets are those of that file,
- * and an index of positions becomes a `free` box of the same length. Everything else is unchanged (ISO/IEC 14496-12 §8.8, §8.16).
+ * A copy of the bytes for another position in another file: decode times (`tfdt`) and absolute data offsets are those
+ * of that file, and an index of positions becomes a `free` box of the same length. Everything else is unchanged
+ * (ISO/IEC 14496-12 §8.8, §8.16).
  * @param byMs subtracted from each decode time; none becomes negative
  * @param byBytes added to each position in the stream
  */
