@@ -10,6 +10,7 @@ import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, encodeStatus, LongtakeError, type RecordingEvent } from '@longtake/contracts'
 import { createLogger } from '@longtake/service'
 import { findFfmpeg, type RecordingName } from '@longtake/testkit'
+import pLimit from 'p-limit'
 import { lastWords } from '../src/ffmpeg.ts'
 import { openWorkspace, removeLeftovers } from '../src/workspace.ts'
 import { chromeH264 } from './h264.ts'
@@ -207,6 +208,21 @@ test('a stop ends an encoding at once, and leaves its record to the next', async
   while (!existsSync(encoding)) await turn()
   await system.partition.close()
   assert.deepEqual([system.done, system.events.filter((event) => 'kind' in event && event.kind === 'mp4'), system.leftovers()], [0, [], []])
+})
+
+test('a partition that waits for a place, which others have, is revoked at once', { timeout: 60_000 }, async () => {
+  const [encodeAtOnce, decodeAtOnce] = [pLimit(1), pLimit(1)]
+  const busy = Promise.withResolvers<void>()
+  const others = [encodeAtOnce, decodeAtOnce].map((places) => places(() => busy.promise))
+  using system = setUp({ coverage: 'all', encodeAtOnce, decodeAtOnce })
+  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
+  const state = finalizedState([file], { requested })
+  await store(system.blobs, state, [file])
+  await system.see(state)
+  await system.partition.close()
+  busy.resolve()
+  await Promise.all(others)
+  assert.deepEqual([encodeAtOnce.pendingCount, decodeAtOnce.pendingCount, system.done], [0, 0, 0])
 })
 
 test('what ffmpeg cannot read is told once with its own words, and holds nothing up', async () => {

@@ -7,7 +7,7 @@ import { BLOBS, decodeEvent, encodeStatus, type FileState, isRecordFault, type M
 import type { KafkaRecord, OutgoingRecord } from '@longtake/kafka'
 import { createLogger, type Logger } from '@longtake/service'
 import { concat, Conditions, findFfmpeg, findFfprobe, loadRecording, type RecordingName } from '@longtake/testkit'
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
 import type { Decoder } from '../src/decode.ts'
 import { RemuxerPartition } from '../src/partition.ts'
 import type { Renderer } from '../src/render.ts'
@@ -68,7 +68,7 @@ export async function store(into: BlobStore, state: SessionState, files: readonl
 }
 
 /** One partition on a storage in memory, and all that comes out of it. */
-export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes' | 'coverage' | 'mp4Policy'>> & { blobs?: BlobStore; logger?: Logger } = {}) {
+export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'timeLimitMs' | 'runBytes' | 'coverage' | 'mp4Policy' | 'encodeAtOnce'>> & { blobs?: BlobStore; decodeAtOnce?: LimitFunction; logger?: Logger } = {}) {
   const blobs = options.blobs ?? new MemoryBlobStore()
   const tempDir = mkdtempSync(join(tmpdir(), 'remuxer-test-'))
   const events: RecordingEvent[] = []
@@ -78,11 +78,11 @@ export function setUp(options: Partial<Pick<Decoder & Renderer, 'ffmpeg' | 'time
   const stopping = new AbortController()
   const renderer: Renderer = {
     store: blobs, ffmpeg: options.ffmpeg ?? findFfmpeg(), atOnce: pLimit(1), timeLimitMs: options.timeLimitMs ?? 240_000, tempDir, runBytes: options.runBytes ?? 1024 ** 3,
-    encodeAtOnce: pLimit(1),
+    encodeAtOnce: options.encodeAtOnce ?? pLimit(1),
     mp4Policy: options.mp4Policy ?? 'on-request',
   }
   const partition = new RemuxerPartition({
-    decoder: { ...renderer, atOnce: pLimit(1), coverage: options.coverage ?? 'none' },
+    decoder: { ...renderer, atOnce: options.decodeAtOnce ?? pLimit(1), coverage: options.coverage ?? 'none' },
     assigned: {
       signal: none,
       done: () => {
