@@ -7,11 +7,11 @@ import type { Readable } from 'node:stream'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { findCommand, isExecutable } from '@longtake/testkit'
 import { type Browser, chromium } from 'playwright-core'
 import { cacheDir } from '../local/cache.ts'
 import { SetupError } from '../local/setup-error.ts'
 import type { BrowserEngine, MortalBrowser } from './browser-engine.ts'
-import { findCommand, isExecutable } from './find-command.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'

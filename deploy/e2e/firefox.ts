@@ -1,6 +1,6 @@
+import { findCommand } from '@longtake/testkit'
 import puppeteer, { type Browser, type BrowserContext, type Page } from 'puppeteer-core'
 import type { BrowserEngine, MortalBrowser, PageSocket, RecordingBrowser, RecordingContext, RecordingPage } from './browser-engine.ts'
-import { findCommand } from './find-command.ts'
 import type { FrameTap } from './frame-tap.ts'
 
 const PREFERENCES = {

@@ -1,17 +1,17 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
+import { findCommand } from './find-command.ts'
 
 const require = createRequire(import.meta.url)
 
 /** Path of an ffmpeg: `FFMPEG_PATH`, else the one of ffmpeg-static, on PATH, of @ffmpeg-installer (from 2018). */
 export function findFfmpeg(): string {
-  return find('FFMPEG_PATH', [() => require('ffmpeg-static') as string | null, () => onPath('ffmpeg'), () => (require('@ffmpeg-installer/ffmpeg') as { path: string }).path])
+  return find('FFMPEG_PATH', [() => require('ffmpeg-static') as string | null, () => findCommand(['ffmpeg']), () => (require('@ffmpeg-installer/ffmpeg') as { path: string }).path])
 }
 
 /** Path of an ffprobe: `FFPROBE_PATH`, else on PATH, else the one of @ffprobe-installer. */
 export function findFfprobe(): string {
-  return find('FFPROBE_PATH', [() => onPath('ffprobe'), () => (require('@ffprobe-installer/ffprobe') as { path: string }).path])
+  return find('FFPROBE_PATH', [() => findCommand(['ffprobe']), () => (require('@ffprobe-installer/ffprobe') as { path: string }).path])
 }
 
 function find(variable: string, places: (() => string | null | undefined)[]): string {
@@ -34,16 +34,4 @@ function tryPlace(place: () => string | null | undefined): string | null | undef
   } catch {
     return undefined
   }
-}
-
-function onPath(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.map((folder) => join(folder, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }

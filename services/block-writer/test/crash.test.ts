@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EventOf } from '@longtake/contracts'
 import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
+import { type Death, Killer, passAndTakeOver } from './deaths.ts'
 import { newPart, STARTED_AT, World, type TestPart } from './harness.ts'
 
 interface Scenario {
@@ -13,44 +14,28 @@ const FIRST = syntheticChunks({ durationMs: 12_000, seed: 1, chunkEveryMs: 1_000
 const SECOND = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000 })
 const SECOND_SILENT = syntheticChunks({ durationMs: 14_000, seed: 2, chunkEveryMs: 1_000, tracks: ['video'] })
 
-type Death = { moment: 'before' | 'after'; change: number }
-
 /**
  * Two parts of one track, holes in the first filled while the second runs; dies at the given change in storage.
  * `apart`: the second has no sound and misses its beginning for long, so it waits in file 0 and then gets file 1.
  */
 async function play(death: Death | null, apart: boolean): Promise<Scenario & { changes: number }> {
-  let changes = 0
+  const killer = new Killer(death)
+  killer.isArmed = true
   const world: World = new World({
     // Every pause of the work is a commit, so that deaths fall between any two of its steps.
     settings: { workBytes: 0 },
-    faults: {
-      at(moment) {
-        if (moment === 'before') changes++
-        if (death === null || moment !== death.moment || changes !== death.change) return
-        death = null
-        world.crash()
-        throw new Error('killed')
-      },
-    },
+    faults: { at: (moment) => killer.at(moment, world) },
   })
   world.own()
   const chunks = FIRST
   const first = newPart()
   const second = newPart({ startedAt: new Date(STARTED_AT + 20_000).toISOString() })
   const late = new Set([3, 4, 7])
-  const step = async (ms: number): Promise<void> => {
-    await world.pass(ms)
-    if (!world.owned) {
-      world.own()
-      await world.settle()
-    }
-  }
   world.open(first)
   for (const [seq, bytes] of chunks.entries()) {
     if (!late.has(seq)) world.chunk(first, seq, bytes)
     if (seq === 5) world.chunk(first, 1, chunks[1]!)
-    await step(1_500)
+    await passAndTakeOver(world, 1_500)
   }
   world.closePart(first, chunks.length)
   const others = apart ? SECOND_SILENT : SECOND
@@ -60,17 +45,17 @@ async function play(death: Death | null, apart: boolean): Promise<Scenario & { c
     if (seq === 2) world.chunk(first, 4, chunks[4]!)
     if (seq === 6) world.chunk(first, 7, chunks[7]!)
     if (seq === 9) world.chunk(first, 3, chunks[3]!)
-    await step(4_000)
+    await passAndTakeOver(world, 4_000)
   }
   if (apart) {
     world.chunk(second, 0, others[0]!)
-    await step(31_000)
+    await passAndTakeOver(world, 31_000)
   }
   world.closePart(second, others.length)
   world.declare({ type: 'session-finished', session: 'session-1', parts: { webcam: [first.part, second.part] }, at: world.at() })
   // A death in the very last writes is healed by the next owner alone.
-  for (let i = 0; i < 4; i++) await step(10_000)
-  return { world, parts: [{ part: first, chunks }, { part: second, chunks: others }], changes }
+  for (let i = 0; i < 4; i++) await passAndTakeOver(world, 10_000)
+  return { world, parts: [{ part: first, chunks }, { part: second, chunks: others }], changes: killer.changes }
 }
 
 async function assertWhole({ world, parts }: Scenario, apart: boolean, what: string): Promise<EventOf<'blocks-committed'>> {

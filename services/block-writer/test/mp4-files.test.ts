@@ -8,6 +8,7 @@ import { BLOBS } from '@longtake/contracts'
 import { assertContent, checkRecording, concat, findFfmpeg, loadRecording, partsOfFiles } from '@longtake/testkit'
 import { continueFragments } from '../src/core/mp4/continue-fragments.ts'
 import { FragmentReader } from '../src/core/mp4/fragment-reader.ts'
+import { type Death, Killer, passAndTakeOver } from './deaths.ts'
 import { newPart, recordPart, SESSION, World, type TestPart } from './harness.ts'
 
 const { chunks, mimeType } = loadRecording('chrome-mp4')
@@ -221,33 +222,19 @@ test('an init segment that is too large to be kept: what goes on is reported, an
 })
 
 test('killed before or after any change in storage while an MP4 goes on in later files: the result is the same', async () => {
-  const play = async (death: { moment: 'before' | 'after'; change: number } | null): Promise<number> => {
-    let changes = 0
-    let isArmed = false
-    const world: Refusing = new Refusing((moment) => {
-      if (!isArmed) return
-      if (moment === 'before') changes++
-      if (death === null || moment !== death.moment || changes !== death.change) return
-      isArmed = false
-      world.crash()
-      throw new Error('killed')
-    })
-    const step = async (): Promise<void> => {
-      await world.pass(20_000)
-      if (world.owned) return
-      world.own()
-      await world.settle()
-    }
+  const play = async (death: Death | null): Promise<number> => {
+    const killer = new Killer(death)
+    const world: Refusing = new Refusing((moment) => killer.at(moment, world))
     world.own()
     const part = newPart({ mimeType })
     await recordPart(world, part, chunks, { late: [4, 8], everyMs: 1_000 })
-    isArmed = true
+    killer.isArmed = true
     for (const [i, seq] of [4, 8].entries()) {
       world.refused.add(blob(i))
       world.chunk(part, seq, chunks[seq]!)
-      await step()
+      await passAndTakeOver(world, 20_000)
     }
-    for (let i = 0; i < 3; i++) await step()
+    for (let i = 0; i < 3; i++) await passAndTakeOver(world, 20_000)
     const files = (await world.memory.properties(blob(1))) === null ? [0, 2] : [0, 1, 2]
     const last = world.partState(part.part, 'webcam', 2)
     assert.deepEqual([last.stored, last.undecodable], [[[0, 10]], []], JSON.stringify(death))
@@ -257,7 +244,7 @@ test('killed before or after any change in storage while an MP4 goes on in later
     if (death === null) await assertAll(world, part, files)
     else if (files.length === lengths.length) assert.deepEqual([first.length, ...rest], lengths, JSON.stringify(death))
     lengths = death === null ? [first.length, ...rest] : lengths
-    return changes
+    return killer.changes
   }
   let lengths: number[] = []
   const changes = await play(null)

@@ -4,6 +4,7 @@ import type { MemoryFaults } from '@longtake/blob'
 import { BLOBS, TOMBSTONE_DELETED_AT, type SessionState } from '@longtake/contracts'
 import { evolve, judge, toPublicSession } from '@longtake/domain'
 import { assertContent, checkRecording, Findings, partsOfFiles, readFinishedFile, syntheticChunks } from '@longtake/testkit'
+import { type Death, Killer, passAndTakeOver } from './deaths.ts'
 import { newPart, recordPart, SESSION, STARTED_AT, World, type TestPart } from './harness.ts'
 
 type Operation = 'stage block' | 'commit blocks' | 'put' | 'delete' | 'read'
@@ -245,39 +246,25 @@ test('late data of a held file whose last frames were squeezed for the next part
 
 test('killed before or after any change in storage while late data of a held file goes into the next one: every frame is there', async () => {
   const chunks = made(13)
-  const play = async (death: { moment: 'before' | 'after'; change: number } | null): Promise<number> => {
-    let changes = 0
-    let isArmed = false
-    const { world, refuse } = refusingWorld((moment) => {
-      if (!isArmed) return
-      if (moment === 'before') changes++
-      if (death === null || moment !== death.moment || changes !== death.change) return
-      isArmed = false
-      world.crash()
-      throw new Error('killed')
-    })
-    const step = async (ms: number): Promise<void> => {
-      await world.pass(ms)
-      if (world.owned) return
-      world.own()
-      await world.settle()
-    }
+  const play = async (death: Death | null): Promise<number> => {
+    const killer = new Killer(death)
+    const { world, refuse } = refusingWorld((moment) => killer.at(moment, world))
     world.own()
     const part = newPart()
     const late = [12, 4, 19]
     await recordPart(world, part, chunks, { late, everyMs: 1_000 })
     refuse([file(0)])
-    isArmed = true
+    killer.isArmed = true
     for (const [i, seq] of late.entries()) {
       world.chunk(part, seq, chunks[seq]!)
       if (i === 1) refuse([file(0), file(1)])
-      await step(20_000)
+      await passAndTakeOver(world, 20_000)
     }
-    for (let i = 0; i < 3; i++) await step(20_000)
+    for (let i = 0; i < 3; i++) await passAndTakeOver(world, 20_000)
     assert.deepEqual(world.partState(part.part, 'webcam', 2).stored, [[0, 19]], JSON.stringify(death))
     // A file that is refused before its first commit never comes to be.
     await assertWhole(world, [{ part, chunks }], (await world.memory.properties(file(1))) === null ? [0, 2] : [0, 1, 2])
-    return changes
+    return killer.changes
   }
   const changes = await play(null)
   assert.ok(changes > 10, `${changes} changes`)
