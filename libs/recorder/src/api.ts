@@ -37,12 +37,21 @@ export interface TrackOptions {
   audioBitsPerSecond?: number
 }
 
+export interface EndOptions {
+  /**
+   * Bounds the wait for the network, as `AbortSignal.timeout(60_000)` does: aborted, the promise rejects with the signal's reason. Recording has ended
+   * in any case. Sending goes on as long as the page lives, and a further call waits for it again; what is left then is `recoverPending`'s.
+   */
+  signal?: AbortSignal
+}
+
 /**
  * - `recording` and `stopping` (no more is recorded, what waits is still sent)
  * - `stopped`: everything is durable
+ * - `discarded`: by `discard`
  * - `failed`: nothing can be sent any more; the `error` event said why
  */
-export type RecorderPhase = 'recording' | 'stopping' | 'stopped' | 'failed'
+export type RecorderPhase = 'recording' | 'stopping' | 'stopped' | 'discarded' | 'failed'
 /** `offline`: waiting until the next try. */
 export type ConnectionState = 'connecting' | 'connected' | 'offline'
 
@@ -93,9 +102,10 @@ export interface TrackEnded {
  * - `offline`: the server is out of reach; everything is kept on this computer
  * - `catching-up`: what had to wait is being sent
  * - `safe`: all of it is durable, the page may close; `safe-with-losses`: so is all that could be saved
+ * - `discarded`: what was not durable is gone
  * - `failed`: the `error` event said why
  */
-export type SituationKind = 'recording' | 'paused' | 'stalled' | 'nothing' | 'offline' | 'catching-up' | 'safe' | 'safe-with-losses' | 'failed'
+export type SituationKind = 'recording' | 'paused' | 'stalled' | 'nothing' | 'offline' | 'catching-up' | 'safe' | 'safe-with-losses' | 'discarded' | 'failed'
 
 export interface Situation {
   kind: SituationKind
@@ -282,6 +292,7 @@ export const RECORDER_ERROR_CODES = {
   'token-failed': { retryable: true, means: 'the token function failed; it is asked again' },
   'wrong-key': { retryable: false, means: 'the spool key is not the one with which a recording was kept: it stays on this computer' },
   refused: { retryable: true, means: "the server refused something and closed; the message begins with the server's own code" },
+  discarded: { retryable: false, means: 'discard was called: what the server did not have is gone' },
   deleted: { retryable: false, means: 'the session was deleted: recording ended and the spool was cleared' },
 } as const
 export type RecorderErrorCode = keyof typeof RECORDER_ERROR_CODES

@@ -1,15 +1,16 @@
 import type { ReportEvent } from '@longtake/contracts/protocol'
-import { RecorderError, type ConnectionState, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions, type TrackState, type TransportKind } from './api.ts'
+import { RecorderError, type ConnectionState, type EndOptions, type RecorderEvents, type RecorderOptions, type RecorderPhase, type RecorderProgress, type RecorderState, type Situation, type TrackOptions, type TrackState, type TransportKind } from './api.ts'
 import { importSpoolKey } from './spool/chunk-cipher.ts'
-import { deferred } from './deferred.ts'
+import { Ending, ENDS, type Ends } from './ending.ts'
 import { ingestUrlOf } from './upload/ingest-url.ts'
 import { clientLock, holdNewLock, isStillHeld, type Release } from './spool/locks.ts'
-import { lossCauseOf } from './spool/loss-cause.ts'
 import { forgetPageEnd, notePageEnd, noteTab } from './spool/page-end.ts'
 import { untilAborted } from './until-aborted.ts'
 import { sumOf } from './progress.ts'
 import { SituationWatch } from './situation.ts'
 import { Spool } from './spool/spool.ts'
+import { StoreReports } from './store-reports.ts'
+import { assertSupported } from './supported.ts'
 import type { TrackHost } from './capture/track-recording.ts'
 import { Tracks } from './capture/tracks.ts'
 import { Uplink } from './upload/uplink.ts'
@@ -20,8 +21,6 @@ import { WorkerTimers } from './worker-timers.ts'
 
 const PROGRESS_EVERY_MS = 200
 const SITUATION_EVERY_MS = 1000
-/** A store that fails again sooner has not recovered. */
-const FAULT_OVER_MS = 60_000
 
 /**
  * Starts recording all tracks at once and resolves when all of them do; a connection is not needed for that.
@@ -39,23 +38,19 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   readonly #timers = new WorkerTimers()
   readonly #spool: Spool
   readonly #uplink: Uplink
-  readonly #settled = deferred<void>()
   #client: string
   #releaseClient: Release
   readonly #tracks: Tracks
   readonly #situationWatch = new SituationWatch()
   #situation: Situation | null = null
   #watches: Watches | null = null
-  /** By `performance.now()`: when the store last refused a chunk. */
-  #faultAt = -Infinity
-  /** What was reported of it. */
-  readonly #saidFaults = new Set<string>()
-  #saidLoss = false
+  readonly #storeReports = new StoreReports((event, detail) => this.#report(event, undefined, detail))
   #phase: RecorderPhase = 'recording'
   #connection: ConnectionState = 'offline'
   #transport: TransportKind | null = null
   #progressDue = false
   #stopped: Promise<void> | null = null
+  readonly #ending = new Ending(this.#upload, { noteStopped: (scope) => this.#spool.noteStopped(scope), perform: (actions) => this.#uplink.perform(actions), error: (error) => this.#error(error) })
 
   private constructor(session: string, client: string, url: string, token: RecorderOptions['ingest']['token'], spool: Spool, releaseClient: Release) {
     super()
@@ -70,12 +65,10 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
         connection: (connection, transport) => this.#setState({ connection, transport }),
         progressed: () => this.#progressSoon(),
         error: (error) => this.#error(error),
-        settled: () => this.#settled.resolve(),
+        settled: () => this.#ending.settle(),
         ended: () => this.#fail(),
       },
     )
-    // Whoever never calls `stop` has the `error` event.
-    this.#settled.promise.catch(() => undefined)
   }
 
   /** See `startRecorder`. */
@@ -190,26 +183,57 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   /**
-   * Ends the recording and resolves when all of it is durable on the server, however long the network takes.
-   * @throws RecorderError `deleted`
+   * Ends what this recorder records, and resolves when all of it is durable on the server. The session is complete once every recorder
+   * of it has stopped or gone: one that records on another device keeps it open.
+   * @throws RecorderError `deleted`, `discarded`; the reason of `options.signal`
    */
-  stop(): Promise<void> {
+  stop(options?: EndOptions): Promise<void> {
+    return this.#end(ENDS.share, options)
+  }
+
+  /**
+   * Does what `stop` does, and ends the session for all its recorders: it is complete once all that the server knows of is there, also while another
+   * one is connected. It stops no other device; what that records further reopens the session. May follow `stop` as long as that has not resolved.
+   * @throws RecorderError as `stop`; `invalid-options` where all was sent before, so that only a backend can end the session
+   */
+  finish(options?: EndOptions): Promise<void> {
+    return this.#end(ENDS.session, options)
+  }
+
+  /**
+   * Ends what this recorder records, and resolves when all of it is durable, but the session stays open: another page or device goes on with
+   * it. Where none does it is `interrupted`, and `abandoned` in the end, unless someone finishes it.
+   * @throws RecorderError as `stop`
+   */
+  leave(options?: EndOptions): Promise<void> {
+    return this.#end(ENDS.nothing, options)
+  }
+
+  /**
+   * Ends recording at once and deletes what this computer still has of it; `stop`, if it was called, rejects with `discarded`. What the server
+   * has stays there, in a session that is still open: a recorder's token may not delete it. Your backend may, by `DELETE /v1/sessions/{id}`.
+   * @returns of each track what the server has (`acknowledged`), and what is gone (`waiting`, `lost`)
+   */
+  async discard(): Promise<RecorderProgress> {
+    const { progress } = this
+    if (this.#ending.isOver) return progress
+    await this.#endHere('discarded', new RecorderError('discarded', 'the recording was discarded'))
+    return progress
+  }
+
+  async #end(ends: Ends, { signal }: EndOptions = {}): Promise<void> {
+    this.#ending.ask(ends)
     this.#stopped ??= this.#stop()
-    return this.#stopped
+    return untilAborted(this.#stopped, signal)
   }
 
   async #stop(): Promise<void> {
-    if (this.#phase === 'failed') return this.#settled.promise
+    if (this.#phase !== 'recording') return this.#ending.settled
     this.#setState({ phase: 'stopping' })
-    // First of all: should the page die meanwhile, a later one knows that the session is to end.
-    const noted = this.#spool.noteStopped().catch((cause: unknown) => {
-      this.#error(new RecorderError('spool-failed', 'the spool does not take the end of the recording', { cause }))
-    })
     await this.#tracks.end()
     this.#watches?.recordingEnded()
-    await noted
-    this.#uplink.perform(this.#upload.finish())
-    await this.#settled.promise
+    await this.#ending.captured()
+    await this.#ending.settled
     this.#close()
     await this.#clearSpool()
     this.emit('progress', this.progress)
@@ -224,7 +248,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
       perform: (actions) => {
         this.#uplink.perform(actions)
         this.#progressSoon()
-        this.#lookAtStore()
+        this.#storeReports.see(this.#spool.fault)
       },
       error: (error) => this.#trackError(error),
       report: (event, track, detail) => this.#report(event, track, detail),
@@ -291,22 +315,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   }
 
   #trackError(error: RecorderError): void {
-    if (error.code === 'spool-failed' && this.#spool.overflows && !this.#saidLoss) {
-      this.#saidLoss = true
-      this.#report(lossCauseOf(error.cause), undefined, 'the memory is full, too: what cannot be sent is lost')
-    }
+    if (error.code === 'spool-failed' && this.#spool.overflows) this.#storeReports.lose(error)
     this.#error(error)
-  }
-
-  /** Before anything is lost: what the server does not have is in this page's memory alone. */
-  #lookAtStore(): void {
-    const { fault } = this.#spool
-    if (fault === null) return
-    const now = performance.now()
-    if (now - this.#faultAt > FAULT_OVER_MS) this.#saidFaults.clear()
-    if (!this.#saidFaults.has(fault)) this.#report(fault, undefined, 'this computer stores nothing more: chunks wait in memory until they are sent')
-    this.#saidFaults.add(fault)
-    this.#faultAt = now
   }
 
   #tellSituation(): void {
@@ -330,11 +340,17 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
   /** Who records owns its client's name: only a deletion ends it. */
   #fail(): void {
     const error = new RecorderError('deleted', 'the session was deleted')
-    this.#settled.reject(error)
-    this.#close()
-    this.#setState({ phase: 'failed', connection: 'offline', transport: null })
+    void this.#endHere('failed', error)
     this.#error(error)
-    void this.#tracks.end().then(() => this.#clearSpool())
+  }
+
+  /** Nothing more is sent. */
+  async #endHere(phase: 'failed' | 'discarded', reason: RecorderError): Promise<void> {
+    this.#ending.fail(reason)
+    this.#close()
+    this.#setState({ phase, connection: 'offline', transport: null })
+    await this.#tracks.end()
+    await this.#clearSpool()
   }
 
   #close(): void {
@@ -349,10 +365,6 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
     } catch (cause) {
       this.#error(new RecorderError('spool-failed', 'the spool could not be cleared', { cause }))
     }
-    await this.#closeSpool()
-  }
-
-  async #closeSpool(): Promise<void> {
     await this.#spool.close()
     this.#releaseClient()
   }
@@ -378,12 +390,5 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
 
   #error(error: RecorderError): void {
     if (!this.emit('error', error)) reportError(error)
-  }
-}
-
-function assertSupported(): void {
-  if (!isSecureContext) throw new RecorderError('unsupported-browser', 'recording needs a secure context: https or localhost')
-  if (typeof MediaRecorder === 'undefined' || typeof indexedDB === 'undefined' || typeof WebSocket === 'undefined' || navigator.locks === undefined) {
-    throw new RecorderError('unsupported-browser', 'this browser lacks MediaRecorder, IndexedDB, Web Locks or WebSocket')
   }
 }

@@ -48,6 +48,7 @@ export class SituationWatch {
     const keptMinutes = this.#keptMinutes(facts)
     const rest = { recording: phase === 'recording' && facts.anyTrack && !facts.paused && (facts.anyDelivers || facts.stalled.length === 0), keptMinutes, percent: this.#percent(facts), lostChunks }
     if (phase === 'stopped') return { ...rest, kind: lostChunks === 0 ? 'safe' : 'safe-with-losses', percent: 100, words: lostChunks === 0 ? 'All safe: you may close this page' : `All that could be saved is safe; ${lossOf(lostChunks)}` }
+    if (phase === 'discarded') return { ...rest, kind: phase, words: 'Recording discarded: nothing of it is kept on this computer' }
     if (phase === 'failed') return { ...rest, kind: 'failed', words: 'Recording has ended: it was deleted on the server, and nothing of it is kept' }
     const doing = doingOf(facts)
     const losses = lostChunks === 0 ? '' : ` · ${lossOf(lostChunks)}`

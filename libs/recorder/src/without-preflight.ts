@@ -5,6 +5,7 @@ export {
   RecorderError,
   type Amount,
   type ConnectionState,
+  type EndOptions,
   type PendingRecording,
   type PlannedTrack,
   type PreflightFacts,

@@ -18,11 +18,11 @@ before(() => Object.assign(globalThis, { isSecureContext: true, addEventListener
 after(() => Object.assign(globalThis, { isSecureContext: undefined }))
 
 /** One chunk of a page that is gone. */
-async function left({ session = randomUUID() as string, client = 'c', startedAt = 5, stopped = false } = {}): Promise<string> {
+async function left({ session = randomUUID() as string, client = 'c', startedAt = 5, stopped = false, scope = undefined as 'session' | undefined } = {}): Promise<string> {
   const spool = await Spool.create({ session, client, ingestUrl: `ws://127.0.0.1:9/v1/ingest/${session}`, startedAt }, await spoolKey())
   await spool.addPart({ part: PART, track: 'webcam', mimeType: 'video/webm', startedAt: 7 })
   await spool.addChunk({ part: PART, seq: 0, payload: new ArrayBuffer(10), capturedAt: 8 })
-  if (stopped) await spool.noteStopped()
+  if (stopped) await spool.noteStopped(scope)
   await spool.close()
   return session
 }
@@ -157,6 +157,19 @@ for (const [recorders, says] of [
     await recovered(session, () => 'discard')
   })
 }
+
+test('a page that died while it ended the session for all has that said, one that ended its share has not', async (t) => {
+  for (const scope of ['session', undefined] as const) {
+    const session = await left({ stopped: true, scope })
+    const end = recoveringAt(t, session)
+    while (FakeSocket.all.length === 0) await settled()
+    FakeSocket.all[0]!.welcomes()
+    const finishes = FakeSocket.all[0]!.sent.filter(({ type }) => type === 'finish')
+    assert.deepEqual(finishes.map((message) => ('scope' in message ? message.scope : undefined)), [scope])
+    await end()
+    await recovered(session, () => 'discard')
+  }
+})
 
 test('reports that a page left are sent again under their ids, the end of the page among them only once', async (t) => {
   const session = await left()

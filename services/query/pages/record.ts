@@ -1,6 +1,6 @@
 import type { CreateSessionResponse } from '@longtake/contracts'
 // oxlint-disable-next-line import/no-absolute-path -- the library's own bundle, at its address
-import { type PlannedTrack, recordedTracks, type Recorder, type SituationKind, startRecorder } from '/pages/recorder/index.js'
+import { type PlannedTrack, recordedTracks, type Recorder, type RecorderPhase, type SituationKind, startRecorder } from '/pages/recorder/index.js'
 import { accessFromFragment, ApiError, clock, element, messageOf } from './access.ts'
 import { Checks } from './checks.ts'
 import { forgetSession, interruptedSession, rememberSession } from './interrupted.ts'
@@ -10,13 +10,13 @@ import { recoverEarlier } from './recovery-line.ts'
 import { openSession } from './session-access.ts'
 import { openStreams, release } from './streams.ts'
 
-type PageState = 'idle' | 'checking' | 'starting' | 'recording' | 'stopping' | 'stopped' | 'failed'
+type PageState = 'idle' | 'checking' | 'starting' | RecorderPhase
 type Mood = 'ok' | 'warn' | 'live' | ''
 
 const BITRATES: Record<string, number> = { webcam: 2_000_000, screen: 1_500_000 }
 const AUDIO_BITS_PER_SECOND = 64_000
 const LOOK_FOR_ORIGINAL_EVERY_MS = 1000
-const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', stalled: 'warn', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', failed: 'warn' }
+const MOODS: Record<SituationKind, Mood> = { recording: 'live', paused: '', stalled: 'warn', nothing: 'warn', offline: 'warn', 'catching-up': '', safe: 'ok', 'safe-with-losses': 'warn', discarded: '', failed: 'warn' }
 
 const key = accessFromFragment()
 const state = element('state', HTMLParagraphElement)

@@ -12,6 +12,7 @@ import { Spool } from '../spool/spool.ts'
 import { done } from '../spool/indexed-db.ts'
 import { forgetClient, spooledClients, storeOf, withSpoolDatabase, type ClientRecord } from '../spool/spool-database.ts'
 import { TypedEventTarget } from '../typed-events.ts'
+import type { Action } from '../upload/action.ts'
 import { Uplink } from '../upload/uplink.ts'
 import { UploadSession } from '../upload/upload-session.ts'
 import { WorkerTimers } from '../worker-timers.ts'
@@ -114,7 +115,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
     if (at !== null && record.reports?.some(({ id }) => id === record.client) !== true) this.#session.report({ event: 'page-closed', at, id: record.client })
     if (at === null && wasDiscarded(record.client)) this.#session.report({ event: 'discarded', at: chunks.reduce((last, { capturedAt }) => Math.max(last, capturedAt), record.startedAt) })
     const isEnd = access.finish === true || endsSession(record, await withSpoolDatabase(spooledClients))
-    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd)
+    const outcome = parts.length === 0 ? 'uploaded' : await this.#send(spool, access, isEnd ? this.#session.finish(record.scope) : this.#session.leave())
     if (outcome === 'uploaded' || outcome === 'discarded') await spool.clear()
     await spool.close()
     return outcome
@@ -133,7 +134,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
     }
   }
 
-  async #send(spool: Spool, { url, token }: RecoveryAccess, isEnd: boolean): Promise<RecoveryOutcome> {
+  async #send(spool: Spool, { url, token }: RecoveryAccess, end: Action[]): Promise<RecoveryOutcome> {
     const over = deferred<RecoveryOutcome>()
     const uplink = new Uplink(
       { url: ingestUrlOf(url ?? this.#pending.ingestUrl, this.#pending.client).url, token, session: this.#session, spool, timers: this.#timers },
@@ -145,7 +146,7 @@ class Recovery extends TypedEventTarget<{ error: RecorderError; progress: Recove
         ended: (cause) => over.resolve(cause === 'deleted' ? 'discarded' : cause),
       },
     )
-    uplink.perform(isEnd ? this.#session.finish() : this.#session.leave())
+    uplink.perform(end)
     const yieldLine = async (): Promise<void> => uplink.perform(this.#session.yieldLine(await inTimeOr(isAnythingRecorded(), YIELD_EVERY_MS, false)))
     await yieldLine()
     this.#timers.every(YIELD_EVERY_MS, () => void yieldLine())

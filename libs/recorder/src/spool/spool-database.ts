@@ -27,6 +27,8 @@ export interface ClientRecord {
   startedAt: number
   /** Whether the end of the recording was asked for: then a later page says it, too. */
   stopped: boolean
+  /** Of that end: absent where it is that of this client's share alone. */
+  scope?: 'session'
   /** Nothing, sealed: tells the right key from a wrong one. Null in format 1, whose chunks are not sealed. */
   keyProof: SealedBytes | null
   /** What the server does not have durably; absent until there was any. */

@@ -189,9 +189,9 @@ export class Spool {
     await this.#changePart(part, () => ({ closed }))
   }
 
-  /** Notes that the end of the recording was asked for. */
-  noteStopped(): Promise<void> {
-    return this.#changeClient({ stopped: true })
+  /** Notes that the end of the recording was asked for. @param scope of the session, for all its clients */
+  noteStopped(scope?: 'session'): Promise<void> {
+    return this.#changeClient({ stopped: true, ...(scope === undefined ? {} : { scope }) })
   }
 
   /** Notes which reports the server does not have durably. */

@@ -31,6 +31,9 @@ export class UploadSession {
   readonly #reports = new OutgoingReports()
   #ticksAtEnd = 0
   #ending: 'open' | 'finish-asked' | 'over' = 'open'
+  #scope: 'session' | undefined
+  /** Sent on this connection, and not known to be durable. */
+  #finishesInFlight = 0
   #over = false
   #yields = false
   /** Of the chunk that was sent last while it yields, and until when none follows. */
@@ -114,9 +117,10 @@ export class UploadSession {
     return this.isUp && message !== null ? [{ do: 'send', message }, ...this.#goOn()] : this.#goOn()
   }
 
-  /** The session is over, with the parts opened here. Nothing may be opened afterwards. */
-  finish(): Action[] {
+  /** No more comes from here. Nothing may be opened afterwards. @param scope the session is over for all clients, too */
+  finish(scope?: 'session'): Action[] {
     this.#ending = 'finish-asked'
+    this.#scope = scope
     return this.isUp ? [this.#finishMessage(), ...this.#goOn()] : this.#goOn()
   }
 
@@ -184,6 +188,7 @@ export class UploadSession {
     if (this.#link.isDown || this.#over) return []
     this.#link.ended()
     this.#parts.disconnected()
+    this.#finishesInFlight = 0
     const reconnect: Action = { do: 'reconnect', code, fruitless: this.#link.fruitless }
     switch (code) {
       case CLOSE_CODES.takenOver:
@@ -280,7 +285,8 @@ export class UploadSession {
     this.#link.fruitful()
     if (of === 'report') return [...this.#reports.durable(id).map((report) => this.#reportMessage(report)), this.#noteReports(), ...this.#goOn()]
     if (of === 'finish') {
-      if (this.#ending === 'finish-asked') this.#ending = 'over'
+      this.#finishesInFlight--
+      if (this.#ending === 'finish-asked' && this.#finishesInFlight <= 0) this.#ending = 'over'
       return this.#goOn()
     }
     const part = this.#parts.find(name ?? '')
@@ -314,7 +320,8 @@ export class UploadSession {
   }
 
   #finishMessage(): Action {
-    return { do: 'send', message: { type: 'finish', parts: this.#parts.byTrack } }
+    this.#finishesInFlight++
+    return { do: 'send', message: { type: 'finish', parts: this.#parts.byTrack, ...(this.#scope === undefined ? {} : { scope: this.#scope }) } }
   }
 
   #noteReports(): Action {
