@@ -12,6 +12,8 @@ export function leave(part: Part, tracks: readonly TrackInfo[]): Part {
   Object.assign(stays, { client, mimeType, startedAt, closed, lost, rejected, container, header, continues, place, digests, bytes, capturedTo, committedMedia, committedTo })
   stays.stored = part.stored.map(([from, to]) => [from, to])
   stays.runs = part.runs.map((run) => run.leave(tracks, place))
+  // What was moved and is in no commit yet as it stands now must be in the next one: in other blocks.
+  stays.dirty = stays.media.some(({ rest }) => rest.length > 0)
   const endMs = stays.media.reduce((latest, { span }) => Math.max(latest, span.endMs), place.offsetMs + (place.fromMs ?? 0))
   const fragments = part.runs[0]?.snapshot()?.fragments
   const mp4EndMs = fragments !== undefined ? (fragments.state.endMs ?? 0) : Math.max(0, (capturedTo ?? 0) - Date.parse(startedAt ?? ''))
