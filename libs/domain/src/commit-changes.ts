@@ -60,8 +60,9 @@ export function wholeCommit(files: readonly File[], event: EventOf<'parts-commit
 }
 
 /**
- * What `withChangedParts` makes the later list of; null where it cannot, as where a part stands in it twice: one that
- * left the file has media there, and stands beside it until what it goes on with has another place.
+ * The parts from which `withChangedParts` makes the later list; null if it cannot, for example because a part is in
+ * the list twice: a part that left the file still has media there, and its continuation is listed beside it until that
+ * has a place in another file.
  * @param before the earlier list, with the ids of all parts in it
  */
 function changedParts(before: { readonly parts: PartList; readonly ids: ReadonlySet<string> }, after: PartList): PartState[] | null {

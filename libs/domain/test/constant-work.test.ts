@@ -51,7 +51,7 @@ test('an event that says the same leaves the very same parts', () => {
   assert.deepEqual([0, 1, 2].map((i) => changed[i] === before.parts[i]), [true, false, true])
 })
 
-/** How many properties of parts the rules read when a commit says what it changed of a session of so many parts. */
+/** How many properties of parts the rules read for a `parts-committed` in a session of so many parts. */
 function readsOfChange(count: number, fields: Partial<PartState>): number {
   let reads = 0
   const counted = (one: PartState): PartState => new Proxy(one, { get: (target, name) => (reads++, Reflect.get(target, name)) })
@@ -72,7 +72,7 @@ function readsOfChange(count: number, fields: Partial<PartState>): number {
   return reads
 }
 
-test('an event that says what it changed costs the same however many parts there are', () => {
+test('a parts-committed event costs the same however many parts there are', () => {
   const hole = { stored: [[0, 3], [6, 9]] as [number, number][], chunks: 8 }
   for (const fields of [{}, hole]) {
     const few = readsOfChange(40, fields)

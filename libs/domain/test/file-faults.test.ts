@@ -56,7 +56,7 @@ test('given a finalized version, then the commits that were found to be sound ar
   assert.deepEqual(state.tracks['webcam']!.files[0]!.verification, { commit: { number: 1, id: 'c1' }, faults: [] })
   assert.deepEqual([state.status, state.version, state.finalizedVersion, state.gaps], ['complete', 1, 1, []])
   assert.equal(evolve(state, finalized(1), '50').tracks, state.tracks)
-  assert.equal(evolve(state, finalized(0), '50').tracks, state.tracks, 'an older commit says nothing of this one')
+  assert.equal(evolve(state, finalized(0), '50').tracks, state.tracks, 'an older commit changes nothing')
   const unknown = { ...finalized(1), sound: [{ track: 'constructor', file: 0, commit: { number: 1, id: 'c1' } }, { track: 'webcam', file: 7, commit: { number: 1, id: 'c1' } }] }
   assert.equal(evolve(state, unknown, '50').tracks, state.tracks)
 })

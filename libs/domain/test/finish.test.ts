@@ -38,9 +38,9 @@ test('two devices: the end of one does not complete the session while the other 
 
 test('two devices finish one after the other and stay connected: the later end does not undo the earlier one', () => {
   assert.equal(statusAt(81, [...both, laptopEnds, phoneEnds]), 'complete')
-  assert.equal(statusAt(81, [...both, phoneEnds, laptopEnds]), 'complete', 'whichever is told first')
+  assert.equal(statusAt(81, [...both, phoneEnds, laptopEnds]), 'complete', 'in either order')
   const again = finished({ webcam: [partA] }, '140', 90)
-  assert.equal(statusAt(91, [...both, laptopEnds, phoneEnds, again, phoneEnds]), 'complete', 'said again after a reconnect')
+  assert.equal(statusAt(91, [...both, laptopEnds, phoneEnds, again, phoneEnds]), 'complete', 'repeated after a reconnect')
 })
 
 test('two devices record the same track: each finishes its own parts', () => {

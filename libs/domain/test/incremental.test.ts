@@ -6,8 +6,8 @@ import { CommitChanges, evolve, judge, nextJudgementAt, type Judgement } from '.
 import { at, committed, created, decoded, laptop, ms, session, whole } from './facts.ts'
 
 /*
- * What follows from a part is kept as long as the part is the same object. A state that was read from Kafka has nothing
- * kept: whoever goes on from the one must come to the same as who goes on from the other.
+ * Results are cached as long as a part is the same object. A state that was read from Kafka has no cached results: both
+ * must lead to the same results.
  */
 
 const idOf = (i: number): string => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`
@@ -198,7 +198,7 @@ test('what is kept of a long session changes nothing that follows from it', () =
   )
   assert.ok(
     changed > 100 && large > 20,
-    `${changed} commits published their changes alone, ${large} histories had many parts: the property says little`,
+    `${changed} commits published their changes alone, ${large} histories had many parts: too few for the property`,
   )
 })
 

@@ -45,7 +45,7 @@ test('a commit of a track of many parts publishes those that changed, and a new 
   assert.deepEqual(world.lastCommit().parts.map(({ part }) => part), all)
 })
 
-/** How often the commit of one more part looks at the media of parts when a track has so many. */
+/** How often the commit of one more part reads the media of a part when a track has so many. */
 async function looksAtMedia(count: number): Promise<number> {
   const world = new World()
   world.own()
@@ -64,7 +64,7 @@ async function looksAtMedia(count: number): Promise<number> {
   return looks
 }
 
-test('a commit looks at the media of the parts that it changes, however many there are', async () => {
+test('a commit reads only the media of the parts that it changes, however many there are', async () => {
   const few = await looksAtMedia(4)
   assert.ok(few > 0)
   assert.equal(await looksAtMedia(40), few)

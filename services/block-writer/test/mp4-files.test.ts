@@ -43,7 +43,7 @@ interface Packet {
   readonly content: string
 }
 
-/** What ffmpeg finds in a file, which it must decode without a word. */
+/** The packets of a file, which ffmpeg must decode without any message. */
 function played(bytes: Uint8Array): Packet[] {
   const path = join(folder, 'file.mp4')
   writeFileSync(path, bytes)
@@ -59,7 +59,7 @@ function played(bytes: Uint8Array): Packet[] {
 
 const recorded = played(stream)
 
-/** That the files have every packet once, but for what is marked as repeated, and each at its time by the clock. */
+/** Asserts that the files have every packet once at its wall-clock time, apart from those marked as repeated. */
 async function assertAll(world: World, part: TestPart, numbers: readonly number[], excused: (packet: Packet) => boolean = () => false): Promise<void> {
   const seen = new Set<Packet>()
   for (const number of numbers) {

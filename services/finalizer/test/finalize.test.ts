@@ -138,7 +138,7 @@ test('whatever does not fit is a mismatch and makes no manifest', async () => {
   assert.equal(await manifestOf(store), null)
 })
 
-/** What was found is told, and finalized as the next version. */
+/** The faults are published, and the next version is finalized with them. */
 async function reported(store: BlobStore, recording: Recording, result: Finalization): Promise<Manifest> {
   assert.ok(result.outcome === 'differs')
   for (const one of result.found) recording.fold({ type: 'file-verified', session: 's1', at: new Date(NOW).toISOString(), ...one })

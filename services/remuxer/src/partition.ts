@@ -6,7 +6,7 @@ import type { AssignedPartition, KafkaRecord, Parker, PartitionHandler, Producer
 import type { Logger } from '@longtake/service'
 import { BackgroundQueue } from './background-queue.ts'
 import { type Decoder, decodeFile } from './decode.ts'
-import { inPlace } from './places.ts'
+import { withSlot } from './with-slot.ts'
 import { fileOf, mayLackDecoding, missingDecodings, missingRenditions } from './plan.ts'
 import type { PlannedDecoding, PlannedRendition, SealedFile } from './plan.ts'
 import { render, type Renderer, type RenderOutcome } from './render.ts'
@@ -156,7 +156,7 @@ export class RemuxerPartition implements PartitionHandler {
     const { decoder, producer, eventsTopic, logger, now } = this.#options
     const { session, version, track, source, sealed } = planned
     const began = performance.now()
-    const found = await inPlace(decoder.atOnce, this.#signal, () =>
+    const found = await withSlot(decoder.atOnce, this.#signal, () =>
       inDecodeSpan(planned, () => decodeFile(decoder, source, sealed, this.#signal)),
     )
     if (found.coverage === 'none' && (await this.#isDeleted(session))) return logger.debug({ session }, DELETED)

@@ -6,7 +6,7 @@ import type { BlobStore } from '@longtake/blob'
 import type { FileState } from '@longtake/contracts'
 import type { LimitFunction } from 'p-limit'
 import { runFfmpeg, type RunOutcome, runWithFrameTimes } from './ffmpeg.ts'
-import { inPlace } from './places.ts'
+import { withSlot } from './with-slot.ts'
 import { containerOf, type Mp4Policy, type PlannedRendition, type SealedFile } from './plan.ts'
 import { upload } from './upload.ts'
 import { openWorkspace } from './workspace.ts'
@@ -49,8 +49,8 @@ export async function render(renderer: Renderer, planned: PlannedRendition, seal
   if (planned.codecs === 'refused') return { outcome: 'failed', reason: NOT_ON_REQUEST }
   const existing = await renderer.store.properties(planned.blob, { signal })
   if (existing !== null) return { outcome: 'ready', bytes: existing.bytes }
-  const places = planned.codecs === 'encoded' ? renderer.encodeAtOnce : renderer.atOnce
-  return inPlace(places, signal, async () => {
+  const slots = planned.codecs === 'encoded' ? renderer.encodeAtOnce : renderer.atOnce
+  return withSlot(slots, signal, async () => {
     switch (planned.kind) {
       case 'poster':
         return renderPoster(renderer, planned, sealed, signal)
