@@ -47,7 +47,7 @@ export async function untilCells(page: RecordingPage, cell: 'acknowledged' | 'wa
 }
 
 /** Waits for the final version and lets the checker compare it with what went over the line. */
-export async function judge(t: TestContext, system: System, session: string, recorder: Eavesdropper): Promise<PublicSession> {
+export async function judge(t: TestContext, system: System, session: string, recorder: Pick<Eavesdropper, 'parts'>): Promise<PublicSession> {
   const status = await untilStatus(system, session, finalized)
   const verdict = checkSession({ session, finished: true, parts: recorder.parts, ...(await downloadSession(system.queryUrl, session, system.apiKey)) })
   assertContent(verdict.findings)
