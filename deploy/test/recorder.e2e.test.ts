@@ -21,6 +21,7 @@ for (const engine of [CHROMIUM, FIREFOX]) test(`the recorder in ${engine.name}`,
   await t.test('records on through cuts, lost acks and a restarting gateway, and stops when all is durable', (step) => survivesFaults(step, { system, browser, line }))
   await t.test('records several parts of a track, pauses, and tells when a track ends', (step) => recordsParts(step, { system, browser }))
   await t.test('ends with the session that is deleted, and leaves nothing on the computer', () => endsWhenDeleted({ system, browser }))
+  await t.test('says why no connection comes about, and records meanwhile', () => saysWhyConnectionsFail({ system, browser, isBehindTap: engine.needsTap }))
   await t.test('needs no Worker: where the page forbids it, its own timers serve', () => recordsWithoutWorker({ system, browser }))
 })
 
@@ -123,6 +124,24 @@ async function endsWhenDeleted({ system, browser }: Places): Promise<void> {
   assert.deepEqual(await page.evaluate('window.codes'), ['refused', 'deleted'])
   await untilPage(page, `(${COUNT_SPOOLED})().then(({ clients }) => clients === 0)`)
   assert.deepEqual(await spooled(page), { clients: 0, parts: 0, chunks: 0, payloads: 0 })
+  await page.close()
+}
+
+/** The tap passes WebSockets only, and answers all else itself: to the recorder it is a proxy that blocks. */
+async function saysWhyConnectionsFail({ system, browser, isBehindTap }: Places & { isBehindTap: boolean }): Promise<void> {
+  const { page, session } = await openLibrary(system, browser)
+  const nobody = session.ingest.url.replace(/:\d+/, ':9')
+  const seen = await page.evaluate(`(async () => {
+    const { startRecorder } = await import('/pages/recorder/longtake-recorder.min.js')
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true })
+    const fails = async (track, ingest) => {
+      const recorder = await startRecorder({ ingest: { ...${JSON.stringify(session.ingest)}, ...ingest }, tracks: { [track]: { stream } }, warnBeforeLeaving: false })
+      const { reason, retryInMs } = await new Promise((resolve) => recorder.on('connection-failed', resolve, { once: true }))
+      return [reason, retryInMs >= 0, recorder.tracks[track]]
+    }
+    return Promise.all([fails('webcam', { token: 'no token' }), fails('screen', { url: '${nobody}' })])
+  })()`)
+  assert.deepEqual(seen, [[isBehindTap ? 'blocked' : 'token-refused', true, 'recording'], ['unreachable', true, 'recording']])
   await page.close()
 }
 

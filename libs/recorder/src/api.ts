@@ -68,6 +68,33 @@ export interface RecorderState {
   transport: TransportKind | null
 }
 
+/**
+ * - `offline`: the computer has no network
+ * - `unreachable`: nothing answers at the gateway's address. Browsers do not tell apart a wrong address, a server that is down, a firewall, a certificate that they reject, and a page whose policy (`connect-src`) forbids it
+ * - `blocked`: something else answers in the gateway's place, such as a proxy
+ * - `websocket-blocked`: the gateway answers HTTPS requests, but no WebSocket opens: the recorder goes over to polling
+ * - `token-refused`: the gateway accepts the token no longer, or not for this session
+ * - `no-token`: the `token` function failed, or did not answer
+ * - `protocol-refused`: the gateway ended the connection for what was sent
+ * - `overloaded`, `restarting`: the gateway asks to come back later
+ */
+export type ConnectionFailureReason =
+  | 'offline'
+  | 'unreachable'
+  | 'blocked'
+  | 'websocket-blocked'
+  | 'token-refused'
+  | 'no-token'
+  | 'protocol-refused'
+  | 'overloaded'
+  | 'restarting'
+
+export interface ConnectionFailure {
+  reason: ConnectionFailureReason
+  /** Until the next attempt; 0 where that has begun. */
+  retryInMs: number
+}
+
 export interface Amount {
   chunks: number
   bytes: number
@@ -220,6 +247,8 @@ export interface RecorderEvents {
   /** At most five times a second. */
   progress: RecorderProgress
   state: RecorderState
+  /** When its reason changes, and once a minute while it lasts. Nothing is lost: what is recorded is kept on this computer. */
+  'connection-failed': ConnectionFailure
   /** At each change of it, at most once a second while it only counts on. */
   situation: Situation
   /** Every 15 seconds while recording. */

@@ -67,6 +67,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> {
         error: (error) => this.#error(error),
         settled: () => this.#ending.settle(),
         ended: () => this.#fail(),
+        failed: (failure) => this.emit('connection-failed', failure),
       },
     )
   }

@@ -4,6 +4,8 @@ export { recoverPending } from './recovery/recovery.ts'
 export {
   RecorderError,
   type Amount,
+  type ConnectionFailure,
+  type ConnectionFailureReason,
   type ConnectionState,
   type EndOptions,
   type PendingRecording,

@@ -1,12 +1,12 @@
 import type { ServerMessageOf } from '@longtake/contracts'
 import { encodeChunkFrame } from '@longtake/contracts/frame'
-import { RecorderError, type ConnectionState, type RecorderOptions, type TransportKind } from '../api.ts'
+import { RecorderError, type ConnectionFailure, type ConnectionState, type RecorderOptions, type TransportKind } from '../api.ts'
 import { bothClocks, haveParted } from '../clocks.ts'
+import { ConnectionFailures } from './connection-failures.ts'
 import { withClient } from './ingest-url.ts'
 import { ReadFaults } from './read-faults.ts'
 import { retryDelay } from './retry-policy.ts'
 import { parseServerMessage } from './server-message.ts'
-import type { SpooledReport } from './outgoing-reports.ts'
 import type { Spool } from '../spool/spool.ts'
 import { openTransport, type Transport } from './transport.ts'
 import { TransportChoice } from './transport-choice.ts'
@@ -36,6 +36,8 @@ export interface UplinkEvents {
   error(error: RecorderError): void
   settled(): void
   ended(cause: 'taken-over' | 'deleted'): void
+  /** An attempt at a connection failed. Why is looked for only where somebody listens. */
+  failed?(failure: ConnectionFailure): void
 }
 
 type ChunkJob = Extract<Action, { do: 'send-chunk' }> & { connection: number }
@@ -49,6 +51,10 @@ export class Uplink {
   #connection = 0
   #transport: Transport | null = null
   readonly #choice = new TransportChoice()
+  readonly #failures: ConnectionFailures | null
+  /** Of the current connection, or of the attempt at one. */
+  #token: string | null = null
+  #wasWelcomed = false
   #isProbing = false
   /** The token function was asked, and has not answered. */
   #awaitsToken = false
@@ -75,6 +81,7 @@ export class Uplink {
     this.#options = options
     this.#url = options.url
     this.#events = events
+    this.#failures = events.failed === undefined ? null : new ConnectionFailures((failure) => events.failed?.(failure), options.timers)
   }
 
   start(): void {
@@ -133,6 +140,7 @@ export class Uplink {
   }
 
   #perform(action: Action): void {
+    const { spool } = this.#options
     switch (action.do) {
       case 'send':
         return this.#transport?.send(JSON.stringify(action.message))
@@ -140,11 +148,11 @@ export class Uplink {
         this.#outbox.push({ ...action, connection: this.#connection })
         return void this.#sendOutbox()
       case 'forget-chunks':
-        return void this.#forget(action)
+        return void this.#orReport(spool.forgetChunks(action.part, action.from, action.to, action.outcome), 'durable chunks could not be removed from the spool')
       case 'note-opened':
-        return void this.#note(action)
+        return void this.#orReport(spool.noteOpened(action.part, { startedAt: action.startedAt, clockAheadMs: action.clockAheadMs }), 'the spool does not take the start of a part')
       case 'note-reports':
-        return void this.#noteReports(action.reports)
+        return void this.#orReport(spool.noteReports(action.reports), 'the spool does not take a report')
       case 'disconnect':
         return this.#dropConnection()
       case 'rename-client':
@@ -157,6 +165,8 @@ export class Uplink {
         this.#events.connection('offline', null)
         const delayMs = isAtOnce ? 0 : retryDelay(action, Math.random())
         this.#cancelRetry = this.#options.timers.after(delayMs, () => void this.#connect())
+        // The end of one that was of use is no failure.
+        if (action.fruitless > 0) void this.#failures?.failed({ code: action.code, wasWelcomed: this.#wasWelcomed, url: this.#url, token: this.#token, retryAt: performance.now() + delayMs })
         return
       }
       case 'refusal':
@@ -175,6 +185,8 @@ export class Uplink {
     this.#dropConnection()
     const connection = this.#connection
     const { token, session } = this.#options
+    this.#token = null
+    this.#wasWelcomed = false
     session.connecting(Date.now())
     this.#events.connection('connecting', null)
     try {
@@ -182,6 +194,7 @@ export class Uplink {
       const current = typeof token === 'function' ? await token() : token
       if (connection !== this.#connection) return
       this.#awaitsToken = false
+      this.#token = current
       const events = {
         text: (frame: string) => this.#receive(frame),
         closed: (code: number) => this.perform(session.disconnected(code)),
@@ -215,7 +228,10 @@ export class Uplink {
     }
     const now = bothClocks()
     if (message.type === 'welcome' && this.#choice.welcomed(now.steady) === 'try-other') return this.#connectNow()
-    if (message.type === 'welcome') this.#learned = now
+    if (message.type === 'welcome') {
+      this.#learned = now
+      this.#wasWelcomed = true
+    }
     this.perform(session.message(message, now.wall))
     if (message.type !== 'welcome') return
     this.#events.connection('connected', this.#choice.kind)
@@ -253,27 +269,12 @@ export class Uplink {
     this.#events.error(new RecorderError('spool-failed', 'the spool cannot be read now', { cause }))
   }
 
-  async #note({ part, startedAt, clockAheadMs }: Extract<Action, { do: 'note-opened' }>): Promise<void> {
+  /** What only a later page needs: recording goes on without. */
+  async #orReport(written: Promise<void>, what: string): Promise<void> {
     try {
-      await this.#options.spool.noteOpened(part, { startedAt, clockAheadMs })
+      await written
     } catch (cause) {
-      this.#events.error(new RecorderError('spool-failed', 'the spool does not take the start of a part', { cause }))
-    }
-  }
-
-  async #noteReports(reports: SpooledReport[]): Promise<void> {
-    try {
-      await this.#options.spool.noteReports(reports)
-    } catch (cause) {
-      this.#events.error(new RecorderError('spool-failed', 'the spool does not take a report', { cause }))
-    }
-  }
-
-  async #forget({ part, from, to, outcome }: Extract<Action, { do: 'forget-chunks' }>): Promise<void> {
-    try {
-      await this.#options.spool.forgetChunks(part, from, to, outcome)
-    } catch (cause) {
-      this.#events.error(new RecorderError('spool-failed', 'durable chunks could not be removed from the spool', { cause }))
+      this.#events.error(new RecorderError('spool-failed', what, { cause }))
     }
   }
 

@@ -1,32 +1,35 @@
+import type { TransportKind } from '../api.ts'
 import { parseServerMessage } from './server-message.ts'
-import type { Timers } from './transport.ts'
-import { WebSocketTransport } from './web-socket-transport.ts'
+import { openTransport, type Timers } from './transport.ts'
 
 const WITHIN_MS = 10_000
 /** As much as a small chunk: some networks open WebSockets and cut them at the first frames. */
 const PADDING_BYTES = 32 * 1024
+const ABNORMAL = 1006
 
 /**
- * Whether frames go to and fro on a WebSocket. Nothing is recorded by that.
+ * Tries whether frames go to and fro. Nothing is recorded by that.
  * @param url with a client of its own, so that no other connection is taken over
+ * @returns null if so, else the close code
  */
-export function webSocketWorks(url: string, token: string, timers: Timers): Promise<boolean> {
+export function tryTransport(kind: TransportKind, url: string, token: string, timers: Timers): Promise<number | null> {
   return new Promise((resolve) => {
-    const end = (works: boolean): void => {
+    const end = (code: number | null): void => {
       cancel()
-      socket.close()
-      resolve(works)
+      transport.close()
+      resolve(code)
     }
-    const socket = new WebSocketTransport(url, token, {
-      text: (frame) => {
-        const message = parseServerMessage(frame)
-        if (typeof message === 'string') return
-        if (message.type === 'welcome')
-          socket.send(JSON.stringify({ type: 'ping', t: 0, padding: 'x'.repeat(PADDING_BYTES) }))
-        if (message.type === 'pong') end(true)
-      },
-      closed: () => end(false),
-    })
-    const cancel = timers.after(WITHIN_MS, () => end(false))
+    const text = (frame: string): void => {
+      const message = parseServerMessage(frame)
+      if (typeof message === 'string') return
+      if (message.type === 'welcome')
+        transport.send(JSON.stringify({ type: 'ping', t: 0, padding: 'x'.repeat(PADDING_BYTES) }))
+      if (message.type === 'pong') end(null)
+    }
+    const transport = openTransport(kind, url, token, { text, closed: end }, timers)
+    const cancel = timers.after(WITHIN_MS, () => end(ABNORMAL))
   })
 }
+
+export const webSocketWorks = async (url: string, token: string, timers: Timers): Promise<boolean> =>
+  (await tryTransport('websocket', url, token, timers)) === null
