@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { deletePrefix, MemoryBlobStore, type BlobStore } from '@longtake/blob'
 import { BLOBS, encodeStatus, LongtakeError, type RecordingEvent } from '@longtake/contracts'
 import { createLogger } from '@longtake/service'
-import { findFfmpeg, type RecordingName } from '@longtake/testkit'
-import pLimit from 'p-limit'
+import type { RecordingName } from '@longtake/testkit'
 import { lastWords } from '../src/ffmpeg.ts'
 import { openWorkspace, removeLeftovers } from '../src/workspace.ts'
 import { chromeH264 } from './h264.ts'
-import { finalizedState, probe, program, recordingFile, session, setUp, store, type StoredFile } from './support.ts'
+import { contentOf, finalizedState, madeFile, probe, program, recordingFile, session, setUp, store, type StoredFile } from './support.ts'
 
 /** A storage that holds the files, and what became of their session's status. */
 async function seen(system: ReturnType<typeof setUp>, files: readonly StoredFile[]): Promise<RecordingEvent[]> {
@@ -22,18 +18,6 @@ async function seen(system: ReturnType<typeof setUp>, files: readonly StoredFile
   await store(system.blobs, state, files)
   await system.see(state)
   return system.events
-}
-
-async function contentOf({ blobs }: ReturnType<typeof setUp>, blob: string): Promise<Buffer> {
-  const read = await blobs.readAll(blob)
-  assert.ok(read, `${blob} is there`)
-  return read.bytes
-}
-
-/** A recording that ffmpeg makes out of its own test sources. */
-function madeFile(codecs: string[], args: readonly string[]): StoredFile {
-  const bytes = execFileSync(findFfmpeg(), ['-v', 'error', '-nostdin', ...args, '-f', 'matroska', 'pipe:1'], { maxBuffer: 64 * 1024 ** 2 })
-  return { bytes, mimeType: 'video/webm', codecs, durationMs: 2_000 }
 }
 
 const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:duration=2:sample_rate=48000']
@@ -114,115 +98,6 @@ test('H.264 as Chrome puts it into Matroska becomes an MP4 that others play', as
   assert.deepEqual(streams.map(({ codec_name }) => codec_name), ['h264', 'opus'])
   assert.equal(streams[0]!.nb_read_packets, '100')
   assert.ok(Math.abs(durationS - 4) < 0.1, `${durationS} s`)
-})
-
-const requested = [{ track: 'webcam', kind: 'mp4' as const, file: 0 }]
-
-for (const [name, codecs] of [['chrome-webcam-vp9-opus', ['V_VP9', 'A_OPUS']], ['firefox-webcam-vp8', ['V_VP8', 'A_OPUS']]] as const) {
-  test(`${name}: a viewer who asked gets H.264 and AAC with all frames`, async () => {
-    using system = setUp()
-    const file = recordingFile(name, [...codecs], 20_000)
-    const state = finalizedState([file], { requested })
-    await store(system.blobs, state, [file])
-    await system.see(state)
-    await system.idle()
-    assert.deepEqual(system.events.map((event) => [event.type, 'kind' in event && event.kind]), [['rendition-ready', 'poster'], ['rendition-ready', 'mp4']])
-    const made = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4'))
-    const recorded = probe(file.bytes)
-    assert.deepEqual(made.streams.map(({ codec_name }) => codec_name), ['h264', 'aac'])
-    const frames = ({ streams }: typeof made): number => Number(streams.find(({ codec_type }) => codec_type === 'video')?.nb_read_packets)
-    assert.equal(frames(made), frames(recorded))
-  })
-}
-
-test('a picture of odd size is encoded, too', async () => {
-  using system = setUp()
-  const source = ['-f', 'lavfi', '-i', 'testsrc=duration=1:size=321x241:rate=20']
-  const file = madeFile(['V_VP8'], [...source, '-c:v', 'libvpx'])
-  const state = finalizedState([file], { requested })
-  await store(system.blobs, state, [file])
-  await system.see(state)
-  await system.idle()
-  const [stream] = probe(await contentOf(system, 'exam-17/renditions/1/webcam/0.mp4')).streams
-  assert.deepEqual([stream?.codec_name, stream?.width, stream?.height], ['h264', 320, 240])
-})
-
-test('where MP4 is not made on request, a viewer who asks learns that', async () => {
-  using system = setUp({ mp4Policy: 'needed' })
-  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
-  const state = finalizedState([file], { requested })
-  await store(system.blobs, state, [file])
-  await system.see(state)
-  assert.match(JSON.stringify(system.events.at(-1)), /rendition-failed.*not made on request/)
-})
-
-/** A system whose encodings do not begin before there is a file at the gate. */
-function withGate(folder: { tempDir: string }) {
-  const gate = join(folder.tempDir, 'gate')
-  const waiting = `touch ${folder.tempDir}/encoding; until [ -e ${gate} ]; do sleep 0.05; done`
-  const ffmpeg = program(folder, `case "$*" in *libx264*) ${waiting};; esac; exec ${findFfmpeg()} "$@"`)
-  return { gate, encoding: join(folder.tempDir, 'encoding'), system: setUp({ ffmpeg, coverage: 'all' }) }
-}
-
-test('an encoding holds up no poster and no decoding of another session, and its record is done after it', async () => {
-  using folder = setUp()
-  const { gate, system } = withGate(folder)
-  using _ = system
-  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
-  const asked = finalizedState([file], { requested })
-  const other = finalizedState([file], { session: 'exam-18' })
-  for (const state of [asked, other]) await store(system.blobs, state, [file])
-  await system.see(asked)
-  await system.see(other)
-  await system.until('the other session is done', () => system.done === 1)
-  const seen = (): string[] => system.events.map((event) => `${event.session} ${event.type} ${'kind' in event ? event.kind : ''}`.trim())
-  assert.deepEqual(seen().sort(), ['exam-17 file-decoded', 'exam-17 rendition-ready poster', 'exam-18 file-decoded', 'exam-18 rendition-ready poster'])
-  await writeFile(gate, '')
-  await system.idle()
-  assert.deepEqual([seen().at(-1), system.events.length, system.done], ['exam-17 rendition-ready mp4', 5, 2])
-})
-
-test('a newer status of a session whose encoding waits takes its place, and encodes nothing twice', async () => {
-  using folder = setUp()
-  const { gate, system } = withGate(folder)
-  using _ = system
-  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
-  const states = ['exam-17', 'exam-18'].map((session) => finalizedState([file], { session, requested }))
-  for (const state of states) await store(system.blobs, state, [file])
-  for (const state of [states[0]!, states[1]!, states[1]!, states[0]!]) await system.see(state)
-  await system.until('the older status of the one that waits is done', () => system.done === 1)
-  await writeFile(gate, '')
-  await system.idle()
-  const made = system.events.filter((event) => event.type === 'rendition-ready' && event.kind === 'mp4').map(({ session }) => session)
-  assert.deepEqual(made.sort(), ['exam-17', 'exam-18'])
-})
-
-test('a stop ends an encoding at once, and leaves its record to the next', async () => {
-  using folder = setUp()
-  const { encoding, system } = withGate(folder)
-  using _ = system
-  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
-  const state = finalizedState([file], { requested })
-  await store(system.blobs, state, [file])
-  await system.see(state)
-  while (!existsSync(encoding)) await turn()
-  await system.partition.close()
-  assert.deepEqual([system.done, system.events.filter((event) => 'kind' in event && event.kind === 'mp4'), system.leftovers()], [0, [], []])
-})
-
-test('a partition that waits for a place, which others have, is revoked at once', { timeout: 60_000 }, async () => {
-  const [encodeAtOnce, decodeAtOnce] = [pLimit(1), pLimit(1)]
-  const busy = Promise.withResolvers<void>()
-  const others = [encodeAtOnce, decodeAtOnce].map((places) => places(() => busy.promise))
-  using system = setUp({ coverage: 'all', encodeAtOnce, decodeAtOnce })
-  const file = recordingFile('chrome-screen-vp9', ['V_VP9'])
-  const state = finalizedState([file], { requested })
-  await store(system.blobs, state, [file])
-  await system.see(state)
-  await system.partition.close()
-  busy.resolve()
-  await Promise.all(others)
-  assert.deepEqual([encodeAtOnce.pendingCount, decodeAtOnce.pendingCount, system.done], [0, 0, 0])
 })
 
 test('what ffmpeg cannot read is told once with its own words, and holds nothing up', async () => {

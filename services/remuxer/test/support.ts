@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -159,4 +160,16 @@ export function probe(bytes: Uint8Array): { streams: Stream[]; durationS: number
   const run = execFileSync(findFfprobe(), ['-v', 'error', '-count_packets', '-show_streams', '-show_format', '-of', 'json', '-i', 'pipe:0'], { input: bytes, stdio: ['pipe', 'pipe', 'inherit'] })
   const { streams, format } = JSON.parse(run.toString()) as { streams: Stream[]; format: { duration?: string } }
   return { streams, durationS: Number(format.duration ?? 0) }
+}
+
+export async function contentOf({ blobs }: ReturnType<typeof setUp>, blob: string): Promise<Buffer> {
+  const read = await blobs.readAll(blob)
+  assert.ok(read, `${blob} is there`)
+  return read.bytes
+}
+
+/** A recording that ffmpeg makes out of its own test sources. */
+export function madeFile(codecs: string[], args: readonly string[]): StoredFile {
+  const bytes = execFileSync(findFfmpeg(), ['-v', 'error', '-nostdin', ...args, '-f', 'matroska', 'pipe:1'], { maxBuffer: 64 * 1024 ** 2 })
+  return { bytes, mimeType: 'video/webm', codecs, durationMs: 2_000 }
 }
