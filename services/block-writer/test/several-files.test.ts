@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryBlobStore, newBlockIds } from '@longtake/blob'
 import { BLOBS } from '@longtake/contracts'
-import { assertContent, checkRecording, syntheticChunks } from '@longtake/testkit'
+import { assertContent, checkRecording, partsOfFiles, syntheticChunks } from '@longtake/testkit'
 import { Superseded, TrackStorage } from '../src/track-storage.ts'
 import { newPart, SESSION, SETTINGS, STARTED_AT, World, type TestPart } from './harness.ts'
 
@@ -185,3 +185,47 @@ test('a track that is called as a folder of its session takes nothing of that fo
   assert.equal(world.committedOffset, world.log.length)
   assert.ok((await world.names()).includes(manifest))
 })
+
+for (const killedAfter of [0, 1, 2, 3]) {
+  const when = killedAfter === 0 ? '' : `, also when killed after commit ${killedAfter}`
+  test(`a part leaves its file while work pauses: the next file begins with its keyframe${when}`, async () => {
+    let left = Infinity
+    const world: World = new World({
+      // Each pause commits.
+      settings: { workBytes: 1 },
+      faults: {
+        at(moment, change) {
+          if (moment !== 'after' || change !== 'commit blocks' || --left !== 0) return
+          world.crash()
+          throw new Error('killed')
+        },
+      },
+    })
+    world.own()
+    const [ahead, behind] = [from(0), from(11_000)]
+    const [long, holed] = [5, 6].map((seed) =>
+      syntheticChunks({ durationMs: 20_000, seed, chunkEveryMs: 1_000, keyframeEveryMs: 4_000 }),
+    )
+    world.open(ahead)
+    for (let seq = 0; seq < 10; seq++) world.chunk(ahead, seq, long![seq]!)
+    record(world, behind, holed!, [5])
+    await world.pass(70_000)
+    left = killedAfter === 0 ? Infinity : killedAfter
+    for (let seq = 10; seq < 20; seq++) world.chunk(ahead, seq, long![seq]!)
+    // What was behind the hole is loaded to be decoded anew.
+    world.chunk(behind, 5, holed![5]!)
+    world.closePart(ahead, long!.length)
+    await world.pass(70_000)
+    if (!world.owned) world.own()
+    await world.pass(70_000)
+    assert.deepEqual([world.committedOffset, world.parked], [world.log.length, []])
+    const states = [0, 1].map((number) => world.partState(ahead.part, 'webcam', number))
+    assert.deepEqual(states[1]!.repeated, [{ startMs: 0, endMs: 2_000 }])
+    const files = await Promise.all([0, 1].map((number) => world.file('webcam', number)))
+    const parts = [{ ...ahead, chunks: long! }, { ...behind, chunks: holed! }]
+    const told = { files: [{ parts: [ahead.part, behind.part] }, { parts: [ahead.part] }] }
+    for (const [i, group] of partsOfFiles(files, parts, told).entries()) {
+      assertContent(checkRecording({ file: files[i]!, parts: group }).findings, `file ${i}`)
+    }
+  })
+}

@@ -76,6 +76,8 @@ interface SavedRun {
   pace?: PackedPace
   silences?: readonly Silence[]
   leadIn?: LeadIn
+  /** The same where media that goes behind it is committed already. */
+  lateLeadIn?: LeadIn
   repeated?: readonly MediaTimes[]
   decoder: { state: DecoderState | null; fragments?: SavedFragments; tailLength: number; tailBlob: string | null } | null
   before: SavedSection
@@ -209,12 +211,18 @@ function saveRun(run: Run, binary: BinaryWriter): SavedRun {
   const decoder = saved === null ? null : { state: saved.state, ...(saved.fragments === undefined ? {} : { fragments: saved.fragments }), tailLength: saved.tail.length, tailBlob: saved.tail.blob }
   if (saved?.tail.blob === null) binary.put(saved.tail.bytes!)
   return {
-    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.last === null ? {} : { pace: packPace(pace) }), ...(silences.length === 0 ? {} : { silences }), ...(run.leadIn === null || run.after.length > 0 ? {} : { leadIn: run.leadIn }), ...(run.repeated.length === 0 ? {} : { repeated: run.repeated }), decoder,
+    from, to, wholeFrom, wholeSeq, tailFrom, damaged: faultRanges(faults), ...(faults.length === 0 ? {} : { faults, kept: run.kept.map(saveRaw) }), ...(wholeShiftMs === 0 ? {} : { wholeShiftMs }), ...(pace.last === null ? {} : { pace: packPace(pace) }), ...(silences.length === 0 ? {} : { silences }), ...savedLeadIn(run), ...(run.repeated.length === 0 ? {} : { repeated: run.repeated }), decoder,
     raw: run.raw.map(saveRaw),
     unfed: run.unfed.map(saveRaw),
     before: saveSection(run.before, binary),
     after: saveSection(run.after, binary),
   }
+}
+
+function savedLeadIn({ leadIn, leftFresh, after }: Run): Pick<SavedRun, 'leadIn' | 'lateLeadIn'> {
+  if (leadIn === null) return {}
+  if (leftFresh) return { lateLeadIn: leadIn }
+  return after.length > 0 ? {} : { leadIn }
 }
 
 function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint['format']): Run {
@@ -230,7 +238,8 @@ function loadRun(saved: SavedRun, binary: BinaryReader, format: SavedCheckpoint[
   run.wholeShiftMs = saved.wholeShiftMs ?? 0
   run.pace = saved.pace === undefined ? NO_PACE : unpackPace(saved.pace)
   run.silences = saved.silences ?? []
-  run.leadIn = saved.leadIn ?? null
+  run.leadIn = saved.leadIn ?? saved.lateLeadIn ?? null
+  run.leftFresh = saved.lateLeadIn !== undefined
   run.repeated = saved.repeated ?? []
   if (saved.decoder !== null) {
     const { state, fragments, tailLength, tailBlob } = saved.decoder

@@ -264,7 +264,7 @@ export class Part {
   /** Whether there is something left for `work` in this run, or to join it with the next. */
   hasWorkAt(i: number): boolean {
     const run = this.runs[i]!
-    return run.waiting || (!run.decoded && this.container === 'webm') || (run.decoded && this.runs[i + 1]?.from === run.to + 1)
+    return run.waiting || run.leftFresh || (!run.decoded && this.container === 'webm') || (run.decoded && this.runs[i + 1]?.from === run.to + 1)
   }
 
   /** Moves all of its media in time; `work` must have been done before. */

@@ -234,11 +234,13 @@ export class Run {
    */
   *repeatLeadIn(tracks: readonly TrackInfo[], { offsetMs }: { readonly offsetMs: number }): Work {
     const { leadIn, leftFresh } = this
+    this.leftFresh = false
     const fragments = this.saved?.fragments
     if (fragments?.left === true) return yield* this.#repeatFragments(fragments, leadIn, offsetMs)
-    this.leftFresh = false
     if (leadIn === null) return
     const bytes = yield { kind: 'read', media: leadIn }
+    // Also where nothing else changes any more: a pause has perhaps committed the file without it.
+    this.changed = true
     this.leadIn = null
     if (bytes === undefined) this.#awaitKeyframe()
     const pieces = bytes === undefined ? [] : leadInPieces(bytes, tracks, leadIn, offsetMs)
