@@ -164,6 +164,9 @@ async function survivesStall({ t, system, browser, gateway }: Places): Promise<v
     await until(() => reports.includes('stalled'))
     const reportedAfterMs = performance.now() - stillSince
     await grows()
+    // Three chunks of the part count as delivery; the end of the part before may have been among the four.
+    const grownAt = performance.now()
+    await until(() => recorder.situation.words === 'Recording' || performance.now() > grownAt + 10_000)
     const still = recorder.situation.words
     moves = true
     await until(() => reports.includes('recovered'))
