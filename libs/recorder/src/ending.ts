@@ -14,7 +14,7 @@ export interface EndingHost {
   error(error: RecorderError): void
 }
 
-/** What was asked to end, and how the server is told: once all is in the spool, and again where more is asked afterwards. */
+/** What was asked to end, and how the server learns of it: once all is in the spool, and again where more is asked afterwards. */
 export class Ending {
   readonly #settled = deferred<void>()
   #outcome: 'durable' | 'failed' | null = null
@@ -52,21 +52,21 @@ export class Ending {
     this.#settled.reject(reason)
   }
 
-  /** @throws RecorderError `invalid-options` where more is asked than was said, and it is too late */
+  /** @throws RecorderError `invalid-options` where more is asked than was declared, and it is too late */
   ask(ends: Ends): void {
     // What is asked of a recorder that failed changes nothing, and its spool is closed.
     if (ends <= this.#asked || this.#outcome === 'failed') return
     if (this.#outcome === 'durable') throw new RecorderError('invalid-options', 'everything was sent before: only a backend can end the session now')
     this.#asked = ends
     if (ends > ENDS.nothing) this.#noted = this.#note()
-    if (this.#isCaptured) this.#say()
+    if (this.#isCaptured) this.#declare()
   }
 
   /** Nothing is recorded any more, and all of it is in the spool. */
   async captured(): Promise<void> {
     await this.#noted
     this.#isCaptured = true
-    this.#say()
+    this.#declare()
   }
 
   /** First of all: should the page die meanwhile, a later one knows that the recording is to end. */
@@ -78,7 +78,7 @@ export class Ending {
     }
   }
 
-  #say(): void {
+  #declare(): void {
     this.#host.perform(this.#asked === ENDS.nothing ? this.#upload.leave() : this.#upload.finish(this.#scope))
   }
 

@@ -242,3 +242,8 @@ export async function settled(): Promise<void> {
     })
   }
 }
+
+/** Lets everything that needs no timer go on until the condition holds; without end where it never does. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await settled()
+}

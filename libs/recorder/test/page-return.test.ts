@@ -8,7 +8,7 @@ import { clientLock } from '../src/spool/locks.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { installFakePage } from './fake-page.ts'
 import { FakeSocket } from './fake-socket.ts'
-import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.ts'
+import { FakeMediaRecorder, FakeSource, settled, streamOf, until } from './media-fakes.ts'
 import { SPOOL_KEY } from './spool-key.ts'
 
 let restore: () => void
@@ -16,10 +16,6 @@ beforeEach(() => {
   restore = installFakePage()
 })
 afterEach(() => restore())
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await settled()
-}
 
 const optionsOf = (session: string): RecorderOptions => ({
   ingest: { url: `ws://g/v1/ingest/${session}`, token: 't', spoolKey: SPOOL_KEY },

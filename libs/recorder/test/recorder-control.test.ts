@@ -8,7 +8,7 @@ import { startRecorder } from '../src/recorder.ts'
 import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.ts'
 import { installFakePage } from './fake-page.ts'
 import { FakeSocket } from './fake-socket.ts'
-import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.ts'
+import { FakeMediaRecorder, FakeSource, streamOf, until } from './media-fakes.ts'
 import { SPOOL_KEY } from './spool-key.ts'
 
 let restore: () => void
@@ -21,10 +21,6 @@ const camera = () => ({ stream: streamOf(new FakeSource('video'), new FakeSource
 
 function optionsOf(session: string, more: Partial<RecorderOptions> = {}): RecorderOptions {
   return { ingest: { url: `ws://g/v1/ingest/${session}`, token: 't', spoolKey: SPOOL_KEY }, tracks: { webcam: camera(), screen: camera() }, ...more }
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await settled()
 }
 
 const heldBy = async (session: string): Promise<number> => ((await navigator.locks.query()).held ?? []).filter(({ name }) => name?.includes(session)).length

@@ -6,7 +6,7 @@ import { startRecorder, type Recorder } from '../src/recorder.ts'
 import { spooledClients, withSpoolDatabase, type ClientRecord } from '../src/spool/spool-database.ts'
 import { installFakePage } from './fake-page.ts'
 import { FakeSocket } from './fake-socket.ts'
-import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.ts'
+import { FakeMediaRecorder, FakeSource, streamOf, until } from './media-fakes.ts'
 import { SPOOL_KEY } from './spool-key.ts'
 
 let restore: () => void
@@ -14,10 +14,6 @@ beforeEach(() => {
   restore = installFakePage()
 })
 afterEach(() => restore())
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await settled()
-}
 
 /** A recorder of one track whose connection is up. */
 async function recording(): Promise<{ recorder: Recorder; socket: FakeSocket }> {

@@ -10,7 +10,7 @@ import { spooledClients, withSpoolDatabase } from '../src/spool/spool-database.t
 import { Spool } from '../src/spool/spool.ts'
 import { installFakePage } from './fake-page.ts'
 import { FakeSocket } from './fake-socket.ts'
-import { FakeMediaRecorder, FakeSource, settled, streamOf } from './media-fakes.ts'
+import { FakeMediaRecorder, FakeSource, streamOf, until } from './media-fakes.ts'
 import { SPOOL_KEY, spoolKey } from './spool-key.ts'
 
 const NO_SPACE = new DOMException('Internal error committing transaction: FILE_ERROR_NO_SPACE', 'UnknownError')
@@ -40,10 +40,6 @@ function failCommits(reason: DOMException): () => void {
     return request
   })
   return () => failing.mock.restore()
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await settled()
 }
 
 const give = async (text: string, isDone: () => boolean): Promise<void> => {

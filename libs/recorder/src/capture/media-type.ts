@@ -30,7 +30,7 @@ export const thisBrowser: MimeTypeHost = {
 }
 
 /**
- * The best format that the browser records, WebM before MP4; undefined if there is none. Safari says since 18.4 that it records WebM, but
+ * The best format that the browser records, WebM before MP4; undefined if there is none. Safari 18.4 and later claims to record WebM, but
  * cannot seek in it, and recording a moment of it shows nothing of that: so WebKit records MP4, as it did before.
  * @param preferred comes first, where the browser has it; not in WebKit, whose only trustworthy format has H.264
  */

@@ -35,7 +35,7 @@ export interface Opening {
 /**
  * Resolves also after `blocked`, as soon as the others let go of the database.
  * @param version undefined: the one that is there
- * @throws DOMException `VersionError` where a later one is there; `AbortError` where the upgrade failed; whatever the browser says else
+ * @throws DOMException `VersionError` where a later one is there; `AbortError` where the upgrade failed; otherwise the browser's own error
  */
 export async function openDatabase<S extends Schema<S>>(name: string, version: number | undefined, { upgrade, lost }: Opening): Promise<TypedDatabase<S>> {
   const request = indexedDB.open(name, version)
